@@ -1,0 +1,1 @@
+"""What is known: nodes, edges, pixels and vectors. Imports no other room."""

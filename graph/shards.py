@@ -1,0 +1,111 @@
+"""Pixels and vectors in Parquet files, one per video and kind, under any fsspec address.
+
+    patches/<video>.parquet              id, frame, track, role, jpeg       (96×96, the network's input; section 4.1)
+    frames/<video>.parquet               frame, jpeg                        (whole frames for context prediction)
+    features/<model>/<video>.parquet     id, vector (float16)               (pool5, not normalised)
+    embeddings/<model>/<video>.parquet   id, vector (float32)               (1024-d, of length 1)
+
+A shard is there whole or not at all: it is written beside its place and moved there.
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from graph.errors import NotFound, StorageError
+
+
+class Shards:
+    """The files below one fsspec address (`settings().data`)."""
+
+    def __init__(self, url: str) -> None:
+        """Open the folder at `url`; nothing is created before the first write."""
+        self.url = url
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._local = self._fs.protocol == "file" or "file" in self._fs.protocol
+
+    def path(self, name: str) -> str:
+        """Return the full path of shard `name`, such as `patches/<video>`."""
+        return f"{self._root}/{name}.parquet"
+
+    def exists(self, name: str) -> bool:
+        """Say whether shard `name` is there."""
+        return bool(self._fs.exists(self.path(name)))
+
+    def names(self, folder: str) -> list[str]:
+        """List the shards of a folder (`patches`, `features/<model>`), sorted, without the folder's name."""
+        if not self._fs.exists(f"{self._root}/{folder}"):
+            return []
+        files = self._fs.ls(f"{self._root}/{folder}", detail=False, refresh=True)
+        return sorted(f.rsplit("/", 1)[-1].removesuffix(".parquet") for f in files if f.endswith(".parquet"))
+
+    def delete(self, name: str) -> None:
+        """Remove shard `name` if it is there."""
+        if self.exists(name):
+            self._fs.rm(self.path(name))
+
+    def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
+        """Write a whole shard in one step; raises `StorageError` when the disk is full."""
+        target = self.path(name)
+        partial = f"{target}.{uuid4().hex}.partial" if self._local else target
+        try:
+            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+            with self._fs.open(partial, "wb") as file:
+                pq.write_table(table, file, compression=compression)
+                if self._local:
+                    file.flush()
+                    os.fsync(file.fileno())
+            if self._local:
+                os.replace(partial, target)  # noqa: PTH105
+        except OSError as error:
+            if self._local and self._fs.exists(partial):
+                self._fs.rm(partial)
+            cure = "Free some space and run the command again" if error.errno == errno.ENOSPC else "See the cause"
+            raise StorageError(f"{target} could not be written: {error.strerror or error}. {cure}.") from error
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a shard; raises `NotFound` when it is missing and `StorageError` when it is cut short."""
+        path = self.path(name)
+        try:
+            with self._fs.open(path, "rb") as file:
+                return pq.read_table(file, columns=None if columns is None else list(columns))
+        except FileNotFoundError:
+            raise NotFound(f"{path} is missing. Ingest its video, or compute its vectors, again.") from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(f"{path} cannot be read ({error}). Delete it and run the command again.") from error
+
+    def write_rows(self, name: str, columns: dict[str, Any]) -> None:
+        """Write a shard of plain columns (numbers, texts, JPEG bytes)."""
+        self.write(name, pa.table(columns))
+
+    def write_vectors(self, name: str, ids: Sequence[str], vectors: NDArray[Any]) -> None:
+        """Write (N, D) float16 or float32 vectors with their patch ids."""
+        count, width = vectors.shape
+        values = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), width)
+        self.write(name, pa.table({"id": pa.array(list(ids), pa.string()), "vector": values}))
+        if count != len(ids):
+            raise StorageError(f"{name}: {count} vectors for {len(ids)} ids.")
+
+    def read_vectors(self, name: str) -> tuple[list[str], NDArray[Any]]:
+        """Read the ids and the (N, D) vectors of a shard, in the order they were written."""
+        table = self.read(name)
+        column = table["vector"].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        width = column.type.list_size
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+        return table["id"].to_pylist(), flat.reshape(-1, width)
+
+    def all_vectors(self, folder: str) -> Iterator[tuple[str, list[str], NDArray[Any]]]:
+        """Yield (video id, patch ids, vectors) for every shard of `features/<model>` or `embeddings/<model>`."""
+        for name in self.names(folder):
+            ids, vectors = self.read_vectors(f"{folder}/{name}")
+            yield name, ids, vectors

@@ -1,0 +1,1 @@
+"""What is learned: the only room that imports torch and torchvision."""

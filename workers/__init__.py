@@ -1,0 +1,1 @@
+"""What is done to videos: the Celery app, its tasks, the stages they call, mining."""

@@ -1,0 +1,1 @@
+"""From a video file to patches and tracks; the only importer of cv2 and av."""
