@@ -1,13 +1,13 @@
 """Every failure a user can meet, as an exception whose text names the cause and the cure.
 
-    TransitiveError            exit 1, HTTP 500
-    ├── InvalidInput           HTTP 422   what was given cannot be used
-    │   └── BadVideo           the file is no video this system can mine
-    ├── NotFound               HTTP 404   no such video, patch, job, model or generation
-    ├── Conflict               HTTP 409   another run is in the way, or a state does not allow this
-    ├── Unavailable            HTTP 503   Neo4j, Redis, a worker or a device is not there
-    ├── StorageError           HTTP 507   disk full, a shard missing or cut short
-    └── Cancelled              HTTP 409   somebody asked the job to stop
+TransitiveError            exit 1, HTTP 500
+├── InvalidInput           HTTP 422   what was given cannot be used
+│   └── BadVideo           the file is no video this system can mine
+├── NotFound               HTTP 404   no such video, patch, job, model or generation
+├── Conflict               HTTP 409   another run is in the way, or a state does not allow this
+├── Unavailable            HTTP 503   Neo4j, Redis, a worker or a device is not there
+├── StorageError           HTTP 507   disk full, a shard missing or cut short
+└── Cancelled              HTTP 409   somebody asked the job to stop
 """
 
 

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", populate_by_name=True)
 
     home: Path = Field(Path(".transitive"), description="Folder of everything local: servers' data, files, reports.")
-    data_url: str = Field("", description="Where pixels, vectors and models are kept (fsspec: s3://…). Default HOME/data.")
+    data_url: str = Field(
+        "", description="Where pixels, vectors and models are kept (fsspec: s3://…). Default HOME/data."
+    )
     cache: Path = Field(
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "transitive",
         description="Folder shared by all homes for Neo4j's and Redis' jars.",

@@ -89,10 +89,10 @@ class Shards:
     def write_vectors(self, name: str, ids: Sequence[str], vectors: NDArray[Any]) -> None:
         """Write (N, D) float16 or float32 vectors with their patch ids."""
         count, width = vectors.shape
-        values = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), width)
-        self.write(name, pa.table({"id": pa.array(list(ids), pa.string()), "vector": values}))
         if count != len(ids):
             raise StorageError(f"{name}: {count} vectors for {len(ids)} ids.")
+        values = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), width)
+        self.write(name, pa.table({"id": pa.array(list(ids), pa.string()), "vector": values}))
 
     def read_vectors(self, name: str) -> tuple[list[str], NDArray[Any]]:
         """Read the ids and the (N, D) vectors of a shard, in the order they were written."""

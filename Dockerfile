@@ -1,0 +1,18 @@
+# One image for the API and the workers. `--build-arg LOCK=gpu` takes faiss for CUDA 12.
+FROM python:3.11-slim-bookworm
+ARG LOCK=cpu
+RUN useradd --create-home --uid 10001 transitive && mkdir /data && chown transitive /data
+WORKDIR /app
+COPY requirements requirements
+RUN pip install --no-cache-dir --require-hashes -r requirements/bootstrap.lock \
+ && uv pip sync --system --no-cache --require-hashes requirements/${LOCK}.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY graph graph
+COPY training training
+COPY workers workers
+COPY api api
+RUN uv pip install --system --no-deps --no-build-isolation .
+USER transitive
+ENV TRANSITIVE_HOME=/data PYTHONUNBUFFERED=1
+EXPOSE 8000
+CMD ["uvicorn", "--factory", "api.app:create_app", "--host", "0.0.0.0", "--port", "8000"]
