@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     upload_bytes: int = Field(4 * 1024**3, gt=0, description="Largest upload over HTTP, in bytes.")
     min_free_disk_mb: int = Field(512, ge=0, description="Uploads and ingestion stop when less disk is free, in MiB.")
     allowed_paths: str = Field("", description="Folders (':' between) whose files POST /videos may name. Empty: none.")
+    allow_urls: bool = Field(False, description="Whether POST /videos may name a URL on the public internet to fetch.")
     device: str = Field("auto", description="Where networks run: auto, cpu, cuda or cuda:N.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What the servers log.")
 
