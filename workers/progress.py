@@ -1,0 +1,74 @@
+"""From a stage's reports to its (:Job) node: how far it is, that it lives, and whether somebody wants it to stop.
+
+Stages report as often as they like; the node is written at most twice a second. A thread of its own beats every five
+seconds while a stage says nothing (a long decode, a K-means round), so that a silent job is not taken for a dead one.
+"""
+
+import logging
+import threading
+import time
+from types import TracebackType
+
+from graph.connection import Connection
+from graph.errors import Cancelled, StorageError, Unavailable
+from workers import ledger
+
+_WRITE_SECONDS = 0.5
+_BEAT_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class JobProgress:
+    """A `Progress` that writes to the job's node; use it as a context manager around the stage."""
+
+    def __init__(self, connection: Connection, job_id: str, owner: str) -> None:
+        """Report for job `job_id`, held by `owner` (see `ledger.claim`)."""
+        self._connection = connection
+        self._job_id = job_id
+        self._owner = owner
+        self._now = ("", 0, 0, "")  # stage, done, total, unit
+        self._written = 0.0
+        self._cancelled = False
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._beat_until_closed, name=f"heartbeat {job_id}", daemon=True)
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Report; raises `Cancelled` when the job was asked to stop or was given to another worker."""
+        changed = stage != self._now[0]
+        self._now = (stage, done, total, unit)
+        if changed or time.monotonic() - self._written >= _WRITE_SECONDS:
+            self._write()
+        if self._cancelled:
+            raise Cancelled("Stopped on request. Run the same command again to go on.")
+
+    def __enter__(self) -> "JobProgress":
+        """Start the heartbeat."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the heartbeat."""
+        self._closed.set()
+        self._thread.join()
+
+    def flush(self) -> None:
+        """Write the last report, so that a finished job shows its end."""
+        self._write()
+
+    def _beat_until_closed(self) -> None:
+        while not self._closed.wait(_BEAT_SECONDS):
+            self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            self._written = time.monotonic()
+            try:
+                alive = ledger.beat(self._connection, self._job_id, self._owner, *self._now)
+            except (Unavailable, StorageError) as error:
+                # the work itself needs no graph here; if Neo4j stays away, the stage's own write says so
+                _log.warning("job %s: its progress could not be written: %s", self._job_id, error)
+            else:
+                self._cancelled = not alive

@@ -1,0 +1,107 @@
+"""From a kind of work and its arguments to a (:Job) node and a message in one of three Celery queues.
+
+    mining   videos to patches and tracks              processes of its own, a thread each
+    graph    clusters and edges                        one at a time
+    torch    features, training, embeddings            one at a time, in one process that never forks
+
+A message holds nothing but the job's id; what to do stands in the node, so that a lost message can be sent again
+(see workers.recovery). A job's id is the hash of its kind and arguments: asking twice for the same work is one job.
+"""
+
+import json
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from graph.connection import Connection
+from graph.errors import Unavailable
+from graph.records import Job, JobKind
+from workers import ledger
+
+QUEUES = ("mining", "graph", "torch")
+FIRST_QUEUE: dict[JobKind, str] = {"ingest": "mining", "link": "torch", "train": "torch", "embed": "torch"}
+# Celery hands a message out again when it was not acknowledged for this long; a job that really is still running then
+# is left alone by `ledger.claim`, so this only decides how late a message of a machine that vanished is found.
+_VISIBILITY_SECONDS = 6 * 3600
+
+
+@cache
+def celery_app(redis_url: str) -> Celery:
+    """Make the Celery app that speaks to this Redis: late acknowledgement, JSON only, no results."""
+    app = Celery("transitive", broker=redis_url)
+    app.conf.update(
+        task_queues=[Queue(name) for name in QUEUES],
+        task_default_queue="graph",
+        task_create_missing_queues=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        result_backend=None,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=5,
+        broker_transport_options={
+            "visibility_timeout": _VISIBILITY_SECONDS,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "retry_on_timeout": True,
+        },
+        task_publish_retry=True,
+        task_publish_retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5},
+    )
+    return app
+
+
+def job_id(kind: JobKind, arguments: dict[str, Any]) -> str:
+    """Name a job by what it does: 24 hexadecimal digits, the same for the same kind and arguments."""
+    text = json.dumps([kind, arguments], sort_keys=True, ensure_ascii=False)
+    return blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def submit(connection: Connection, redis_url: str, kind: JobKind, arguments: dict[str, Any], target: str = "") -> Job:
+    """Ask for work and return its job; asked for again while it is queued or running, the same job.
+
+    `arguments` are plain JSON values that the stage of this kind reads (workers.stages). Raises `Unavailable` when
+    Neo4j or Redis does not answer; nothing is left queued then.
+    """
+    identity = {key: value for key, value in arguments.items() if key != "path"} if kind == "ingest" else arguments
+    identifier = job_id(kind, identity)
+    job, fresh = ledger.open_job(connection, identifier, kind, target, arguments)
+    if fresh:
+        try:
+            send(redis_url, kind, FIRST_QUEUE[kind], identifier)
+        except Unavailable as error:
+            ledger.finish(connection, identifier, "failed", reason=str(error))
+            raise
+    return job
+
+
+def send(redis_url: str, kind: str, queue: str, identifier: str) -> None:
+    """Put a job's id into a queue (again: one that is done or running is left alone by whoever takes it)."""
+    try:
+        celery_app(redis_url).send_task(kind, args=[identifier], queue=queue, task_id=identifier)
+    except (OperationalError, RedisError) as error:
+        raise redis_unavailable(redis_url, error) from error
+
+
+def redis_unavailable(redis_url: str, error: Exception) -> Unavailable:
+    """Say which Redis did not answer and what to do; the password stays out of it."""
+    parts = urlsplit(redis_url)
+    where = f"{parts.hostname}:{parts.port or 6379}"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return Unavailable(
+        f"Redis at {where} does not answer ({reason}). Start it with `transitive up`, or correct REDIS_URL; "
+        "then run the same command again."
+    )

@@ -1,0 +1,67 @@
+"""From the unfinished (:Job) nodes and the queues in Redis to the jobs that were lost and are sent again.
+
+A job is lost when its worker died (SIGKILL, power) or its message did (Redis emptied). Redis would hand the message of a
+dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: see `ledger.claim`.
+"""
+
+import json
+import os
+import socket
+
+import psutil
+import redis
+
+from graph.connection import Connection
+from workers import ledger, queue
+
+
+def owner_name(token: str) -> str:
+    """Name the holder of a job: host, process id, the time that process was born, and a token for this attempt."""
+    return f"{socket.gethostname()}|{os.getpid()}|{psutil.Process().create_time():.0f}|{token}"
+
+
+def requeue_lost(connection: Connection, redis_url: str) -> int:
+    """Send every lost job again; returns how many."""
+    waiting = _waiting_ids(redis_url)
+    sent = 0
+    for entry in ledger.open_jobs(connection):
+        dead = entry.job.state != "queued" and (entry.stale or _is_dead(entry.owner))
+        if dead:
+            ledger.orphan(connection, entry.job.id)
+        lost = (dead and entry.job.state == "running") or (entry.job.state == "queued" and entry.stale)
+        if lost and entry.job.id not in waiting:
+            queue.send(redis_url, entry.job.kind, queue.FIRST_QUEUE[entry.job.kind], entry.job.id)
+            sent += 1
+    return sent
+
+
+def waiting_count(redis_url: str) -> dict[str, int]:
+    """Count the messages that wait in each queue."""
+    try:
+        client = redis.Redis.from_url(redis_url, socket_connect_timeout=5)
+        with client:
+            return {name: int(client.llen(name)) for name in queue.QUEUES}  # type: ignore[arg-type]
+    except redis.RedisError as error:
+        raise queue.redis_unavailable(redis_url, error) from error
+
+
+def _waiting_ids(redis_url: str) -> set[str]:
+    try:
+        client = redis.Redis.from_url(redis_url, socket_connect_timeout=5)
+        with client:
+            messages = [message for name in queue.QUEUES for message in client.lrange(name, 0, -1)]  # type: ignore[union-attr]
+    except redis.RedisError as error:
+        raise queue.redis_unavailable(redis_url, error) from error
+    return {json.loads(message)["headers"]["id"] for message in messages}
+
+
+def _is_dead(owner: str) -> bool:
+    """Say whether the holder was a process of this machine that is no more (another machine's: unknown, so False)."""
+    host, pid, born, _ = (owner.split("|") + ["", "", "", ""])[:4]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(born)) > 2
+    except psutil.NoSuchProcess:
+        return True
