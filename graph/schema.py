@@ -1,0 +1,36 @@
+"""A connection comes in; the constraints and indexes of the graph are there afterwards.
+
+    Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
+    (generation, id) of ParentCluster and of ChildCluster            unique
+    (Patch.video_id, Patch.id)                                       pages of a video's patches
+    (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
+    Job.created_at                                                   newest first
+"""
+
+from graph.connection import Connection
+
+CONSTRAINTS = (
+    "CREATE CONSTRAINT video_id IF NOT EXISTS FOR (v:Video) REQUIRE v.id IS UNIQUE",
+    "CREATE CONSTRAINT patch_id IF NOT EXISTS FOR (p:Patch) REQUIRE p.id IS UNIQUE",
+    "CREATE CONSTRAINT model_id IF NOT EXISTS FOR (m:Model) REQUIRE m.id IS UNIQUE",
+    "CREATE CONSTRAINT job_id IF NOT EXISTS FOR (j:Job) REQUIRE j.id IS UNIQUE",
+    "CREATE CONSTRAINT generation_id IF NOT EXISTS FOR (g:Generation) REQUIRE g.id IS UNIQUE",
+    "CREATE CONSTRAINT parent_id IF NOT EXISTS FOR (c:ParentCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
+    "CREATE CONSTRAINT child_id IF NOT EXISTS FOR (c:ChildCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
+)
+INDEXES = (
+    "CREATE INDEX patch_page IF NOT EXISTS FOR (p:Patch) ON (p.video_id, p.id)",
+    "CREATE INDEX inter_bucket IF NOT EXISTS FOR ()-[e:INTER_INSTANCE]-() ON (e.generation, e.bucket)",
+    "CREATE INDEX job_created IF NOT EXISTS FOR (j:Job) ON (j.created_at)",
+)
+AWAIT_INDEXES = "CALL db.awaitIndexes(300)"
+
+
+def apply_schema(connection: Connection) -> None:
+    """Create what is missing of the constraints and indexes, and wait until they are filled.
+
+    Raises `Unavailable` when the server does not answer, `Conflict` when the graph holds duplicates already.
+    """
+    for statement in (*CONSTRAINTS, *INDEXES):
+        connection.write(statement)
+    connection.read(AWAIT_INDEXES)
