@@ -47,6 +47,18 @@ class Shards:
         files = self._fs.ls(f"{self._root}/{folder}", detail=False, refresh=True)
         return sorted(f.rsplit("/", 1)[-1].removesuffix(".parquet") for f in files if f.endswith(".parquet"))
 
+    def versions(self, folder: str) -> dict[str, str]:
+        """Map the names of a folder's shards to a text that changes when a shard is written anew."""
+        if not self._fs.exists(f"{self._root}/{folder}"):
+            return {}
+        entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
+        stamps = ("ino", "mtime", "ETag", "LastModified", "etag", "updated", "size")
+        return {
+            str(entry["name"]).rsplit("/", 1)[-1].removesuffix(".parquet"): ":".join(str(entry.get(s)) for s in stamps)
+            for entry in entries
+            if str(entry["name"]).endswith(".parquet")
+        }
+
     def delete(self, name: str) -> None:
         """Remove shard `name` if it is there."""
         if self.exists(name):
