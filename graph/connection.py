@@ -8,7 +8,7 @@ queries return maps and scalars (`p {.*}`), never nodes: no driver type leaves t
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, LiteralString, cast
+from typing import Any
 
 from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity
 from neo4j.exceptions import (
@@ -53,7 +53,9 @@ class Connection:
                 telemetry_disabled=True,
             )
         except (ConfigurationError, ValueError) as error:
-            raise InvalidInput(f"NEO4J_URI is no address of a Neo4j server ({error}). Example: bolt://host:7687") from None
+            raise InvalidInput(
+                f"NEO4J_URI is no address of a Neo4j server ({error}). Example: bolt://host:7687"
+            ) from None
 
     def read(self, query: str, **parameters: Any) -> list[Row]:
         """Run a reading query and return all its rows; raises `Unavailable`."""
@@ -87,7 +89,7 @@ class Connection:
             self._driver.session(fetch_size=FETCH_SIZE, default_access_mode=READ_ACCESS) as session,
             session.begin_transaction() as transaction,
         ):
-            result = transaction.run(_literal(query), dict(parameters))
+            result = transaction.run(query, dict(parameters))
             keys = result.keys()
             for record in result:
                 yield dict(zip(keys, record.values(), strict=True))
@@ -133,9 +135,13 @@ class Connection:
             case ConstraintError():
                 return Conflict(f"The graph holds this already: {text}")
             case TransientError() if "memory" in text.lower():
-                return Unavailable(f"Neo4j at {self.uri} has too little memory for this ({text}). Give it a larger heap.")
+                return Unavailable(
+                    f"Neo4j at {self.uri} has too little memory for this ({text}). Give it a larger heap."
+                )
             case TransientError():
-                return Unavailable(f"Neo4j at {self.uri} cannot work now ({text}). Try again; `transitive status` tells.")
+                return Unavailable(
+                    f"Neo4j at {self.uri} cannot work now ({text}). Try again; `transitive status` tells."
+                )
             case DatabaseError():
                 return StorageError(f"Neo4j at {self.uri} failed: {text} Its log is in neo4j/logs of the home folder.")
             case ClientError() | Neo4jError():
@@ -161,13 +167,8 @@ def _first_line(error: Exception) -> str:
     return (text or type(error).__name__).strip().splitlines()[0]
 
 
-def _literal(query: str) -> LiteralString:
-    """Vouch for a query: constants only, with parameters bound (the driver's type asks for literals)."""
-    return cast(LiteralString, query)
-
-
 def _run(transaction: ManagedTransaction, query: str, parameters: Mapping[str, Any]) -> list[Row]:
-    result = transaction.run(_literal(query), dict(parameters))
+    result = transaction.run(query, dict(parameters))
     keys = result.keys()
     return [dict(zip(keys, record.values(), strict=True)) for record in result]
 

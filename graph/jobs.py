@@ -1,11 +1,11 @@
 """Jobs, the long work of the system, go into the graph, move on, and come out newest first.
 
-    (:Job {id, kind, state, target, stage, done, total, unit, reason, result, created_at, updated_at, finished_at})
+(:Job {id, kind, state, target, stage, done, total, unit, reason, result, created_at, updated_at, finished_at})
 
-    queued ──▶ running ──▶ done | failed
-       │          │
-       ▼          ▼
-    cancelled   cancelling ──▶ cancelled | done | failed
+queued ──▶ running ──▶ done | failed
+   │          │
+   ▼          ▼
+cancelled   cancelling ──▶ cancelled | done | failed
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from typing import Any
 from graph.connection import Connection
 from graph.errors import Conflict, NotFound
 from graph.records import Job
+from graph.rows import as_record
 
 _CREATE = """
 MERGE (j:Job {id: $id})
@@ -61,7 +62,7 @@ _CHANGEABLE = {field.name for field in fields(Job)} - {"id", "kind", "created_at
 
 
 def create_job(connection: Connection, job: Job) -> Job:
-    """Write a new job (its `created_at` is now when empty) and return it; an id that is there already stays as it is."""
+    """Write a new job (created now when it does not say) and return it; one that is there already stays as it is."""
     now = _now()
     job = replace(job, created_at=job.created_at or now, updated_at=job.updated_at or now)
     return _job(connection.write(_CREATE, id=job.id, properties=asdict(job))[0])
@@ -82,8 +83,8 @@ def list_jobs(connection: Connection, after: str = "", limit: int = 100) -> list
 def update_job(connection: Connection, job_id: str, **changes: Any) -> Job:
     """Change fields of a job and return it as it is now.
 
-    `cancelling` is never overwritten by `queued` or `running`, and a job that ended (done, failed, cancelled) stays as it
-    is. The final states set `finished_at`. Raises `NotFound`; `TypeError` for a field that cannot be changed.
+    `cancelling` is never overwritten by `queued` or `running`, and a job that ended (done, failed, cancelled) stays
+    as it is. The final states set `finished_at`. Raises `NotFound`; `TypeError` for a field that cannot be changed.
     """
     unknown = set(changes) - _CHANGEABLE
     if unknown:
@@ -111,7 +112,7 @@ def _only(rows: list[dict[str, Any]], job_id: str) -> Job:
 
 
 def _job(row: Mapping[str, Any]) -> Job:
-    return Job(**row["job"])
+    return as_record(Job, row["job"])
 
 
 def _now() -> str:

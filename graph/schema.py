@@ -1,10 +1,10 @@
 """A connection comes in; the constraints and indexes of the graph are there afterwards.
 
-    Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
-    (generation, id) of ParentCluster and of ChildCluster            unique
-    (Patch.video_id, Patch.id)                                       pages of a video's patches
-    (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
-    Job.created_at                                                   newest first
+Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
+(generation, id) of ParentCluster and of ChildCluster            unique
+(Patch.video_id, Patch.id)                                       pages of a video's patches
+(INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
+Job.created_at                                                   newest first
 """
 
 from graph.connection import Connection

@@ -1,8 +1,8 @@
 """Videos with their patches and tracks go into the graph as one step, and come out page by page.
 
-    (:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
-    (:Video)-[:HAS_PATCH]->(:Patch {id, video_id, frame, time_s, x, y, w, h, role})
-    (:Patch {role: "start"})-[:INTRA_INSTANCE {track_length, confidence, …trust}]->(:Patch {role: "end"})
+(:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
+(:Video)-[:HAS_PATCH]->(:Patch {id, video_id, frame, time_s, x, y, w, h, role})
+(:Patch {role: "start"})-[:INTRA_INSTANCE {track_length, confidence, …trust}]->(:Patch {role: "end"})
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 from graph.connection import Connection, Row, Statement
 from graph.errors import NotFound
 from graph.records import IntraInstance, Patch, Video
+from graph.rows import as_record
 
 ROWS = 5000  # rows bound to one statement
 DELETED_AT_ONCE = 2000  # patches removed in one transaction; each takes its edges along
@@ -122,12 +123,12 @@ def get_video(connection: Connection, video_id: str) -> Video:
     rows = connection.read(_GET_VIDEO, id=video_id)
     if not rows:
         raise NotFound(f"There is no video {video_id}. `GET /videos` lists those there are.")
-    return Video(**rows[0]["video"])
+    return as_record(Video, rows[0]["video"])
 
 
 def list_videos(connection: Connection, after: str = "", limit: int = 100) -> list[Video]:
     """Read the `limit` videos whose ids follow `after`, in the order of their ids."""
-    return [Video(**row["video"]) for row in connection.read(_LIST_VIDEOS, after=after, limit=limit)]
+    return [as_record(Video, row["video"]) for row in connection.read(_LIST_VIDEOS, after=after, limit=limit)]
 
 
 def ready_video_ids(connection: Connection) -> list[str]:
@@ -140,13 +141,13 @@ def get_patch(connection: Connection, patch_id: str) -> Patch:
     rows = connection.read(_GET_PATCH, id=patch_id)
     if not rows:
         raise NotFound(f"There is no patch {patch_id}. `GET /videos/<id>/patches` lists those of a video.")
-    return Patch(**rows[0]["patch"])
+    return as_record(Patch, rows[0]["patch"])
 
 
 def list_patches(connection: Connection, video_id: str, after: str = "", limit: int = 100) -> list[Patch]:
     """Read the `limit` patches of a video whose ids follow `after`, in the order of their ids."""
     rows = connection.read(_LIST_PATCHES, video_id=video_id, after=after, limit=limit)
-    return [Patch(**row["patch"]) for row in rows]
+    return [as_record(Patch, row["patch"]) for row in rows]
 
 
 def list_tracks(connection: Connection, video_id: str) -> list[IntraInstance]:
