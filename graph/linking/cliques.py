@@ -1,0 +1,52 @@
+"""Lists of nearest neighbours in, every group of samples that are all in each other's lists out (section 4.2).
+
+Two samples are joined when each is in the other's list; a child is a complete subgraph of that graph. Lists are short
+(10), so a clique is grown by one sample at a time from the later neighbours of its last one, all cliques at once.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK = 1 << 18  # cliques grown at a time: bounds the memory, not the result
+
+
+def mutual_groups(lists: NDArray[np.int32], group: int) -> NDArray[np.int32]:
+    """Return (G, group) row numbers, ascending in each row and from row to row, of all mutual groups.
+
+    `lists` is (N, neighbours): the row numbers in each sample's list, -1 where a list is shorter.
+    """
+    later = _later_mutual(lists)
+    cliques = np.arange(len(lists), dtype=np.int32)[:, None]
+    for _ in range(group - 1):
+        cliques = np.concatenate(
+            [_grow(cliques[start : start + _CHUNK], later) for start in range(0, len(cliques), _CHUNK)]
+            or [np.empty((0, cliques.shape[1] + 1), np.int32)]
+        )
+    return cliques
+
+
+def _later_mutual(lists: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return (N, width) for each sample the samples after it that are mutual with it, ascending, padded with -1."""
+    count, width = lists.shape
+    rows = np.arange(count, dtype=np.int32)
+    mutual = np.zeros(lists.shape, bool)
+    for column in range(width):
+        other = lists[:, column]
+        valid = other > rows
+        mutual[valid, column] = (lists[other[valid]] == rows[valid, None]).any(axis=1)
+    later = np.where(mutual, lists, np.iinfo(np.int32).max)
+    later.sort(axis=1)
+    later[later == np.iinfo(np.int32).max] = -1
+    longest = int(mutual.sum(axis=1).max(initial=0))
+    return later[:, : max(longest, 1)]
+
+
+def _grow(cliques: NDArray[np.int32], later: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return (H, size + 1): each clique with each later neighbour of its last sample that knows all the others."""
+    candidates = later[cliques[:, -1]]
+    which, column = np.nonzero(candidates >= 0)
+    added = candidates[which, column]
+    for position in range(cliques.shape[1] - 1):
+        known = (later[cliques[which, position]] == added[:, None]).any(axis=1)
+        which, added = which[known], added[known]
+    return np.concatenate([cliques[which], added[:, None]], axis=1)
