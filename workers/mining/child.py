@@ -1,0 +1,89 @@
+"""Videos' names on stdin; what was mined of each on stdout: the process that decoders may crash.
+
+Messages are pickles behind their length: in (path, limits, recipe), out ("progress" | "mined" | "bad" | "memory" |
+"failed", content). Started by workers/mining/isolated.py.
+"""
+
+import errno
+import fcntl
+import os
+import pickle
+import resource
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+
+from graph.errors import BadVideo
+from workers.mining.isolated import HEADER
+from workers.mining.recipe import Limits, Mining
+from workers.mining.video import mine
+
+_TELL = 0.2  # seconds between two progress messages
+
+
+def main(memory_mb: int, lifeline: int) -> None:
+    """Serve until stdin ends."""
+    _die_with_parent(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Anything a library prints must not get between the messages.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    source = sys.stdin.buffer
+    while header := source.read(HEADER.size):
+        path, limits, recipe = pickle.loads(source.read(HEADER.unpack(header)[0]))  # noqa: S301 - from our parent
+        kind, content = _mine(path, limits, recipe, output)
+        _send(output, kind, content)
+
+
+def _mine(path: Path, limits: Limits, recipe: Mining, output: BinaryIO) -> tuple[str, Any]:
+    last = 0.0
+
+    def tell(stage: str, done: int, total: int, unit: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TELL:
+            last = time.monotonic()
+            _send(output, "progress", (stage, done, total, unit))
+
+    try:
+        return "mined", mine(path, limits, tell, recipe)
+    except BadVideo as error:
+        return "bad", str(error)
+    except (MemoryError, OSError, cv2.error) as error:
+        if _is_memory(error):
+            return "memory", ""
+        return "failed", traceback.format_exc()
+    except Exception:  # every other fault is ours: its trace goes to the parent, and this process goes on
+        return "failed", traceback.format_exc()
+
+
+def _is_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or "OutOfMemory" in str(error) or "Insufficient memory" in str(error)
+
+
+def _send(output: BinaryIO, kind: str, content: Any) -> None:
+    data = pickle.dumps((kind, content))
+    output.write(HEADER.pack(len(data)) + data)
+    output.flush()
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel end this process when the parent's end of the pipe closes.
+
+    PR_SET_PDEATHSIG would fire when the *thread* that started us ends, and a watching thread would not run while native
+    code holds the interpreter's lock. SIGIO ends a process by default.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

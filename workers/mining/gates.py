@@ -1,0 +1,89 @@
+"""Lumas and motion of one window in; the reason to leave it out, or none, out."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.mining.boxes import Area
+from workers.mining.decode import Luma
+from workers.mining.motion import Motion
+from workers.mining.recipe import Mining
+
+_THUMB = (32, 20)
+_BAR = 24  # luma; black of studio range is 16
+
+
+class CutFinder:
+    """Says of each frame whether a shot ended just before it: a cut, a flash, a hard flicker."""
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self._thumb: NDArray[np.float32] | None = None
+        self._usual = 0.0
+
+    def broke(self, luma: Luma) -> bool:
+        """Compare with the frame before: a jump far over the usual change that also empties the histogram."""
+        thumb = cv2.resize(luma, _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self._thumb = self._thumb, thumb
+        if before is None:
+            return False
+        change = float(np.abs(thumb - before).mean())
+        jumped = (change > 8 + 4 * self._usual and _histogram_distance(before, thumb) > 0.25) or change > 40
+        self._usual = 0.0 if jumped else 0.8 * self._usual + 0.2 * change
+        return jumped
+
+
+def _histogram_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Share of the picture that changed its grey level, 0..1, in 16 levels."""
+    first, _ = np.histogram(a, 16, (0, 256))
+    second, _ = np.histogram(b, 16, (0, 256))
+    return float(np.abs(first - second).sum() / (2 * a.size))
+
+
+def picture_area(lumas: Sequence[Luma]) -> Area:
+    """Trim rows and columns at the edges that are black in all of `lumas`; the whole where all is black."""
+    brightest = np.max(np.stack(lumas), axis=0)
+    height, width = brightest.shape
+    rows = np.flatnonzero(np.percentile(brightest, 95, axis=1) > _BAR)
+    columns = np.flatnonzero(np.percentile(brightest, 95, axis=0) > _BAR)
+    if len(rows) < height // 4 or len(columns) < width // 4:
+        return Area(0, 0, width, height)
+    return Area(
+        int(columns[0]) and int(columns[0]) + 2,
+        int(rows[0]) and int(rows[0]) + 2,
+        int(columns[-1]) + 1 - 2 * (columns[-1] < width - 1),
+        int(rows[-1]) + 1 - 2 * (rows[-1] < height - 1),
+    )
+
+
+def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str | None:
+    """Refuse a window whose first, middle and last frames are one picture, before any work is spent on it."""
+    first, middle, last = lumas[0], lumas[len(lumas) // 2], lumas[-1]
+    # The largest block counts, so that one small mover on a still scene passes.
+    most = max(_block_change(first, middle), _block_change(first, last))
+    return "static" if most < 4 * recipe.static else None
+
+
+def _block_change(a: Luma, b: Luma) -> float:
+    change = cv2.absdiff(a, b)
+    blocks = cv2.resize(change, (max(1, a.shape[1] // 16), max(1, a.shape[0] // 16)), interpolation=cv2.INTER_AREA)
+    return float(blocks.max())
+
+
+def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str | None:
+    """Refuse a window by how it moves."""
+    if motion is None:
+        return "no texture"
+    if motion.inliers.min() < recipe.least_inliers:
+        return "camera motion not supported"
+    centre = np.array([(area.left + area.right) / 2, (area.top + area.bottom) / 2])
+    way = motion.background_at(centre)
+    if np.abs(way - way[0]).max() > recipe.most_camera * area.width:
+        return "too much camera motion"
+    if motion.moving.sum() < recipe.least_moving:
+        return "too little motion"
+    if motion.moving.mean() > recipe.most_moving:
+        return "everything moves"
+    return None

@@ -1,0 +1,189 @@
+"""A video file in; what `mine` makes of it out, mined in a child process that may crash, hang or eat memory.
+
+The child (workers/mining/child.py) is a fresh interpreter, never a fork, so any thread of a worker may call this.
+It is kept for the next video; one that died or was stopped is replaced. It dies with its parent: the kernel sends it a
+signal when the write end of its `lifeline` pipe closes, even while native code hangs.
+"""
+
+import os
+import pickle
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from graph.errors import BadVideo, TransitiveError
+from graph.records import Progress, no_progress
+from workers.mining.recipe import Limits, Mining
+from workers.mining.video import MinedVideo
+
+HEADER = struct.Struct("<Q")
+_WAKE = 1.0  # seconds between two looks at the clock
+_ROOT = Path(__file__).parents[2]
+
+
+def mine_isolated(
+    path: Path, limits: Limits | None = None, progress: Progress = no_progress, recipe: Mining | None = None
+) -> MinedVideo:
+    """Mine one video in a child process.
+
+    Raises:
+        BadVideo: it cannot be mined, or its decoder crashed, hung or took too much memory.
+    """
+    limits = limits or Limits()
+    child = _take(limits)
+    try:
+        with child:
+            return child.mine(path, limits, progress, recipe or Mining())
+    finally:
+        _give(child)
+
+
+class _Child:
+    """One child process and the pipes to it; leaving its context by any error but `BadVideo` ends it."""
+
+    def __init__(self, memory_mb: int) -> None:
+        lifeline, self._lifeline = os.pipe()
+        self.memory_mb = memory_mb
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workers.mining.child", str(memory_mb), str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # FFmpeg's and glibc's last words; the reason is told in ours
+                pass_fds=[lifeline],
+                cwd=_ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        finally:
+            os.close(lifeline)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None and not (isinstance(error, BadVideo) and self.alive()):
+            self.stop()
+
+    def alive(self) -> bool:
+        """Say whether the process still runs."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the process and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    def mine(self, path: Path, limits: Limits, progress: Progress, recipe: Mining) -> MinedVideo:
+        """Hand over one video and wait for its end, passing its progress on."""
+        until = time.monotonic() + limits.seconds
+        try:
+            self._send((path.absolute(), limits, recipe))
+            while True:
+                kind, content = self._receive(until)
+                if kind == "progress":
+                    progress(*content)
+                elif kind == "mined":
+                    mined: MinedVideo = content
+                    return mined
+                elif kind == "bad":
+                    raise BadVideo(content)
+                elif kind == "memory":
+                    self.stop()
+                    raise BadVideo(self._too_much(path))
+                else:
+                    raise TransitiveError(f"Mining {path.name} failed inside; please report this: {content}")
+        except TimeoutError:
+            self.stop()
+            raise BadVideo(
+                f"{path.name} was given up after {limits.seconds:.0f} s: its decoder hangs, or it is very long. "
+                "TRANSITIVE_MINING_SECONDS is the limit."
+            ) from None
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            code = self._process.wait()
+            raise BadVideo(self._ended(path, code)) from None
+
+    def _send(self, message: Any) -> None:
+        data = pickle.dumps(message)
+        pipe = self._process.stdin
+        assert pipe is not None  # noqa: S101
+        pipe.write(HEADER.pack(len(data)) + data)
+        pipe.flush()
+
+    def _receive(self, until: float) -> tuple[str, Any]:
+        (size,) = HEADER.unpack(self._read(HEADER.size, until))
+        kind, content = pickle.loads(self._read(size, until))  # noqa: S301 - written by our own child
+        return str(kind), content
+
+    def _read(self, size: int, until: float) -> bytes:
+        pipe = self._process.stdout
+        assert pipe is not None  # noqa: S101
+        parts: list[bytes] = []
+        while size:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready, _, _ = select.select([pipe], [], [], min(left, _WAKE))
+            if not ready:
+                continue
+            part = os.read(pipe.fileno(), min(size, 1 << 20))
+            if not part:
+                raise EOFError
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _too_much(self, path: Path) -> str:
+        return (
+            f"{path.name} needs more than {self.memory_mb} MiB of memory to decode. "
+            "TRANSITIVE_MINING_MEMORY_MB is the limit."
+        )
+
+    def _ended(self, path: Path, code: int) -> str:
+        if code == -signal.SIGKILL:
+            return f"{path.name}: the process that decoded it was killed, most likely for lack of memory."
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{path.name} crashed its decoder ({name}): the file is damaged or made to do harm."
+
+
+_idle: list[_Child] = []
+_lock = threading.Lock()
+
+
+def _take(limits: Limits) -> _Child:
+    """Take an idle child that has the same memory limit, or start one."""
+    with _lock:
+        for child in list(_idle):
+            _idle.remove(child)
+            if child.alive() and child.memory_mb == limits.memory_mb:
+                return child
+            child.stop()
+    return _Child(limits.memory_mb)
+
+
+def _give(child: _Child) -> None:
+    """Keep a child that still lives for the next video."""
+    if child.alive():
+        with _lock:
+            _idle.append(child)
+    else:
+        child.stop()
+
+
+def stop_children() -> None:
+    """End the idle children, so that nothing is left when a worker or a test ends."""
+    with _lock:
+        while _idle:
+            _idle.pop().stop()

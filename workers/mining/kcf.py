@@ -1,0 +1,127 @@
+"""Places and sizes of objects in a frame in; where each is in the next frame out. All tracks go in one call.
+
+A kernelized correlation filter (Henriques et al. 2015; section 4.3) of our own: grey and gradient channels on a small
+grid, a Gaussian kernel, real FFTs over the whole batch. No learning, no supervision. See docs/decisions/0102.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from workers.mining.decode import Luma
+
+Array = NDArray[np.float64]
+Real = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The filter's numbers."""
+
+    grid: int = 48  # samples per side of the searched window
+    padding: float = 2.2  # searched window, in sides of the object
+    sigma: float = 0.25  # bandwidth of the kernel
+    target: float = 0.10  # width of the wanted response, in sides of the object
+    ridge: float = 1e-3
+    rate: float = 0.06  # how fast the model follows the object's looks
+
+
+class BatchedKCF:
+    """B tracks, each in its own sequence of lumas."""
+
+    def __init__(self, lumas: Sequence[Luma], centres: Array, sizes: Array, numbers: Filter | None = None) -> None:
+        """Start on `lumas[b]` at `centres` (B, 2) with `sizes` (B, 2), both x, y in luma pixels."""
+        self._numbers = numbers = numbers or Filter()
+        self._pitch = np.asarray(sizes, np.float64) * numbers.padding / numbers.grid  # luma pixels per sample
+        self.centres = np.array(centres, np.float64)
+        grid = numbers.grid
+        hann = np.hanning(grid + 2)[1:-1].astype(np.float32)
+        self._taper = hann[:, None] * hann[None]
+        offset = (np.arange(grid) + grid // 2) % grid - grid // 2
+        width = numbers.target * grid / numbers.padding
+        wanted = np.exp(-0.5 * (offset[:, None] ** 2 + offset[None] ** 2) / width**2)
+        self._wanted = np.asarray(fft.rfft2(wanted.astype(np.float32)), np.complex64)
+        self._model, self._energy = self._look(lumas)
+        self._weights = self._train(self._model, self._energy)
+
+    def update(self, lumas: Sequence[Luma]) -> Real:
+        """Move every track to its next luma; returns the peak responses (B,), 1 for a perfect match."""
+        numbers = self._numbers
+        looks, energy = self._look(lumas)
+        kernel = self._kernel(looks, energy, self._model, self._energy)
+        response = fft.irfft2(kernel * self._weights, s=(numbers.grid, numbers.grid))
+        shift, peak = _peaks(response)
+        self.centres = self.centres + shift * self._pitch
+        looks, energy = self._look(lumas)
+        rate = np.float32(numbers.rate)
+        self._weights += rate * (self._train(looks, energy) - self._weights)
+        self._model += rate * (looks - self._model)
+        self._energy += rate * (energy - self._energy)
+        return peak
+
+    def _look(self, lumas: Sequence[Luma]) -> tuple[Spectrum, Real]:
+        """Take the tapered channels around every centre: spectra (B, C, grid, grid/2+1) and energies (B,)."""
+        grid = self._numbers.grid
+        windows = np.empty((len(lumas), grid, grid), np.float32)
+        for b, luma in enumerate(lumas):
+            (px, py), (cx, cy) = self._pitch[b], self.centres[b]
+            half = (grid - 1) / 2
+            place = np.array([[px, 0, cx - px * half], [0, py, cy - py * half]])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            windows[b] = cv2.warpAffine(luma, place, (grid, grid), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        channels = _channels(windows) * self._taper
+        energy = np.einsum("bcij,bcij->b", channels, channels)
+        return np.asarray(fft.rfft2(channels), np.complex64), np.asarray(energy, np.float32)
+
+    def _kernel(self, a: Spectrum, a_energy: Real, b: Spectrum, b_energy: Real) -> Spectrum:
+        """Correlate with a Gaussian kernel: spectrum (B, grid, grid/2+1)."""
+        grid = self._numbers.grid
+        cross = fft.irfft2((a * b.conj()).sum(axis=1), s=(grid, grid))
+        distance = a_energy[:, None, None] + b_energy[:, None, None] - 2 * cross
+        scale = -1 / (self._numbers.sigma**2 * a.shape[1] * grid * grid)
+        return np.asarray(fft.rfft2(np.exp(np.maximum(distance, 0) * np.float32(scale))), np.complex64)
+
+    def _train(self, looks: Spectrum, energy: Real) -> Spectrum:
+        return self._wanted / (self._kernel(looks, energy, looks, energy) + np.float32(self._numbers.ridge))
+
+
+def _channels(windows: Real) -> Real:
+    """Make grey and four one-sided gradient channels, (B, 5, grid, grid), of about unit variance each."""
+    mean = windows.mean(axis=(1, 2), keepdims=True)
+    spread = windows.std(axis=(1, 2), keepdims=True) + 4
+    grey = (windows - mean) / spread
+    out = np.empty((len(windows), 5, *windows.shape[1:]), np.float32)
+    out[:, 0] = grey
+    across = np.zeros_like(grey)
+    down = np.zeros_like(grey)
+    across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
+    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
+    np.maximum(across, 0, out=out[:, 1])
+    np.maximum(-across, 0, out=out[:, 2])
+    np.maximum(down, 0, out=out[:, 3])
+    np.maximum(-down, 0, out=out[:, 4])
+    return out
+
+
+def _peaks(response: Real) -> tuple[Array, Real]:
+    """Find each map's highest place to a fraction of a sample: shifts (B, 2) as x, y and heights (B,)."""
+    count, grid, _ = response.shape
+    each = np.arange(count)
+    row, column = np.divmod(response.reshape(count, -1).argmax(axis=1), grid)
+    peak = response[each, row, column]
+    along_x = _vertex(response[each, row, column - 1], peak, response[each, row, (column + 1) % grid])
+    along_y = _vertex(response[each, row - 1, column], peak, response[each, (row + 1) % grid, column])
+    wrap = grid // 2
+    shift = np.stack([(column + wrap) % grid - wrap + along_x, (row + wrap) % grid - wrap + along_y], axis=1)
+    return shift, peak
+
+
+def _vertex(left: Real, middle: Real, right: Real) -> Array:
+    """Place the top of the parabola through three samples, in -0.5..0.5."""
+    bend = 2 * middle - left - right
+    return np.clip(0.5 * (right - left) / np.where(bend > 1e-9, bend, np.inf), -0.5, 0.5)

@@ -1,0 +1,52 @@
+"""The numbers of mining, each with its reason, and the limits one video must keep: what `mine` is told."""
+
+from dataclasses import dataclass
+
+from graph.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one video may take before it is refused."""
+
+    seconds: float = 3600.0
+    memory_mb: int = 4096
+    max_pixels: int = 3840 * 2160 * 2
+    max_frames: int = 2_000_000
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Take the limits from the settings."""
+        return cls(settings.mining_seconds, settings.mining_memory_mb, settings.max_pixels, settings.max_frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Mining:
+    """Sizes are pixels of the luma that mining works on: half of a frame of about 600×400 (section 4.1)."""
+
+    track_length: int = 30  # frames from A to A' (section 4.3; 15 in the ablation)
+    stride: int = 15  # frames between the first frames of two windows; they overlap in time by half
+    working_area: int = 600 * 400  # pixels of the working frame (4.1)
+    crop: int = 227  # side of a patch, in pixels of the working frame (4.1)
+    patch: int = 96  # side of a stored patch (4.1)
+    core: int = 104  # side of the tracked middle, in pixels of the working frame; 227 drifts onto background
+    full_rate: float = 40.0  # videos with more frames a second are taken with a stride
+
+    step: int = 3  # frames between two Lucas-Kanade steps
+    cell: int = 10  # one corner per cell of this side, so that plain objects get points as well
+    corner_quality: float = 4e-4  # smallest eigenvalue of a corner, of luma in 0..1 over 3×3
+    backward_error: float = 0.7  # a point is lost when tracking it back misses by more
+    inlier: float = 0.8  # residual of a point that moves with the camera, in one step
+    net_motion: float = 1.5  # a point moves when its summed residual is longer than this ...
+    coherence: float = 0.6  # ... and is this share of the way it went
+
+    least_moving: int = 8  # moving points in a box
+    least_core_share: float = 0.4  # share of the core's points that move
+    most_moving: float = 0.7  # of all points; above it everything moves: flash, water, a wrong homography
+    least_inliers: float = 0.4  # of the points in one step; below it the homography is not supported
+    most_camera: float = 0.5  # of the frame's width, over the window
+    static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
+    same_picture: float = 0.98  # correlation of A and A' that teaches nothing
+    least_peak: float = 0.15  # mean response of the tracker
+    most_frames: int = 16  # whole frames kept for context prediction
+    frame_seconds: float = 2.0  # seconds between them

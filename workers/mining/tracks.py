@@ -1,0 +1,96 @@
+"""Boxes of many windows in; tracks with their trust, or the reason they were refused, out. Section 4.3."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.mining.boxes import Area, Box
+from workers.mining.decode import Luma
+from workers.mining.kcf import BatchedKCF
+from workers.mining.motion import Motion
+from workers.mining.recipe import Mining
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A box to be tracked through its window's `lumas` (track_length + 1 of them)."""
+
+    lumas: Sequence[Luma]
+    motion: Motion
+    box: Box
+    area: Area
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Where the core went, in luma pixels, and what is known of its truth."""
+
+    centres: NDArray[np.float64]  # (track_length + 1, 2)
+    end_crop: tuple[float, float, float]  # left, top, side
+    trust: dict[str, float]
+
+
+Tracker = Callable[
+    [Sequence[Sequence[Luma]], NDArray[np.float64], NDArray[np.float64]],
+    tuple[NDArray[np.float64], NDArray[np.float32]],
+]
+
+
+def follow_batched(
+    sequences: Sequence[Sequence[Luma]], centres: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Follow B objects, each through its own lumas: centres (B, T, 2) and peak responses (B, T-1)."""
+    tracker = BatchedKCF([lumas[0] for lumas in sequences], centres, sizes)
+    ways, peaks = [tracker.centres], []
+    for k in range(1, len(sequences[0])):
+        peaks.append(tracker.update([lumas[k] for lumas in sequences]))
+        ways.append(tracker.centres)
+    return np.stack(ways, axis=1), np.stack(peaks, axis=1)
+
+
+def track_all(candidates: Sequence[Candidate], recipe: Mining) -> list[Track | str]:
+    """Track all candidates together; each becomes a `Track` or the reason it was refused."""
+    if not candidates:
+        return []
+    centres = np.array([c.box.core[:2] for c in candidates])
+    sizes = np.array([[c.box.core[2]] * 2 for c in candidates])
+    ways, peaks = follow_batched([c.lumas for c in candidates], centres, sizes)
+    return [_judge(c, way, peak, recipe) for c, way, peak in zip(candidates, ways, peaks, strict=True)]
+
+
+def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.float32], recipe: Mining) -> Track | str:
+    """Refuse a track that was lost, went with the background, or left the picture."""
+    motion, box, area = candidate.motion, candidate.box, candidate.area
+    steps = np.minimum(np.arange(len(motion.points)) * recipe.step, len(way) - 1)
+    tracked = way[steps] - way[0]
+    of_object = motion.object_at(box.members)
+    of_background = motion.background_at(way[0]) - way[0]
+    known = np.isfinite(of_object[:, 0])
+    last = int(np.flatnonzero(known)[-1])
+    apart = float(np.hypot(*(of_object[last] - of_background[last])))
+    to_object = float(np.hypot(*(tracked[last] - of_object[last])))
+    to_background = float(np.hypot(*(tracked[last] - of_background[last])))
+    if peaks.mean() < recipe.least_peak:
+        return "track lost"
+    if apart > recipe.net_motion and to_object > to_background:
+        return "followed the background"
+    if to_object > 0.5 * box.core[2]:
+        return "left the object"
+    left, top, side = box.crop
+    dx, dy = way[-1] - way[0]
+    inside_x = min(max(left + dx, area.left), area.right - side)
+    inside_y = min(max(top + dy, area.top), area.bottom - side)
+    if max(abs(inside_x - left - dx), abs(inside_y - top - dy)) > 0.12 * side:
+        return "left the picture"
+    trust = {
+        "peak_mean": float(peaks.mean()),
+        "peak_least": float(peaks.min()),
+        "motion_agreement": float(np.clip(to_background / max(to_object + to_background, 1e-6), 0, 1)),
+        "object_error": to_object,
+        "apart": apart,
+        "displacement": float(np.hypot(dx, dy)),
+        "moving_points": float(box.members.sum()),
+    }
+    return Track(way, (inside_x, inside_y, side), trust)

@@ -1,0 +1,254 @@
+"""A video file in; its patches, JPEG pixels, intra-instance edges and a report of every refusal out.
+
+    Clip (decode) → windows of track_length + 1 frames → gates → boxes → tracks (many at once) → patches
+
+Windows are worked on in blocks, so memory stays flat with the length of the video. Sections 4.1 and 4.3.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import BadVideo
+from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
+from workers.mining.boxes import Area, place_boxes
+from workers.mining.decode import Clip, Frame, resize
+from workers.mining.gates import CutFinder, motion_reason, picture_area, still_reason
+from workers.mining.motion import follow
+from workers.mining.recipe import Limits, Mining
+from workers.mining.tracks import Candidate, Track, track_all
+
+_BLOCK = 8  # windows tracked together
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_CONTEXT_PIXELS = (150_000, 450_000)  # Doersch et al. 2015: images resized to 150K-450K pixels
+
+
+@dataclass(frozen=True)
+class MinedVideo:
+    """What one video gave. `jpegs` (96×96 RGB) stand in the order of `patches`; `frames` are (index, JPEG)."""
+
+    video: Video
+    patches: list[Patch]
+    jpegs: list[bytes]
+    tracks: list[IntraInstance]
+    frames: list[tuple[int, bytes]]
+    report: dict[str, Any]
+
+
+def video_id(path: Path) -> str:
+    """Name a video by the BLAKE2b hash of its bytes: 32 hexadecimal digits."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def mine(
+    path: Path, limits: Limits | None = None, progress: Progress = no_progress, recipe: Mining | None = None
+) -> MinedVideo:
+    """Mine one video in this process.
+
+    Raises:
+        BadVideo: it is no video that can be mined; the text says why. Nothing moving is no error: zero patches.
+    """
+    limits, recipe = limits or Limits(), recipe or Mining()
+    cv2.setNumThreads(1)
+    with Clip(path, limits, recipe) as clip:
+        work = _Work(clip, video_id(path), recipe)
+        length = recipe.track_length
+        block: list[Frame] = []
+        for frame in clip.frames():
+            work.keep_for_context(frame)
+            block.append(work.mark_cut(frame))
+            if len(block) == _BLOCK * recipe.stride + length:
+                progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
+                work.mine_block(block, _BLOCK)
+                block = block[_BLOCK * recipe.stride :]
+        if clip.decoded == 1:
+            raise BadVideo(f"{path.name} is a still picture: one frame.")
+        if work.taken <= length:
+            raise BadVideo(
+                f"{path.name} is shorter than a track: {clip.decoded} frames, {length * clip.every + 1} are needed."
+            )
+        work.mine_block(block, (len(block) - length - 1) // recipe.stride + 1 if len(block) > length else 0)
+        progress("mine", clip.decoded, clip.decoded, "frames")
+        return work.result()
+
+
+@dataclass
+class _Work:
+    """One video being mined."""
+
+    clip: Clip
+    id: str
+    recipe: Mining
+    taken: int = 0
+    area: Area | None = None
+    last_time: float = 0.0
+    windows: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    refused_tracks: Counter[str] = field(default_factory=Counter)
+    cuts: list[int] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
+    jpegs: list[bytes] = field(default_factory=list)
+    tracks: list[IntraInstance] = field(default_factory=list)
+    context: list[tuple[int, bytes]] = field(default_factory=list)
+    finder: CutFinder = field(default_factory=CutFinder)
+
+    def mark_cut(self, frame: Frame) -> Frame:
+        """Note where a shot ends, or where data is damaged: no window crosses it."""
+        if self.finder.broke(frame.luma) or frame.broken_before:
+            self.cuts.append(frame.index)
+        self.taken += 1
+        self.last_time = frame.time_s
+        return frame
+
+    def keep_for_context(self, frame: Frame) -> None:
+        """Keep a few whole frames, spread over the video, for the context-prediction network."""
+        if len(self.context) >= self.recipe.most_frames:
+            return
+        seconds = self.clip.expected / self.clip.fps
+        apart = max(self.recipe.frame_seconds, seconds / self.recipe.most_frames)
+        if frame.time_s >= len(self.context) * apart:
+            self.context.append((frame.index, _jpeg(_sized(frame.colour()))))
+
+    def mine_block(self, frames: list[Frame], count: int) -> None:
+        """Mine `count` windows that start at every `stride`-th of `frames`."""
+        if self.area is None and frames:
+            self.area = picture_area([f.luma for f in frames[:: max(1, len(frames) // 12)]])
+        candidates: list[Candidate] = []
+        homes: list[list[Frame]] = []
+        for number in range(count):
+            window = frames[number * self.recipe.stride :][: self.recipe.track_length + 1]
+            self.windows += 1
+            found = self._candidates(window)
+            candidates += found
+            homes += [window] * len(found)
+        for candidate, window, track in zip(candidates, homes, track_all(candidates, self.recipe), strict=True):
+            if isinstance(track, str):
+                self.refused_tracks[track] += 1
+            else:
+                self._add(candidate, window, track)
+
+    def _candidates(self, window: list[Frame]) -> list[Candidate]:
+        recipe = self.recipe
+        assert self.area is not None  # noqa: S101
+        if any(window[0].index < cut <= window[-1].index for cut in self.cuts):
+            self.refused["shot cut"] += 1
+            return []
+        lumas = [frame.luma for frame in window]
+        stepped = [*lumas[: -1 : recipe.step], lumas[-1]]
+        reason = still_reason(stepped, recipe)
+        if reason is None:
+            motion = follow(stepped, recipe)
+            reason = motion_reason(motion, self.area, recipe)
+        if reason is not None or motion is None:
+            self.refused[reason or "no texture"] += 1
+            return []
+        crop, core = self.sides()
+        boxes, without = place_boxes(motion, self.area, crop, core, recipe)
+        if not boxes:
+            self.refused[next(iter(without), "no box")] += 1
+        return [Candidate(lumas, motion, box, self.area) for box in boxes]
+
+    def sides(self) -> tuple[float, float]:
+        """Sides of crop and core in luma pixels; smaller where letterbox bars leave a smaller picture."""
+        assert self.area is not None  # noqa: S101
+        shown = np.sqrt(self.area.width * self.area.height / (self.recipe.working_area / 4))
+        crop = min(self.recipe.crop / 2 * shown, self.area.width, self.area.height)
+        return float(crop), float(self.recipe.core / self.recipe.crop * crop)
+
+    def _add(self, candidate: Candidate, window: list[Frame], track: Track) -> None:
+        """Cut both patches out in colour, and keep the pair unless it is one picture twice."""
+        start, end = window[0], window[-1]
+        boxes = self._own_pixels(candidate.box.crop), self._own_pixels(track.end_crop)
+        pixels = [_cut_out(frame, box, self.recipe.patch) for frame, box in zip((start, end), boxes, strict=True)]
+        likeness = _correlation(*pixels)
+        if likeness >= self.recipe.same_picture:
+            self.refused_tracks["same picture"] += 1
+            return
+        ids = [patch_id(self.id, f.index, *box) for f, box in zip((start, end), boxes, strict=True)]
+        if set(ids) & {patch.id for patch in self.patches}:
+            self.refused_tracks["same box twice"] += 1
+            return
+        self.patches += [
+            Patch(ids[0], self.id, start.index, start.time_s, *boxes[0], "start"),
+            Patch(ids[1], self.id, end.index, end.time_s, *boxes[1], "end"),
+        ]
+        self.jpegs += [_jpeg(p) for p in pixels]
+        trust = {**track.trust, "first_last_correlation": likeness}
+        trust = {name: round(value, 4) for name, value in trust.items()}
+        confidence = float(np.clip(trust["peak_mean"] * trust["motion_agreement"], 0, 1))
+        self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
+
+    def _own_pixels(self, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
+        """Turn a crop in luma pixels into x, y, w, h of the video, inside the frame."""
+        clip = self.clip
+        side = min(round(crop[2] / clip.scale), clip.width, clip.height)
+        x = min(max(round(crop[0] / clip.scale), 0), clip.width - side)
+        y = min(max(round(crop[1] / clip.scale), 0), clip.height - side)
+        return x, y, side, side
+
+    def result(self) -> MinedVideo:
+        """Put together what was found."""
+        clip = self.clip
+        video = Video(
+            id=self.id,
+            name=clip.path.name,
+            fps=round(clip.fps, 4),
+            width=clip.width,
+            height=clip.height,
+            frames=clip.decoded,
+            duration_s=round(max(self.last_time, clip.decoded / clip.fps), 3),
+        )
+        report = {
+            "fps": round(clip.fps, 3),
+            "frames": clip.decoded,
+            "taken": self.taken,
+            "windows": self.windows,
+            "refused_windows": dict(sorted(self.refused.items())),
+            "refused_tracks": dict(sorted(self.refused_tracks.items())),
+            "tracks": len(self.tracks),
+            "cuts": len(self.cuts),
+            "damaged_packets": clip.damaged,
+        }
+        return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, report)
+
+
+def _cut_out(frame: Frame, box: tuple[int, int, int, int], side: int) -> NDArray[np.uint8]:
+    x, y, w, h = box
+    pixels = np.ascontiguousarray(frame.colour()[y : y + h, x : x + w])
+    how = cv2.INTER_AREA if w > side else cv2.INTER_CUBIC
+    return resize(pixels, side, side, how)
+
+
+def _sized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a whole frame into the range of sizes that context prediction wants."""
+    height, width = pixels.shape[:2]
+    wanted = float(np.clip(height * width, *_CONTEXT_PIXELS))
+    factor = np.sqrt(wanted / (height * width))
+    if abs(factor - 1) < 1e-3:
+        return pixels
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return resize(pixels, round(width * factor), round(height * factor), how)
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    done, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), _QUALITY)
+    if not done:
+        raise MemoryError("a JPEG could not be written")
+    return bytes(data)
+
+
+def _correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Correlate two pictures: 1 when they differ by brightness and contrast only."""
+    first, second = (p.astype(np.float32).mean(axis=2).ravel() for p in (a, b))
+    first, second = first - first.mean(), second - second.mean()
+    return float(first @ second / max(float(np.sqrt((first @ first) * (second @ second))), 1e-6))
