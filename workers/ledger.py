@@ -10,13 +10,14 @@ A running job's `updated_at` is its heartbeat. Every change of state takes the n
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graph.connection import Connection
 from graph.errors import NotFound
 from graph.records import Job, JobKind
+from graph.rows import as_record
 
 STALE_SECONDS = 30  # no heartbeat for this long: the worker is gone (it beats every 5 seconds)
 
@@ -83,8 +84,6 @@ WHERE job.state IN ['queued', 'running', 'cancelling']
 RETURN job {.*} AS job ORDER BY job.created_at
 """
 
-_FIELDS = tuple(field.name for field in fields(Job))
-
 
 def now() -> str:
     """Return the time as ISO 8601 in UTC with microseconds, which sorts as text."""
@@ -96,7 +95,7 @@ def _stale() -> str:
 
 
 def _job(node: dict[str, Any]) -> Job:
-    return Job(**{name: node[name] for name in _FIELDS if name in node})
+    return as_record(Job, node)
 
 
 def open_job(

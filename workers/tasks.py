@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 app = queue.celery_app(settings().redis_url.get_secret_value())
 
-type Stage = Callable[[Workplace, dict[str, Any], Progress], str]
+Stage = Callable[[Workplace, dict[str, Any], Progress], str]
 
 
 @cache

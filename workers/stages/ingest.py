@@ -12,7 +12,8 @@ from graph.errors import BadVideo, InvalidInput, NotFound, StorageError, Unavail
 from graph.records import Progress, Video
 from workers import ledger
 from workers.mining.isolated import mine_isolated
-from workers.mining.video import Limits, MinedVideo, video_id
+from workers.mining.recipe import Limits
+from workers.mining.video import MinedVideo, video_id
 from workers.workplace import Workplace
 
 
@@ -34,7 +35,7 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
     check_disk(place)
     name = arguments.get("name") or path.name
     try:
-        mined = mine_isolated(path, Limits.from_settings(place.settings), progress)
+        mined = mine_isolated(path, Limits.of(place.settings), progress)
     except BadVideo as error:
         failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
         videos.write_video(place.connection, failed, [], [])

@@ -1,0 +1,71 @@
+"""The `transitive` command: arguments come in; a result goes to standard output, everything else to standard error.
+
+Exit status 0: done. 1: it failed, and one line says why and what to do. 2: it was called wrongly.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from api.commands import ingest, stack
+from api.terminal import say
+from graph.errors import TransitiveError
+
+_FAMILIES = (stack, ingest)
+
+app = typer.Typer(
+    name="transitive",
+    help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for family in _FAMILIES:
+    family.register(app)
+
+
+def main() -> None:
+    """Run the command; a `TransitiveError` ends as one line and exit status 1, never as a stack trace."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except TransitiveError as error:
+        say(f"transitive: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("transitive: stopped. Run the same command again to go on.")
+        sys.exit(1)
+    except BrokenPipeError:
+        # whoever read our output has gone; Python would complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        say(f"transitive: unexpected {type(error).__name__}: {_first_line(error)}. The details are in {_keep_trace()}.")
+        sys.exit(1)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or "no text").strip().splitlines()[0]
+
+
+def _keep_trace() -> Path:
+    """Write the trace of what we did not foresee where a maintainer finds it."""
+    path = Path(os.environ.get("TRANSITIVE_HOME", ".transitive")) / "logs" / "command.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(f"{' '.join(sys.argv)}\n{traceback.format_exc()}\n")
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of `transitive`, one file a family; each has `register(app)`."""

@@ -1,0 +1,218 @@
+"""From the settings to a running local stack: Neo4j, Redis, three Celery workers and the API, below TRANSITIVE_HOME.
+
+Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are, and then nothing is downloaded or started in
+their place; with a Redis of your own that has workers already, no local workers are started either. Every start is
+idempotent: what runs is left alone, what died is started again. Two homes run side by side: ports move when taken.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from pydantic import SecretStr
+
+from api.processes import LocalProcess
+from graph.connection import Connection
+from graph.errors import Unavailable
+from graph.neo4j_server import Neo4jServer
+from graph.records import Progress, no_progress
+from graph.schema import apply_schema
+from graph.settings import Settings
+from workers import queue
+from workers.redis_server import RedisServer
+
+_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """Where everything is; an empty address means that it does not run."""
+
+    api: str
+    neo4j_bolt: str
+    neo4j_browser: str
+    neo4j_password_file: str
+    redis: bool
+    workers: dict[str, bool]
+
+
+class Stack:
+    """The local stack of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Speak of the stack these settings describe; nothing is started yet."""
+        self.settings = settings
+        self.home = settings.home.absolute()
+        self._neo4j = Neo4jServer(
+            self.home, settings.cache.expanduser(), settings.neo4j_bolt_port, settings.neo4j_http_port, settings.host
+        )
+        self._redis = RedisServer(self.home, settings.cache.expanduser(), settings.redis_port, settings.host)
+        self.workers = {name: LocalProcess(self.home, f"worker-{name}") for name in queue.QUEUES}
+        self.api = LocalProcess(self.home, "api")
+
+    def up(self, progress: Progress = no_progress) -> Settings:
+        """Start what does not run; returns the settings with the addresses that were found. Waits for all but workers."""
+        with self._alone():
+            found = self._start_servers(progress)
+            self._start_workers(found, progress)
+            self._start_api(found, progress)
+        return found
+
+    def addresses(self) -> Settings:
+        """Return the settings with the addresses of what runs (empty where nothing does)."""
+        changes: dict[str, Any] = {}
+        if not self.settings.neo4j_uri and self._neo4j.running():
+            details = self._neo4j.details()
+            changes |= {"neo4j_uri": details.bolt, "neo4j_user": details.user}
+            changes["neo4j_password"] = SecretStr(details.password_file.read_text().strip())
+        if not self.settings.redis_url.get_secret_value() and self._redis.running():
+            changes["redis_url"] = SecretStr(self._redis.url())
+        return self.settings.model_copy(update=changes)
+
+    def down(self, progress: Progress = no_progress) -> None:
+        """Stop everything this home started; data stays. What is being worked on goes on after the next `up`."""
+        with self._alone():
+            progress("stopping", 0, 4, "parts")
+            self.api.stop(patience=10)
+            progress("stopping", 1, 4, "parts")
+            for worker in self.workers.values():
+                # TERM lets a worker end its task, QUIT tells it not to wait; a job cut short is queued again by `up`
+                worker.stop(patience=4, signals=(signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL))
+            progress("stopping", 2, 4, "parts")
+            self._redis.stop()
+            progress("stopping", 3, 4, "parts")
+            self._neo4j.stop()
+            progress("stopping", 4, 4, "parts")
+
+    def status(self) -> StackStatus:
+        """Say what runs and where."""
+        details = self._neo4j.details() if not self.settings.neo4j_uri and self._neo4j.running() else None
+        return StackStatus(
+            api=str(self.api.facts()["url"]) if self.api.running() else "",
+            neo4j_bolt=self.settings.neo4j_uri or (details.bolt if details else ""),
+            neo4j_browser=details.browser if details else "",
+            neo4j_password_file=str(details.password_file) if details else "",
+            redis=bool(self.settings.redis_url.get_secret_value()) or self._redis.running(),
+            workers={name: worker.running() for name, worker in self.workers.items()},
+        )
+
+    def restart_dead_workers(self, found: Settings) -> list[str]:
+        """Start local workers again that were started once and have died; returns their names."""
+        dead = [name for name, worker in self.workers.items() if worker.facts() and not worker.running()]
+        if dead:
+            with self._alone():
+                for name in dead:
+                    self._start_worker(name, found)
+        return dead
+
+    def _start_servers(self, progress: Progress) -> Settings:
+        if not self.settings.neo4j_uri:
+            self._neo4j.start(progress)
+        if not self.settings.redis_url.get_secret_value():
+            self._redis.start(progress)
+        found = self.addresses()
+        with Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value()) as connection:
+            connection.verify()
+            apply_schema(connection)
+        return found
+
+    def _start_workers(self, found: Settings, progress: Progress) -> None:
+        missing = [name for name, worker in self.workers.items() if not worker.running()]
+        if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
+            return
+        for number, name in enumerate(missing):
+            progress("starting workers", number, len(missing), "workers")
+            self._start_worker(name, found)
+
+    def _start_worker(self, name: str, found: Settings) -> None:
+        size = (found.mining_workers or psutil.cpu_count() or 1) if name == "mining" else 1
+        pool = ["--pool", "solo"] if name == "torch" else ["--pool", "threads", "--concurrency", str(size)]
+        node = f"{name}@{socket.gethostname()}-{abs(hash(str(self.home))) % 10**6}"
+        command = ["-m", "celery", "-A", "workers.tasks", "worker", "-Q", name, "-n", node, *pool]
+        command += ["--without-gossip", "--without-mingle", "--loglevel", found.log_level]
+        self.workers[name].start(command, self._environment(found))
+
+    def _served_elsewhere(self, found: Settings) -> bool:
+        """Say whether workers of another machine (or container) answer on this Redis."""
+        try:
+            app = queue.celery_app(found.redis_url.get_secret_value())
+            return bool(app.control.inspect(timeout=2).ping())
+        except Exception as error:
+            raise queue.redis_unavailable(found.redis_url.get_secret_value(), error) from error
+
+    def _start_api(self, found: Settings, progress: Progress) -> None:
+        if self.api.running():
+            return
+        progress("starting the API", 0, 1, "servers")
+        port = free_port(found.host, found.api_port)
+        command = ["-m", "uvicorn", "api.app:create_app", "--factory", "--host", found.host, "--port", str(port)]
+        url = f"http://{found.host}:{port}"
+        self.api.start([*command, "--log-level", found.log_level.lower()], self._environment(found), url=url)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < end and self.api.running():
+            try:
+                if httpx.get(f"{url}/healthz", timeout=5).is_success:
+                    progress("starting the API", 1, 1, "servers")
+                    return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+
+    def _environment(self, found: Settings) -> dict[str, str]:
+        """Hand the found addresses on to a process of ours, beside what it inherits."""
+        return {
+            **os.environ,
+            "TRANSITIVE_HOME": str(self.home),
+            "NEO4J_URI": found.neo4j_uri,
+            "NEO4J_USER": found.neo4j_user,
+            "NEO4J_PASSWORD": found.neo4j_password.get_secret_value(),
+            "REDIS_URL": found.redis_url.get_secret_value(),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one command at a time start or stop this home's processes."""
+        path = self.home / "run" / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._keep_out_of_git()
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _keep_out_of_git(self) -> None:
+        ignore = self.home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+
+def free_port(host: str, preferred: int) -> int:
+    """Return the preferred port, or the next one that nobody listens on."""
+    for port in [*range(preferred, min(preferred + 200, 65536)), 0]:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Unavailable(f"No port is free on {host}.")
+
+
+def ensure_up(settings: Settings, progress: Progress = no_progress) -> Settings:
+    """Make sure the stack runs, for a command that needs it; returns the settings with all addresses."""
+    return Stack(settings).up(progress)
+
+
+def home_files(home: Path) -> dict[str, Path]:
+    """Name the places below a home that people look for."""
+    return {"logs": home / "logs", "reports": home / "reports", "data": home / "data", "secrets": home / "secrets"}

@@ -1,0 +1,125 @@
+"""What the command shows: results on standard output, everything else (logs, bars) on standard error.
+
+A bar says what is done, how much of it, how fast, and how long still. Where standard error is no terminal, a line is
+written when a stage begins and when it ends, so that a log file stays readable.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Write a line for people on standard error."""
+    errors.print(text, markup=False)
+
+
+def answer(facts: Mapping[str, Any], as_json: bool, text: str = "") -> None:
+    """Write the command's result on standard output: one JSON object, or its text for people."""
+    sys.stdout.write((json.dumps(facts, ensure_ascii=False, default=str) if as_json else text.rstrip()) + "\n")
+    sys.stdout.flush()
+
+
+def table(rows: Mapping[str, Any], title: str = "") -> str:
+    """Lay out names and values in two columns, as plain text."""
+    width = max((len(name) for name in rows), default=0)
+    lines = [title] if title else []
+    return "\n".join([*lines, *(f"{name:<{width}}  {value}" for name, value in rows.items())])
+
+
+class _Speed(ProgressColumn):
+    """How fast: units per second."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the speed of one bar."""
+        speed = task.fields.get("speed") or task.finished_speed or task.speed
+        return Text(f"{speed:,.1f} {task.fields['unit']}/s" if speed else "", style="progress.data.speed")
+
+
+class Bars:
+    """Progress bars by name; use it as a context manager, and call it as the `Progress` of a single piece of work."""
+
+    def __init__(self) -> None:
+        """Prepare to draw on standard error."""
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}"),
+            _Speed(),
+            TimeRemainingColumn(compact=True),
+            console=errors,
+            transient=False,
+            disable=not errors.is_terminal,
+            speed_estimate_period=60,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._stages: dict[str, tuple[str, float]] = {}
+
+    def __enter__(self) -> "Bars":
+        """Start drawing."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing; the last state stays on the screen."""
+        self._live.stop()
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Show one stage of work after the other, each on a line of its own."""
+        self.show(stage, stage, done, total, unit)
+
+    def show(self, name: str, text: str, done: int, total: int, unit: str, speed: float = 0.0) -> None:
+        """Draw bar `name`, labelled `text`; total 0 means that the end is not known yet."""
+        if name not in self._tasks:
+            self._tasks[name] = self._live.add_task(text, total=None, unit=unit, amount="", speed=0.0)
+            self._note(f"{text} …")
+            self._stages[name] = (text, time.monotonic())
+        amount = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}" if done else ""
+        self._live.update(
+            self._tasks[name],
+            description=text,
+            completed=done,
+            total=total or None,
+            unit=unit,
+            amount=amount,
+            speed=speed,
+        )
+        if total and done >= total and name in self._stages:
+            label, begun = self._stages.pop(name)
+            self._note(f"{label}: {amount} in {time.monotonic() - begun:.1f} s")
+
+    def remove(self, name: str) -> None:
+        """Take a bar off the screen."""
+        task = self._tasks.pop(name, None)
+        self._stages.pop(name, None)
+        if task is not None:
+            self._live.remove_task(task)
+
+    def _note(self, text: str) -> None:
+        if not errors.is_terminal:
+            say(text)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Draw a table for people on standard output."""
+    drawn = Table(title=title, title_justify="left")
+    for column in columns:
+        drawn.add_column(column)
+    for row in rows:
+        drawn.add_row(*row)
+    Console(highlight=False).print(drawn)
