@@ -64,6 +64,12 @@ class Shards:
         if self.exists(name):
             self._fs.rm(self.path(name))
 
+    def delete_video(self, video_id: str) -> None:
+        """Remove every shard of a video: pixels, frames, and the vectors of every model."""
+        for folder in ("patches", "frames", "features/*", "embeddings/*"):
+            for path in self._fs.glob(f"{self._root}/{folder}/{video_id}.parquet"):
+                self._fs.rm(path)
+
     def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
         """Write a whole shard in one step; raises `StorageError` when the disk is full."""
         target = self.path(name)
