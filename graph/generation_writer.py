@@ -1,0 +1,304 @@
+"""A linking comes in; a generation stands in the graph, switched to in one small transaction, or nothing does.
+
+Edges of one parent touch no patch of another, so two connections write the parents of even and of odd number at the
+same time without ever waiting for each other's locks. Edges are CREATEd, grouped by their start: no look-up for what
+cannot be there yet. So that a transaction that is retried after its answer got lost writes nothing twice, each lane
+counts its batches in a node of its own, in the same transaction.
+"""
+
+import json
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from graph.connection import Connection
+from graph.errors import Conflict, Unavailable
+from graph.generations import LINKING, erase, unfinished
+from graph.linking.run import Linking
+from graph.lock import Lock, exclusive
+from graph.records import Progress, no_progress
+
+LANES = 2
+ROWS = 5000  # edges to a transaction
+BUCKET_ROWS = 4096  # edges to a bucket of the shuffled stream
+
+_CREATE = """
+CREATE (g:Generation {id: $id, state: 'building'})
+WITH g UNWIND range(0, $lanes - 1) AS lane
+CREATE (:WritingLane {generation: $id, lane: lane, batch: -1})
+"""
+# `before` is what the lane had written: a batch that is there already (its answer got lost) is not written again
+_LANE = """
+MATCH (l:WritingLane {generation: $generation, lane: $lane})
+SET l.asked = $batch
+WITH l, l.batch AS before
+SET l.batch = $batch
+WITH before
+CALL {
+    WITH before
+    WITH before WHERE before < $batch
+"""
+_LANE_END = """
+    RETURN count(*) AS written
+}
+RETURN before, written
+"""
+# (p:Patch)-[:IN_PARENT]->(c)
+_PARENT = (
+    _LANE
+    + """
+MERGE (c:ParentCluster {generation: $generation, id: $parent}) ON CREATE SET c.size = $size
+WITH c UNWIND $rows AS id
+MATCH (p:Patch {id: id})
+CREATE (p)-[:IN_PARENT]->(c)
+"""
+    + _LANE_END
+)
+# (p:Patch)-[:IN_CHILD]->(c)
+_CHILDREN = (
+    _LANE
+    + """
+UNWIND $rows AS row
+CREATE (c:ChildCluster {generation: $generation, id: row[0], parent: $parent})
+WITH c, row UNWIND row[1] AS id
+MATCH (p:Patch {id: id})
+CREATE (p)-[:IN_CHILD]->(c)
+"""
+    + _LANE_END
+)
+# (a:Patch)-[:INTER_INSTANCE]->(b:Patch)
+_EDGES = (
+    _LANE
+    + """
+UNWIND $rows AS row
+MATCH (a:Patch {id: row[0]})
+UNWIND row[1] AS edge
+MATCH (b:Patch {id: edge[0]})
+CREATE (a)-[:INTER_INSTANCE {generation: $generation, distance: edge[1], parent: $parent, bucket: edge[2],
+                             held_out: edge[3]}]->(b)
+"""
+    + _LANE_END
+)
+# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b')
+_BUCKETS = """
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0
+RETURN e.bucket AS bucket, e.held_out AS held_out,
+       sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }) AS quadruples
+"""
+_TRACK_LENGTHS = """
+MATCH (:ParentCluster {generation: $generation})<-[:IN_PARENT]-(:Patch)-[e:INTRA_INSTANCE]->()
+RETURN DISTINCT e.track_length AS length LIMIT 2
+"""
+# (:Current)-[:IS]->(g); the lock's owner is looked at in the same transaction: a run that lost it may not switch
+_SWITCH = """
+MATCH (l:Lock {name: $lock, owner: $owner})
+MATCH (g:Generation {id: $id})
+SET g += $properties, g.state = 'ready'
+MERGE (c:Current {name: 'generation'})
+WITH g, c
+OPTIONAL MATCH (c)-[old:IS]->()
+DELETE old
+WITH DISTINCT g, c
+CREATE (c)-[:IS]->(g)
+RETURN g.id AS id
+"""
+_DROP_LANES = """
+MATCH (l:WritingLane {generation: $id})
+DELETE l
+"""
+_READY = """
+MATCH (g:Generation {id: $id, state: 'ready'})
+RETURN g.id AS id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    query: str
+    parent: int
+    rows: list[Any]
+    expected: int  # edges it must make
+    size: int = 0  # of the parent
+
+
+def write_generation(
+    connection: Connection,
+    linking: Linking,
+    feature_model: str,
+    held_out: Collection[str] = (),
+    *,
+    lock: Lock | None = None,
+    progress: Progress = no_progress,
+) -> str:
+    """Write a linking as a generation beside the current one, switch to it, and return its id.
+
+    The id follows from the content, so writing the same linking again only switches. `held_out` are the videos kept
+    out of training. `lock` is the linking lock where the caller holds it already. Whatever is raised, `Cancelled` by
+    `progress` included, nothing of the new generation stays; `Conflict` when another linking runs, or when patches were
+    deleted meanwhile.
+    """
+    with nullcontext(lock) if lock else exclusive(connection, LINKING) as held:
+        generation = _name(linking, feature_model, held_out)
+        for abandoned in unfinished(connection):
+            erase(connection, abandoned)
+        try:
+            properties: dict[str, Any] = {}
+            if not connection.read(_READY, id=generation):
+                connection.write(_CREATE, id=generation, lanes=LANES)
+                _write_all(connection, generation, linking, set(held_out), progress)
+                properties = _properties(connection, generation, linking, feature_model, held_out)
+            _switch(connection, held, generation, properties)
+        except BaseException:
+            with suppress(Unavailable):  # the next linking erases it
+                if not connection.read(_READY, id=generation):
+                    erase(connection, generation)
+            raise
+        connection.write(_DROP_LANES, id=generation)
+    return generation
+
+
+def bucket_of(a_id: str, b_id: str, buckets: int) -> int:
+    """Return the bucket of an edge: a hash, so every bucket is a random sample, the same wherever it is computed."""
+    return int.from_bytes(blake2b(f"{a_id}:{b_id}".encode(), digest_size=8).digest(), "big") % buckets
+
+
+def bucket_count(edges: int) -> int:
+    """Return how many buckets so many edges are spread over."""
+    return max(1, round(edges / BUCKET_ROWS))
+
+
+def _name(linking: Linking, feature_model: str, held_out: Collection[str]) -> str:
+    content = json.dumps([linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out)])
+    return blake2b(content.encode(), digest_size=6).hexdigest()
+
+
+def _write_all(
+    connection: Connection, generation: str, linking: Linking, held_out: set[str], progress: Progress
+) -> None:
+    """Run the lanes side by side, tell `progress`, and stop both when one fails or somebody cancels."""
+    total = int(linking.parent_sizes.sum()) + linking.groups.size + len(linking.pairs)
+    written = [0] * LANES
+    stop = threading.Event()
+
+    def run(lane: int) -> None:
+        for number, batch in enumerate(_batches(linking, lane, held_out)):
+            if stop.is_set():
+                return
+            _write_batch(connection, generation, lane, number, batch)
+            written[lane] += batch.expected
+
+    with ThreadPoolExecutor(LANES, "generation-writer") as pool:
+        running: set[Future[None]] = {pool.submit(run, lane) for lane in range(LANES)}
+        try:
+            while running:
+                progress("writing edges", sum(written), total, "edges")
+                done, running = wait(running, timeout=0.5, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+        finally:
+            stop.set()
+    progress("writing edges", total, total, "edges")
+
+
+def _write_batch(connection: Connection, generation: str, lane: int, number: int, batch: _Batch) -> None:
+    rows = connection.write(
+        batch.query,
+        generation=generation,
+        lane=lane,
+        batch=number,
+        parent=batch.parent,
+        size=batch.size,
+        rows=batch.rows,
+    )
+    if not rows:
+        raise Conflict("Another linking removed what this one was writing. Run it again when that is done.")
+    if rows[0]["before"] < number and rows[0]["written"] != batch.expected:
+        raise Conflict("Patches were deleted while they were linked. Run the linking again.")
+
+
+def _batches(linking: Linking, lane: int, held_out: set[str]) -> Iterator[_Batch]:
+    """Yield everything of the parents of this lane: members, then children, then edges, parent after parent."""
+    ids, videos = linking.patch_ids, linking.video_ids
+    buckets = bucket_count(len(linking.pairs))
+    order = np.argsort(linking.parents, kind="stable")
+    bounds = np.searchsorted(linking.parents[order], np.arange(len(linking.parent_sizes) + 1))
+    group_parent = linking.parents[linking.groups[:, 0]]
+    group_order = np.argsort(group_parent, kind="stable")
+    group_bounds = np.searchsorted(group_parent[group_order], np.arange(len(linking.parent_sizes) + 1))
+    pair_parent = linking.parents[linking.pairs[:, 0]]
+    pair_order = np.argsort(pair_parent, kind="stable")
+    pair_bounds = np.searchsorted(pair_parent[pair_order], np.arange(len(linking.parent_sizes) + 1))
+    for parent in range(lane, len(linking.parent_sizes), LANES):
+        members = order[bounds[parent] : bounds[parent + 1]].tolist()
+        for start in range(0, len(members), ROWS):
+            rows: list[Any] = [ids[row] for row in members[start : start + ROWS]]
+            yield _Batch(_PARENT, parent, rows, len(rows), len(members))
+        groups = group_order[group_bounds[parent] : group_bounds[parent + 1]]
+        step = ROWS // linking.groups.shape[1]
+        for start in range(0, len(groups), step):
+            rows = [
+                [number, [ids[row] for row in linking.groups[number].tolist()]]
+                for number in groups[start : start + step].tolist()
+            ]
+            yield _Batch(_CHILDREN, parent, rows, len(rows) * linking.groups.shape[1])
+        pairs = pair_order[pair_bounds[parent] : pair_bounds[parent + 1]]
+        for start in range(0, len(pairs), ROWS):
+            chosen = pairs[start : start + ROWS]
+            edges = zip(linking.pairs[chosen].tolist(), linking.distances[chosen].tolist(), strict=True)
+            rows = [
+                [
+                    ids[a],
+                    [
+                        [
+                            ids[b],
+                            distance,
+                            bucket_of(ids[a], ids[b], buckets),
+                            videos[a] in held_out or videos[b] in held_out,
+                        ]
+                        for (_, b), distance in group
+                    ],
+                ]
+                for a, group in groupby(edges, key=lambda edge: edge[0][0])
+            ]
+            yield _Batch(_EDGES, parent, rows, len(chosen))
+
+
+def _properties(
+    connection: Connection, generation: str, linking: Linking, feature_model: str, held_out: Collection[str]
+) -> dict[str, Any]:
+    """Gather what the (:Generation) node tells; quadruples are counted per bucket, once, here."""
+    buckets = bucket_count(len(linking.pairs))
+    sizes = {False: [0] * buckets, True: [0] * buckets}
+    for row in connection.read(_BUCKETS, generation=generation):
+        sizes[row["held_out"]][row["bucket"]] = row["quadruples"]
+    lengths = [row["length"] for row in connection.read(_TRACK_LENGTHS, generation=generation)]
+    return {
+        "feature_model": feature_model,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "patches": len(linking.patch_ids),
+        "parents": len(linking.parent_sizes),
+        "children": len(linking.groups),
+        "edges": len(linking.pairs),
+        "quadruples": sum(sizes[False]) + sum(sizes[True]),
+        "track_length": lengths[0] if len(lengths) == 1 else 0,
+        "held_out": sorted(held_out),
+        "videos": sorted(set(linking.video_ids)),
+        "parameters": json.dumps(asdict(linking.parameters)),
+        "quality": json.dumps(linking.quality),
+        "training_sizes": sizes[False],
+        "held_out_sizes": sizes[True],
+    }
+
+
+def _switch(connection: Connection, lock: Lock, generation: str, properties: dict[str, Any]) -> None:
+    rows = connection.write(_SWITCH, lock=lock.name, owner=lock.owner, id=generation, properties=properties)
+    if not rows:
+        raise Conflict("This linking lost its lock to another one. Run it again when that is done.")
