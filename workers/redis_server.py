@@ -1,0 +1,145 @@
+"""A home folder comes in, a real Redis with a password and an append-only file runs there, and its URL goes out.
+
+The system's `redis-server` is used when there is one, else the binary inside a Maven jar (`redis.lock`). Redis appends
+each command to its file before it answers, so a killed server loses nothing that was acknowledged.
+
+    redis/redis.conf, appendonlydir, redis.log      the server's own
+    redis/server.json                               process and port of the last start
+    secrets/redis_password                          made up at the first start, readable by the owner only
+"""
+
+import platform
+import shutil
+import zipfile
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from graph import local_process
+from graph.errors import Unavailable
+from graph.jars import fetch
+from graph.local_process import LocalProcess, write_private
+from graph.records import Progress, no_progress
+
+LOCK = Path(__file__).with_name("redis.lock")
+START_S = 60.0
+STOP_S = 30.0
+_STARTS = 3
+_OTHERWISE = "Install redis-server, or let REDIS_URL point to a server of your own."
+_BINARIES = {
+    ("Linux", "x86_64"): "redis-server-6.2.6-v5-linux-amd64",
+    ("Linux", "aarch64"): "redis-server-6.2.7-linux-arm64",
+    ("Darwin", "x86_64"): "redis-server-6.2.6-v5-darwin-amd64",
+    ("Darwin", "arm64"): "redis-server-6.2.6-v5-darwin-arm64",
+}
+
+
+class RedisServer:
+    """The Redis of one home folder. Several processes may hold one: what they know is in the folder."""
+
+    def __init__(self, home: Path, cache: Path, port: int = 6379, host: str = "127.0.0.1") -> None:
+        """Name the folder, the jars' cache, and the port wanted (the next free one is taken)."""
+        self._home = home.expanduser().absolute() / "redis"
+        self._password_file = home.expanduser().absolute() / "secrets" / "redis_password"
+        self._cache = cache
+        self._port = port
+        self._host = host
+        self._process = LocalProcess(self._home / "server.json")
+        self._log = self._home / "redis.log"
+
+    def running(self) -> bool:
+        """Say whether the server's process is alive."""
+        return self._process.process() is not None
+
+    def url(self) -> str:
+        """Return redis://:password@host:port/0 as of the last start; raises `Unavailable` when there was none."""
+        state = self._process.remembered()
+        if "port" not in state:
+            raise Unavailable("The local Redis was never started. `transitive up` starts it.")
+        reach = local_process.reachable(self._host)
+        reach = f"[{reach}]" if ":" in reach else reach
+        return f"redis://:{local_process.secret(self._password_file)}@{reach}:{state['port']}/0"
+
+    def start(self, progress: Progress = no_progress) -> str:
+        """Start the server unless it runs, wait until it answers, and return its URL.
+
+        Raises `Unavailable` when it does not start (with the end of its log) or its binary cannot be had.
+        """
+        local_process.make_folders(self._home)
+        with local_process.alone(self._home):
+            if not self.running():
+                self._start(progress)
+            elif not self._process.wait_until(self._ready, START_S, lambda: progress("Starting Redis", 0, 0, "")):
+                raise Unavailable(self._failure("does not answer"))
+            return self.url()
+
+    def stop(self) -> None:
+        """Stop the server cleanly and wait for its end; no error when it does not run."""
+        if self._home.exists():
+            with local_process.alone(self._home):
+                self._process.stop(STOP_S)
+
+    def _start(self, progress: Progress) -> None:
+        binary = shutil.which("redis-server") or str(jar_binary(self._cache, progress))
+        progress("Starting Redis", 0, 0, "")
+        password = local_process.secret(self._password_file)
+        config = self._home / "redis.conf"
+        for attempt in range(1, _STARTS + 1):
+            before = int(self._process.remembered().get("port", 0))
+            port = local_process.free_port(self._host, [before, self._port])
+            write_private(config, redis_conf(self._host, port, password, self._home))
+            self._process.start([binary, str(config)], self._log, {}, self._home, port=port)
+            if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Redis", 0, 0, "")):
+                return
+            if attempt == _STARTS or "already in use" not in local_process.tail(self._log, 60):
+                self._process.stop(STOP_S)
+                raise Unavailable(self._failure("did not start"))
+
+    def _ready(self) -> bool:
+        try:
+            with Redis.from_url(self.url(), socket_connect_timeout=1, socket_timeout=2) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    def _failure(self, what: str) -> str:
+        return (
+            f"The local Redis {what}. The end of {self._log}: {local_process.tail(self._log)} "
+            f"Correct the cause and run the same command again. {_OTHERWISE}"
+        )
+
+
+def redis_conf(host: str, port: int, password: str, folder: Path) -> str:
+    """Write the server's configuration: a queue that must not forget, for few clients."""
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return "\n".join(
+        [
+            f"bind {host}",
+            f"port {port}",
+            f"requirepass {password}",
+            f'dir "{quoted}"',
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "maxmemory-policy noeviction",
+            "daemonize no",
+            "",
+        ]
+    )
+
+
+def jar_binary(cache: Path, progress: Progress = no_progress) -> Path:
+    """Return this machine's redis-server out of the jar, unpacked in the cache; raises `Unavailable` if it has none."""
+    name = _BINARIES.get((platform.system(), platform.machine()))
+    if name is None:
+        raise Unavailable(f"There is no redis-server for {platform.system()} {platform.machine()}. {_OTHERWISE}")
+    jar = fetch(LOCK, cache, progress, "Redis", _OTHERWISE)[0]
+    binary = jar.with_name(name)
+    if not binary.exists():
+        partial = binary.with_suffix(".partial")
+        with zipfile.ZipFile(jar) as archive, archive.open(name) as source, partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        partial.chmod(0o755)
+        partial.replace(binary)
+    return binary
