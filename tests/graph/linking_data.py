@@ -1,0 +1,52 @@
+"""Made-up patches and vectors for the tests and benchmarks of linking: a seed in, the same small world out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.connection import Connection
+from graph.records import IntraInstance, Patch, Video, patch_id
+from graph.videos import write_video
+
+
+@dataclass(frozen=True)
+class World:
+    videos: list[Video]
+    starts: list[Patch]  # row i of `features` belongs to patch i
+    ends: list[Patch]  # of the same tracks
+    tracks: list[IntraInstance]
+    features: NDArray[np.float16]  # (N, D), not normalised
+
+
+def make_world(
+    patches: int, videos: int, *, seed: int = 0, width: int = 32, kinds: int = 6, noise: float = 0.5, spare_tracks: int = 0
+) -> World:
+    """Draw `patches` starts over `videos` videos around `kinds` directions; the first `spare_tracks` have two ends."""
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(kinds, width))
+    features = centres[generator.integers(kinds, size=patches)] + noise * generator.normal(size=(patches, width))
+    names = [f"{seed:04x}{number:028x}" for number in range(videos)]
+    starts, ends, tracks = [], [], []
+    for row in range(patches):
+        video, frame = names[row % videos], int(generator.integers(20)) * 30
+        x, y = (int(value) for value in generator.integers(0, 500, 2))
+        start = Patch(patch_id(video, frame, x, y, 100, row + 1), video, frame, frame / 30, x, y, 100, row + 1, "start")
+        starts.append(start)
+        for extra in range(2 if row < spare_tracks else 1):
+            end = Patch(
+                patch_id(video, frame + 30 + extra, x, y, 100, row + 1), video, frame + 30 + extra, frame / 30 + 1,
+                x, y, 100, row + 1, "end",
+            )  # fmt: skip
+            ends.append(end)
+            tracks.append(IntraInstance(start.id, end.id, 30, float(generator.random())))
+    clips = [Video(name, f"{name[-3:]}.mp4", 30, 640, 480, 700, 23.3) for name in names]
+    return World(clips, starts, ends, tracks, (10 * features).astype(np.float16))
+
+
+def write_world(connection: Connection, world: World) -> None:
+    """Put the whole world into the graph."""
+    for video in world.videos:
+        patches = [patch for patch in world.starts + world.ends if patch.video_id == video.id]
+        ids = {patch.id for patch in patches}
+        write_video(connection, video, patches, [track for track in world.tracks if track.start_id in ids])
