@@ -1,4 +1,4 @@
-"""A connection comes in; how much of everything the graph holds goes out, counted afresh (nothing is kept that can age).
+"""A connection comes in; how much of everything the graph holds goes out, counted afresh (nothing kept can age).
 
 (:Video {status: "ready"})-[:HAS_PATCH]->(:Patch)     (A)-[:INTRA_INSTANCE]->(A')     (A)-[:INTER_INSTANCE]-(B)
 """

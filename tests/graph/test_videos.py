@@ -1,0 +1,105 @@
+"""Videos, patches and tracks: read back from the real server as sets of tuples."""
+
+from dataclasses import astuple, replace
+
+import pytest
+
+from graph import videos
+from graph.connection import Connection
+from graph.errors import NotFound
+from graph.records import IntraInstance, Patch, Video, patch_id
+
+VIDEO = Video("a" * 32, "dog.mp4", 25.0, 640, 360, 250, 10.0, "ready", "", "2026-01-01T00:00:00+00:00")
+TRUST = {"peak_response": 0.4, "backward_error": 1.5}
+
+
+def mined(count: int, video: Video = VIDEO) -> tuple[list[Patch], list[IntraInstance]]:
+    """Make `count` tracks of 30 frames."""
+    patches, tracks = [], []
+    for number in range(count):
+        box = (number, 2, 96, 96)
+        start = Patch(patch_id(video.id, 10, *box), video.id, 10, 0.4, *box, "start")
+        end = Patch(patch_id(video.id, 40, *box), video.id, 40, 1.6, *box, "end")
+        patches += [start, end]
+        tracks.append(IntraInstance(start.id, end.id, 30, 0.5 + number / 1000, TRUST))
+    return patches, tracks
+
+
+def whole_graph(connection: Connection) -> tuple[set, set, set]:
+    """Read everything there is, as tuples that hold every property."""
+    found = connection.read("MATCH (v:Video) RETURN v {.*} AS v")
+    patches = connection.read("MATCH (v:Video)-[:HAS_PATCH]->(p) RETURN v.id AS video, p {.*} AS p")
+    edges = connection.read("MATCH (a)-[e:INTRA_INSTANCE]->(b) RETURN a.id AS a, b.id AS b, e {.*} AS e")
+    return (
+        {tuple(sorted(row["v"].items())) for row in found},
+        {(row["video"], *sorted(row["p"].items())) for row in patches},
+        {(row["a"], row["b"], *sorted(row["e"].items())) for row in edges},
+    )
+
+
+def test_what_was_written_comes_back(connection):
+    patches, tracks = mined(7)
+    videos.write_video(connection, VIDEO, patches, tracks)
+    assert videos.get_video(connection, VIDEO.id) == VIDEO
+    assert set(map(astuple, videos.list_patches(connection, VIDEO.id))) == set(map(astuple, patches))
+    assert videos.get_patch(connection, patches[3].id) == patches[3]
+    assert sorted(videos.list_tracks(connection, VIDEO.id), key=lambda t: t.start_id) == sorted(
+        tracks, key=lambda t: t.start_id
+    )
+
+
+def test_writing_twice_changes_nothing(connection):
+    patches, tracks = mined(5)
+    videos.write_video(connection, VIDEO, patches, tracks)
+    before = whole_graph(connection)
+    assert [len(part) for part in before] == [1, 10, 5]
+    videos.write_video(connection, replace(VIDEO, name="copy of dog.mp4"), patches, tracks)
+    assert whole_graph(connection) == before
+
+
+def test_a_failed_video_can_succeed_later_and_never_the_other_way(connection):
+    failed = Video(VIDEO.id, VIDEO.name, status="failed", reason="cut short")
+    videos.write_video(connection, failed, [], [])
+    assert videos.ready_video_ids(connection) == []
+    videos.write_video(connection, VIDEO, *mined(2))
+    assert videos.ready_video_ids(connection) == [VIDEO.id]
+    videos.write_video(connection, failed, [], [])
+    assert videos.get_video(connection, VIDEO.id) == VIDEO
+
+
+def test_pages_hold_everything_once(connection):
+    many = [replace(VIDEO, id=f"{number:032x}") for number in range(7)]
+    for video in many:
+        videos.write_video(connection, video, [], [])
+    patches, tracks = mined(6)
+    videos.write_video(connection, VIDEO, patches, tracks)
+    seen, after = [], ""
+    while page := videos.list_videos(connection, after, limit=3):
+        seen += [video.id for video in page]
+        after = page[-1].id
+    assert seen == sorted([*(video.id for video in many), VIDEO.id])
+    listed, after = [], ""
+    while rows := videos.list_patches(connection, VIDEO.id, after, limit=5):
+        listed += [patch.id for patch in rows]
+        after = rows[-1].id
+    assert listed == sorted(patch.id for patch in patches)
+
+
+def test_deleting_takes_the_patches_and_edges_of_that_video_only(connection, monkeypatch):
+    monkeypatch.setattr(videos, "DELETED_AT_ONCE", 3)
+    other = replace(VIDEO, id="b" * 32)
+    videos.write_video(connection, other, *mined(2, other))
+    rest = whole_graph(connection)
+    videos.write_video(connection, VIDEO, *mined(4))
+    videos.delete_video(connection, VIDEO.id)
+    assert whole_graph(connection) == rest
+    with pytest.raises(NotFound, match="no video a"):
+        videos.delete_video(connection, VIDEO.id)
+
+
+def test_what_is_not_there_is_named(connection):
+    with pytest.raises(NotFound, match="no video 123"):
+        videos.get_video(connection, "123")
+    with pytest.raises(NotFound, match="no patch 456"):
+        videos.get_patch(connection, "456")
+    assert videos.list_patches(connection, "123") == []
