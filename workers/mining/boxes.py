@@ -45,15 +45,12 @@ class Box:
     members: Flags
 
 
-def place_boxes(
-    motion: Motion, area: Area, crop: float, core: float, recipe: Mining
-) -> tuple[list[Box], dict[str, int]]:
-    """Place boxes without overlap, best first; also how many were refused, by reason."""
+def place_boxes(motion: Motion, area: Area, crop: float, core: float, recipe: Mining) -> list[Box]:
+    """Place boxes of side `crop` with a `core` each, without overlap, best first."""
     start = motion.points[0]
     free = motion.moving & area.holds(start)
     still = ~motion.moving & ~motion.overlay & area.holds(start)
     boxes: list[Box] = []
-    refused: dict[str, int] = {}
     while free.sum() >= recipe.least_moving:
         found = _best(start[free], area, crop)
         if found is None:
@@ -67,11 +64,9 @@ def place_boxes(
         if any(_overlap(left, top, other.crop, crop) > 0 for other in boxes):
             continue
         box = _with_core(start, members, inside & still, (left, top, crop), core, recipe)
-        if box is None:
-            refused["no solid object"] = refused.get("no solid object", 0) + 1
-            continue
-        boxes.append(box)
-    return boxes, refused
+        if box is not None:
+            boxes.append(box)
+    return boxes
 
 
 def _best(places: Floats, area: Area, side: float) -> tuple[float, float] | None:

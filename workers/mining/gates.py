@@ -58,12 +58,12 @@ def picture_area(lumas: Sequence[Luma]) -> Area:
     )
 
 
-def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str | None:
+def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str:
     """Refuse a window whose first, middle and last frames are one picture, before any work is spent on it."""
     first, middle, last = lumas[0], lumas[len(lumas) // 2], lumas[-1]
     # The largest block counts, so that one small mover on a still scene passes.
     most = max(_block_change(first, middle), _block_change(first, last))
-    return "static" if most < 4 * recipe.static else None
+    return "static" if most < 4 * recipe.static else ""
 
 
 def _block_change(a: Luma, b: Luma) -> float:
@@ -72,11 +72,11 @@ def _block_change(a: Luma, b: Luma) -> float:
     return float(blocks.max())
 
 
-def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str | None:
+def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str:
     """Refuse a window by how it moves."""
     if motion is None:
         return "no texture"
-    if motion.inliers.min() < recipe.least_inliers:
+    if np.median(motion.inliers) < recipe.least_inliers or motion.inliers.min() < recipe.least_inliers / 2:
         return "camera motion not supported"
     centre = np.array([(area.left + area.right) / 2, (area.top + area.bottom) / 2])
     way = motion.background_at(centre)
@@ -86,4 +86,4 @@ def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str | No
         return "too little motion"
     if motion.moving.mean() > recipe.most_moving:
         return "everything moves"
-    return None
+    return ""

@@ -134,6 +134,9 @@ def _camera_step(before: Floats, after: Floats, steady: Flags, recipe: Mining) -
     use = steady if steady.sum() >= max(20, len(steady) // 5) else np.ones(len(steady), bool)
     if use.sum() < 8:
         return None
+    # A standing camera is the commonest one, and a fitted homography would only add its noise.
+    if (np.hypot(*(after[use] - before[use]).T) < recipe.standing).mean() > 0.5:
+        return np.eye(3)
     fitted, _ = cv2.findHomography(before[use], after[use], cv2.RANSAC, recipe.inlier, maxIters=500)
     return None if fitted is None else np.asarray(fitted, np.float64)
 

@@ -12,6 +12,8 @@ from workers.mining.kcf import BatchedKCF
 from workers.mining.motion import Motion
 from workers.mining.recipe import Mining
 
+_MOST_SHIFT = 0.2  # of the crop's side; the core stays in its middle
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -28,7 +30,8 @@ class Track:
     """Where the core went, in luma pixels, and what is known of its truth."""
 
     centres: NDArray[np.float64]  # (track_length + 1, 2)
-    end_crop: tuple[float, float, float]  # left, top, side
+    crop: tuple[float, float, float]  # left, top, side in the first luma
+    end_crop: tuple[float, float, float]  # in the last one: moved as the core moved
     trust: dict[str, float]
 
 
@@ -78,11 +81,9 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
         return "followed the background"
     if to_object > 0.5 * box.core[2]:
         return "left the object"
-    left, top, side = box.crop
     dx, dy = way[-1] - way[0]
-    inside_x = min(max(left + dx, area.left), area.right - side)
-    inside_y = min(max(top + dy, area.top), area.bottom - side)
-    if max(abs(inside_x - left - dx), abs(inside_y - top - dy)) > 0.12 * side:
+    crop = _crop_inside(box.crop, dx, dy, area)
+    if crop is None:
         return "left the picture"
     trust = {
         "peak_mean": float(peaks.mean()),
@@ -93,4 +94,19 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
         "displacement": float(np.hypot(dx, dy)),
         "moving_points": float(box.members.sum()),
     }
-    return Track(way, (inside_x, inside_y, side), trust)
+    return Track(way, crop, (crop[0] + dx, crop[1] + dy, crop[2]), trust)
+
+
+def _crop_inside(
+    crop: tuple[float, float, float], dx: float, dy: float, area: Area
+) -> tuple[float, float, float] | None:
+    """Shift the first crop so that it and the last one, moved by (dx, dy), lie in the picture; None if that is far."""
+    left, top, side = crop
+    low_x, high_x = area.left - min(0, dx), area.right - side - max(0, dx)
+    low_y, high_y = area.top - min(0, dy), area.bottom - side - max(0, dy)
+    if low_x > high_x or low_y > high_y:
+        return None
+    x, y = min(max(left, low_x), high_x), min(max(top, low_y), high_y)
+    if max(abs(x - left), abs(y - top)) > _MOST_SHIFT * side:
+        return None
+    return x, y, side

@@ -6,6 +6,7 @@ Windows are worked on in blocks, so memory stays flat with the length of the vid
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from graph.errors import BadVideo
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
-from workers.mining.boxes import Area, place_boxes
+from workers.mining.boxes import Area, Box, place_boxes
 from workers.mining.decode import Clip, Frame, resize
 from workers.mining.gates import CutFinder, motion_reason, picture_area, still_reason
-from workers.mining.motion import follow
+from workers.mining.motion import Motion, follow
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tracks import Candidate, Track, track_all
 
@@ -50,10 +51,25 @@ def video_id(path: Path) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
+
+    frames: list[Frame]
+    motion: Motion | None
+    reason: str
+    boxes: list[Box]
+    tracks: list[Track | str]  # of each box; the reason where it was refused
+
+
 def mine(
-    path: Path, limits: Limits | None = None, progress: Progress = no_progress, recipe: Mining | None = None
+    path: Path,
+    limits: Limits | None = None,
+    progress: Progress = no_progress,
+    recipe: Mining | None = None,
+    watch: Callable[[Seen], None] | None = None,
 ) -> MinedVideo:
-    """Mine one video in this process.
+    """Mine one video in this process; `watch` is told of every window.
 
     Raises:
         BadVideo: it is no video that can be mined; the text says why. Nothing moving is no error: zero patches.
@@ -61,23 +77,26 @@ def mine(
     limits, recipe = limits or Limits(), recipe or Mining()
     cv2.setNumThreads(1)
     with Clip(path, limits, recipe) as clip:
-        work = _Work(clip, video_id(path), recipe)
+        work = _Work(clip, video_id(path), recipe, watch)
         length = recipe.track_length
-        block: list[Frame] = []
+        shot: list[Frame] = []
         for frame in clip.frames():
             work.keep_for_context(frame)
-            block.append(work.mark_cut(frame))
-            if len(block) == _BLOCK * recipe.stride + length:
+            if work.starts_shot(frame):
+                work.mine_shot(shot, ended=True)
+                shot = []
+            shot.append(frame)
+            if len(shot) == _BLOCK * recipe.stride + length:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
-                work.mine_block(block, _BLOCK)
-                block = block[_BLOCK * recipe.stride :]
+                work.mine_shot(shot, ended=False)
+                shot = shot[_BLOCK * recipe.stride :]
         if clip.decoded == 1:
             raise BadVideo(f"{path.name} is a still picture: one frame.")
         if work.taken <= length:
             raise BadVideo(
                 f"{path.name} is shorter than a track: {clip.decoded} frames, {length * clip.every + 1} are needed."
             )
-        work.mine_block(block, (len(block) - length - 1) // recipe.stride + 1 if len(block) > length else 0)
+        work.mine_shot(shot, ended=True)
         progress("mine", clip.decoded, clip.decoded, "frames")
         return work.result()
 
@@ -89,26 +108,27 @@ class _Work:
     clip: Clip
     id: str
     recipe: Mining
+    watch: Callable[[Seen], None] | None
     taken: int = 0
     area: Area | None = None
     last_time: float = 0.0
     windows: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     refused_tracks: Counter[str] = field(default_factory=Counter)
-    cuts: list[int] = field(default_factory=list)
+    cuts: int = 0
     patches: list[Patch] = field(default_factory=list)
     jpegs: list[bytes] = field(default_factory=list)
     tracks: list[IntraInstance] = field(default_factory=list)
     context: list[tuple[int, bytes]] = field(default_factory=list)
     finder: CutFinder = field(default_factory=CutFinder)
 
-    def mark_cut(self, frame: Frame) -> Frame:
-        """Note where a shot ends, or where data is damaged: no window crosses it."""
-        if self.finder.broke(frame.luma) or frame.broken_before:
-            self.cuts.append(frame.index)
+    def starts_shot(self, frame: Frame) -> bool:
+        """Say whether a shot ended, or data is damaged, before this frame: no window crosses that."""
+        cut = self.finder.broke(frame.luma) or frame.broken_before
+        self.cuts += cut
         self.taken += 1
         self.last_time = frame.time_s
-        return frame
+        return cut
 
     def keep_for_context(self, frame: Frame) -> None:
         """Keep a few whole frames, spread over the video, for the context-prediction network."""
@@ -119,44 +139,43 @@ class _Work:
         if frame.time_s >= len(self.context) * apart:
             self.context.append((frame.index, _jpeg(_sized(frame.colour()))))
 
-    def mine_block(self, frames: list[Frame], count: int) -> None:
-        """Mine `count` windows that start at every `stride`-th of `frames`."""
-        if self.area is None and frames:
+    def mine_shot(self, frames: list[Frame], ended: bool) -> None:
+        """Mine the windows of a piece of one shot; where it `ended`, the last window ends with its last frame."""
+        length, stride = self.recipe.track_length, self.recipe.stride
+        starts = list(range(0, len(frames) - length, stride))
+        if ended and not starts:
+            self.refused.update(["shot shorter than a track"] if frames else [])
+            return
+        if ended and len(frames) - length - 1 - starts[-1] >= stride // 2:
+            starts.append(len(frames) - length - 1)
+        if self.area is None:
             self.area = picture_area([f.luma for f in frames[:: max(1, len(frames) // 12)]])
-        candidates: list[Candidate] = []
-        homes: list[list[Frame]] = []
-        for number in range(count):
-            window = frames[number * self.recipe.stride :][: self.recipe.track_length + 1]
-            self.windows += 1
-            found = self._candidates(window)
-            candidates += found
-            homes += [window] * len(found)
-        for candidate, window, track in zip(candidates, homes, track_all(candidates, self.recipe), strict=True):
-            if isinstance(track, str):
-                self.refused_tracks[track] += 1
-            else:
-                self._add(candidate, window, track)
+        windows = [frames[start : start + length + 1] for start in starts]
+        looks = [self._look(window) for window in windows]
+        candidates = [c for _, _, found in looks for c in found]
+        tracks = iter(track_all(candidates, self.recipe))
+        self.windows += len(windows)
+        for window, (motion, reason, found) in zip(windows, looks, strict=True):
+            judged = [self._keep(c, window, next(tracks)) for c in found]
+            self.refused.update([reason] if reason else [])
+            self.refused_tracks.update(track for track in judged if isinstance(track, str))
+            if self.watch:
+                self.watch(Seen(window, motion, reason, [c.box for c in found], judged))
 
-    def _candidates(self, window: list[Frame]) -> list[Candidate]:
+    def _look(self, window: list[Frame]) -> tuple[Motion | None, str, list[Candidate]]:
+        """Find the moving objects of a window, or the reason to leave it out."""
         recipe = self.recipe
         assert self.area is not None  # noqa: S101
-        if any(window[0].index < cut <= window[-1].index for cut in self.cuts):
-            self.refused["shot cut"] += 1
-            return []
         lumas = [frame.luma for frame in window]
         stepped = [*lumas[: -1 : recipe.step], lumas[-1]]
-        reason = still_reason(stepped, recipe)
-        if reason is None:
-            motion = follow(stepped, recipe)
-            reason = motion_reason(motion, self.area, recipe)
-        if reason is not None or motion is None:
-            self.refused[reason or "no texture"] += 1
-            return []
-        crop, core = self.sides()
-        boxes, without = place_boxes(motion, self.area, crop, core, recipe)
-        if not boxes:
-            self.refused[next(iter(without), "no box")] += 1
-        return [Candidate(lumas, motion, box, self.area) for box in boxes]
+        if reason := still_reason(stepped, recipe):
+            return None, reason, []
+        motion = follow(stepped, recipe)
+        reason = motion_reason(motion, self.area, recipe)
+        if reason or motion is None:
+            return motion, reason or "no texture", []
+        boxes = place_boxes(motion, self.area, *self.sides(), recipe)
+        return motion, "" if boxes else "no solid object", [Candidate(lumas, motion, box, self.area) for box in boxes]
 
     def sides(self) -> tuple[float, float]:
         """Sides of crop and core in luma pixels; smaller where letterbox bars leave a smaller picture."""
@@ -165,19 +184,19 @@ class _Work:
         crop = min(self.recipe.crop / 2 * shown, self.area.width, self.area.height)
         return float(crop), float(self.recipe.core / self.recipe.crop * crop)
 
-    def _add(self, candidate: Candidate, window: list[Frame], track: Track) -> None:
-        """Cut both patches out in colour, and keep the pair unless it is one picture twice."""
+    def _keep(self, candidate: Candidate, window: list[Frame], track: Track | str) -> Track | str:
+        """Cut both patches of a good track out in colour, and keep the pair unless it is one picture twice."""
+        if isinstance(track, str):
+            return track
         start, end = window[0], window[-1]
-        boxes = self._own_pixels(candidate.box.crop), self._own_pixels(track.end_crop)
+        boxes = self._own_pixels(track.crop), self._own_pixels(track.end_crop)
         pixels = [_cut_out(frame, box, self.recipe.patch) for frame, box in zip((start, end), boxes, strict=True)]
         likeness = _correlation(*pixels)
         if likeness >= self.recipe.same_picture:
-            self.refused_tracks["same picture"] += 1
-            return
+            return "same picture"
         ids = [patch_id(self.id, f.index, *box) for f, box in zip((start, end), boxes, strict=True)]
         if set(ids) & {patch.id for patch in self.patches}:
-            self.refused_tracks["same box twice"] += 1
-            return
+            return "same box twice"
         self.patches += [
             Patch(ids[0], self.id, start.index, start.time_s, *boxes[0], "start"),
             Patch(ids[1], self.id, end.index, end.time_s, *boxes[1], "end"),
@@ -187,6 +206,7 @@ class _Work:
         trust = {name: round(value, 4) for name, value in trust.items()}
         confidence = float(np.clip(trust["peak_mean"] * trust["motion_agreement"], 0, 1))
         self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
+        return track
 
     def _own_pixels(self, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
         """Turn a crop in luma pixels into x, y, w, h of the video, inside the frame."""
@@ -216,7 +236,7 @@ class _Work:
             "refused_windows": dict(sorted(self.refused.items())),
             "refused_tracks": dict(sorted(self.refused_tracks.items())),
             "tracks": len(self.tracks),
-            "cuts": len(self.cuts),
+            "cuts": self.cuts,
             "damaged_packets": clip.damaged,
         }
         return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, report)

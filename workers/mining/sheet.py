@@ -1,0 +1,121 @@
+"""A video in; a picture of what would be mined out: boxes, moving points, first and last patches, and every refusal."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import StorageError
+from graph.records import Progress, no_progress
+from workers.mining.boxes import Box
+from workers.mining.decode import resize
+from workers.mining.recipe import Limits, Mining
+from workers.mining.tracks import Track
+from workers.mining.video import Seen, mine
+
+Pixels = NDArray[np.uint8]
+
+_WIDTH = 300  # of a window's picture
+_SIDE = 96
+_LINE = 14
+_GREEN, _RED, _YELLOW, _BLUE, _WHITE = (80, 220, 80), (240, 80, 80), (250, 220, 60), (90, 150, 250), (255, 255, 255)
+
+
+def draw_sheet(
+    path: Path,
+    limits: Limits,
+    progress: Progress = no_progress,
+    recipe: Mining | None = None,
+    sheet: Path | None = None,
+) -> dict[str, Any]:
+    """Mine `path` without keeping anything, draw the sheet, and return the report of the video.
+
+    Raises:
+        BadVideo: it cannot be mined.
+        StorageError: the picture cannot be written.
+    """
+    tiles: list[Pixels] = []
+    mined = mine(path, limits, progress, recipe, lambda seen: tiles.append(_tile(seen)))
+    if sheet is not None:
+        write_png(sheet, _grid(tiles or [_text_tile("no windows")]))
+    return {"video": mined.video.name, "patches": len(mined.patches), "report": mined.report}
+
+
+def _tile(seen: Seen) -> Pixels:
+    """Draw one window: its first frame with points and boxes, then first and last patch of every box."""
+    first, last = seen.frames[0], seen.frames[-1]
+    colours = first.colour(), last.colour()
+    factor = _WIDTH / first.luma.shape[1]
+    picture = resize(np.ascontiguousarray(colours[0]), _WIDTH, round(first.luma.shape[0] * factor), cv2.INTER_AREA)
+    if seen.motion is not None:
+        for place, moves, screen in zip(seen.motion.points[0], seen.motion.moving, seen.motion.overlay, strict=True):
+            colour = _YELLOW if moves else _BLUE if screen else (110, 110, 110)
+            x, y = (int(v) for v in place * factor)
+            cv2.circle(picture, (x, y), 1, colour, -1)
+    strips: list[Pixels] = []
+    for box, track in zip(seen.boxes, seen.tracks, strict=True):
+        good = isinstance(track, Track)
+        _draw_box(picture, box, factor, _GREEN if good else _RED)
+        strips.append(_pair(colours, first.luma.shape[1], box, track))
+    lines = [f"{first.index}-{last.index} {seen.reason}"] + [t for t in seen.tracks if isinstance(t, str)]
+    tile = np.full((max(picture.shape[0], _SIDE + 2) + _LINE * max(1, len(lines)), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24)
+    tile = np.asarray(tile, np.uint8)
+    tile[: picture.shape[0], :_WIDTH] = picture
+    for number, strip in enumerate(strips[:2]):
+        left = _WIDTH + 4 + number * (2 * _SIDE + 6)
+        tile[: strip.shape[0], left : left + strip.shape[1]] = strip
+    for number, line in enumerate(lines):
+        colour = _RED if line and (seen.reason or number) else _WHITE
+        _write(tile, line, 2, tile.shape[0] - _LINE * (len(lines) - number) + 10, colour)
+    return tile
+
+
+def _pair(colours: tuple[Pixels, Pixels], luma_width: int, box: Box, track: Track | str) -> Pixels:
+    crop, end = (track.crop, track.end_crop) if isinstance(track, Track) else (box.crop, box.crop)
+    scale = colours[0].shape[1] / luma_width
+    cuts = []
+    for pixels, (left, top, side) in zip(colours, (crop, end), strict=True):
+        x, y, s = round(max(0, left) * scale), round(max(0, top) * scale), round(side * scale)
+        cuts.append(resize(np.ascontiguousarray(pixels[y : y + s, x : x + s]), _SIDE, _SIDE, cv2.INTER_AREA))
+    return np.concatenate(cuts, axis=1)
+
+
+def _draw_box(picture: Pixels, box: Box, factor: float, colour: tuple[int, int, int]) -> None:
+    left, top, side = (v * factor for v in box.crop)
+    cv2.rectangle(picture, (int(left), int(top)), (int(left + side), int(top + side)), colour, 1)
+    x, y, half = box.core[0] * factor, box.core[1] * factor, box.core[2] * factor / 2
+    cv2.rectangle(picture, (int(x - half), int(y - half)), (int(x + half), int(y + half)), colour, 1)
+
+
+def _write(tile: Pixels, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    cv2.putText(tile, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+
+
+def _text_tile(text: str) -> Pixels:
+    tile = np.full((40, _WIDTH, 3), 24, np.uint8)
+    _write(tile, text, 4, 24, _WHITE)
+    return tile
+
+
+def _grid(tiles: list[Pixels], columns: int = 2) -> Pixels:
+    """Put tiles into rows."""
+    width = max(tile.shape[1] for tile in tiles) + 6
+    rows = []
+    for start in range(0, len(tiles), columns):
+        row = tiles[start : start + columns]
+        strip = np.full((max(tile.shape[0] for tile in row) + 6, width * columns, 3), 0, np.uint8)
+        for number, tile in enumerate(row):
+            strip[: tile.shape[0], number * width : number * width + tile.shape[1]] = tile
+        rows.append(strip)
+    return np.concatenate(rows, axis=0)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write an RGB picture; raises `StorageError` when its folder is missing or full."""
+    _, data = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise StorageError(f"{path} could not be written: {error.strerror}. Check its folder.") from None
