@@ -1,0 +1,95 @@
+"""A small made-up source: a few videos of coloured shapes that drift, in parent clusters, linked across videos."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from graph.records import Quadruple
+from training.source import PatchRow, PatchTable
+
+
+def _picture(shape: int, hue: int, shift: int, size: tuple[int, int] = (96, 96)) -> bytes:
+    generator = np.random.default_rng((shape, hue, shift))
+    noise = generator.integers(60, 120, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    draw = ImageDraw.Draw(image)
+    colour = tuple(int(c) for c in np.random.default_rng(hue).integers(120, 255, 3))
+    x, y = size[0] // 4 + shift, size[1] // 4
+    box = (x, y, x + size[0] // 2, y + size[1] // 2)
+    (draw.rectangle, draw.ellipse, draw.chord)[shape % 3](*((box, 0, 200) if shape % 3 == 2 else (box,)), fill=colour)
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=95)
+    return data.getvalue()
+
+
+@dataclass(frozen=True)
+class TinySource:
+    """`videos` videos of `tracks` tracks each; track t of every video shows shape t % parents, its parent cluster."""
+
+    videos: int = 4
+    tracks: int = 6
+    parents: int = 3
+    generation: str = "tiny"
+    fingerprint: str = "f"
+    feature_model: str = "context"
+    track_length: int = 30
+    held_out_videos: int = 0
+    missing: frozenset[str] = field(default=frozenset())
+
+    def _starts(self) -> list[tuple[int, int]]:
+        return [(video, track) for video in range(self.videos) for track in range(self.tracks)]
+
+    @staticmethod
+    def _id(video: int, track: int, end: bool) -> str:
+        return hashlib.blake2b(f"{video}:{track}:{end}".encode(), digest_size=8).hexdigest()
+
+    def table(self) -> PatchTable:
+        return PatchTable.build(
+            PatchRow(self._id(v, t, end), f"v{v}", t % self.parents, self._id(v, t, False), v < self.held_out_videos)
+            for v, t in self._starts()
+            for end in (False, True)
+        )
+
+    def _edges(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        starts = self._starts()
+        return [(a, b) for a in starts for b in starts if a[0] < b[0] and a[1] == b[1]]
+
+    def links(self) -> Iterable[tuple[str, str]]:
+        for a, b in self._edges():
+            first, second = sorted((self._id(*a, False), self._id(*b, False)))
+            yield first, second
+
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
+        edges = [(a, b) for a, b in self._edges() if a[0] >= self.held_out_videos and b[0] >= self.held_out_videos]
+        for index in np.random.default_rng((seed, epoch)).permutation(len(edges))[skip:]:
+            a, b = edges[index]
+            yield Quadruple(
+                self._id(*a, False),
+                self._id(*a, True),
+                self._id(*b, False),
+                self._id(*b, True),
+                a[1] % self.parents,
+                b[1] % self.parents,
+            )
+
+    def images(self, ids: Sequence[str]) -> list[bytes]:
+        known = {
+            self._id(v, t, end): (t % self.parents, v * 100 + t, 12 * end)
+            for v, t in self._starts()
+            for end in (False, True)
+        }
+        for patch in ids:
+            if patch in self.missing:
+                from graph.errors import StorageError
+
+                raise StorageError(f"patches/v.parquet lacks patch {patch}. Ingest its video again.")
+        return [_picture(*known[patch]) for patch in ids]
+
+    def frames(self) -> Iterator[bytes]:
+        for video in range(self.held_out_videos, self.videos):
+            for place in range(2):
+                yield _picture(video, video * 7 + place, 30 * place, (320, 240))

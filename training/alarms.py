@@ -1,0 +1,48 @@
+"""Measures of a running training come in, texts of what is going wrong go out; each alarm sounds once."""
+
+from dataclasses import dataclass, field
+
+PATIENCE = 5  # measurements in a row
+HEALTH_DROP = 0.05  # of held-out AUC below its best
+
+
+@dataclass
+class Alarms:
+    """Watches for collapse and for falling held-out health."""
+
+    margin: float
+    at_margin: int = 0
+    best_rank: float = 0.0
+    best_health: float = 0.0
+    sounded: list[str] = field(default_factory=list)
+
+    def watch_batch(self, mean_hinge: float, rank: float) -> list[str]:
+        """Look at one mini-batch: its ranking loss per triplet and the effective rank of its embeddings.
+
+        When all images get the same vector every hinge is exactly the margin.
+        """
+        self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-3 * self.margin else 0
+        self.best_rank = max(self.best_rank, rank)
+        found = []
+        if self.at_margin >= PATIENCE:
+            found += self._once("collapse", f"the loss stays at the margin {self.margin}: all images look the same")
+        if rank < 0.3 * self.best_rank:
+            found += self._once("rank", f"the effective rank fell from {self.best_rank:.1f} to {rank:.1f}: collapsing")
+        return found
+
+    def watch_health(self, auc: float) -> list[str]:
+        """Look at the AUC on held-out videos."""
+        self.best_health = max(self.best_health, auc)
+        if auc < self.best_health - HEALTH_DROP:
+            return self._once("health", f"held-out AUC fell from {self.best_health:.3f} to {auc:.3f}: overfitting")
+        return []
+
+    def state(self) -> dict[str, float | list[str]]:
+        """Return what a checkpoint keeps."""
+        return dict(vars(self))
+
+    def _once(self, name: str, text: str) -> list[str]:
+        if name in self.sounded:
+            return []
+        self.sounded.append(name)
+        return [f"{name}: {text}"]

@@ -1,0 +1,118 @@
+"""Whole frames come in as JPEGs; grids of 96x96 patches and the pairs to tell the position of go out.
+
+Context prediction, Doersch et al. 2015 and its released code: the frame at 150K to 450K pixels, patches of 96 with a
+gap of 48 and up to 7 pixels of jitter, a random grid offset, the eight neighbours in both directions, a third of the
+patches shrunk to as little as 10x10 and back; of the colours all but one replaced by noise, so that lens aberration
+does not give the position away. Every patch is encoded once and shared by its pairs.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from training.recipes import Recipe
+
+# Where the second patch lies, as (rows, columns); the place in this tuple is the class.
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+_STREAM_CONTEXT, _STREAM_FRAMES, _STREAM_COLOURS = 3, 4, 5
+
+
+@dataclass(frozen=True)
+class ContextBatch:
+    """What one step of context prediction needs; M patches, P pairs."""
+
+    patches: NDArray[np.uint8]  # (M, 96, 96, 3)
+    pairs: NDArray[np.int64]  # (P, 2) rows of `patches`
+    positions: NDArray[np.int64]  # (P,) 0..7: where the second lies, seen from the first
+
+
+def cut_grid(
+    image: Image.Image, recipe: Recipe, generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Cut one frame's patches: (M, 96, 96, 3) pixels, (P, 2) pairs, (P,) positions.
+
+    The frame is never resized whole: each patch is read out of the original at the scale drawn.
+    """
+    size, stride, jitter = recipe.patch, recipe.patch + recipe.gap, recipe.jitter
+    width, height = image.size
+    pixels = generator.uniform(recipe.least_pixels, recipe.most_pixels)
+    scale = max((pixels / (width * height)) ** 0.5, (2 * size + recipe.gap) / min(width, height))
+    wide, high = int(width * scale), int(height * scale)
+    columns, rows = (wide - size) // stride + 1, (high - size) // stride + 1
+    left = generator.integers(0, wide - ((columns - 1) * stride + size) + 1)
+    top = generator.integers(0, high - ((rows - 1) * stride + size) + 1)
+    patches = np.empty((rows * columns, size, size, 3), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            x = np.clip(left + column * stride + generator.integers(-jitter, jitter + 1), 0, wide - size)
+            y = np.clip(top + row * stride + generator.integers(-jitter, jitter + 1), 0, high - size)
+            box = (x / scale, y / scale, min((x + size) / scale, width), min((y + size) / scale, height))
+            patch = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+            if generator.random() < recipe.shrunk_share:
+                small = int(generator.integers(recipe.shrunk_to, size))
+                patch = patch.resize((small, small), Image.Resampling.BILINEAR).resize(
+                    (size, size), Image.Resampling.BILINEAR
+                )
+            patches[row * columns + column] = np.asarray(patch)
+    pairs, positions = [], []
+    for row in range(rows):
+        for column in range(columns):
+            for position, (down, right) in enumerate(NEIGHBOURS):
+                if 0 <= row + down < rows and 0 <= column + right < columns:
+                    pairs.append((row * columns + column, (row + down) * columns + column + right))
+                    positions.append(position)
+    return patches, np.array(pairs, np.int64).reshape(-1, 2), np.array(positions, np.int64)
+
+
+def frame_order(count: int, seed: int, first: int, wanted: int) -> NDArray[np.int64]:
+    """Number the frames that places `first` to `first + wanted` of the endless shuffled sequence read."""
+    out = []
+    for epoch in range(first // count, (first + wanted - 1) // count + 1):
+        order = np.random.default_rng((seed, _STREAM_FRAMES, epoch)).permutation(count)
+        begin, end = max(first - epoch * count, 0), min(first + wanted - epoch * count, count)
+        out.append(order[begin:end])
+    return np.concatenate(out)
+
+
+def context_batch(
+    frames: Sequence[bytes], recipe: Recipe, seed: int, step: int, rank: int = 0, world: int = 1
+) -> ContextBatch:
+    """Cut this rank's part of the mini-batch of `step`: depends on nothing but the frames, the seed and the step."""
+    every = frame_order(len(frames), seed, step * recipe.context_frames, recipe.context_frames)
+    each = max(1, len(every) // world)
+    chosen = every[rank * each : (rank + 1) * each]
+    patches, pairs, positions = [], [], []
+    offset = 0
+    for place, index in enumerate(chosen):
+        generator = np.random.default_rng((seed, _STREAM_CONTEXT, step, rank * each + place))
+        with Image.open(io.BytesIO(frames[index])) as image:
+            # A photograph far larger than any scale drawn is decoded at half, a quarter or an eighth of its size.
+            ratio = min(1.0, (recipe.most_pixels / (image.width * image.height)) ** 0.5)
+            image.draft("RGB", (int(image.width * ratio), int(image.height * ratio)))
+            cut, found, where = cut_grid(image.convert("RGB"), recipe, generator)
+        patches.append(cut)
+        pairs.append(found + offset)
+        positions.append(where)
+        offset += len(cut)
+    return ContextBatch(np.concatenate(patches), np.concatenate(pairs), np.concatenate(positions))
+
+
+def drop_colours(images: Tensor, noise: float, seed: int, step: int) -> Tensor:
+    """Keep one colour of each normalised (M, 3, H, W) patch; the others become noise of `noise` times its deviation.
+
+    Each patch is centred first: its mean brightness would tell the network where the sky is.
+    """
+    generator = np.random.default_rng((seed, _STREAM_COLOURS, step))
+    kept = torch.from_numpy(generator.integers(0, 3, len(images))).to(images.device)
+    draws = torch.Generator(images.device).manual_seed(int(generator.integers(2**62)))
+    centred = images - images.mean(dim=(2, 3), keepdim=True)
+    mask = torch.nn.functional.one_hot(kept, 3).view(-1, 3, 1, 1).to(images.dtype)
+    deviation = (centred * mask).sum(1, keepdim=True).std(dim=(2, 3), keepdim=True)
+    hiss = torch.empty_like(centred).normal_(generator=draws) * (noise * deviation)
+    return centred * mask + hiss * (1 - mask)

@@ -1,0 +1,75 @@
+"""A model's folder and pictures come in; pool5 features and embeddings go out: all that others use of a network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from graph.errors import InvalidInput
+from graph.records import Model
+from training.devices import choose_device, put
+from training.model_folder import card_model, load_network
+from training.networks import Network
+from training.pixels import SIDE, decode
+
+
+class Encoder:
+    """A trained network that only encodes. Thread-safe: it changes nothing after it was loaded."""
+
+    def __init__(self, network: Network, model: Model, device: torch.device) -> None:
+        """Use `load`."""
+        self.model = model
+        self._network = network
+        self._device = device
+
+    @staticmethod
+    def load(folder: Path | str, device: str = "auto") -> "Encoder":
+        """Open a model's folder; raises `NotFound`, `StorageError` or `Unavailable` (no such device)."""
+        chosen = choose_device(device)
+        network, _, card = load_network(Path(folder))
+        return Encoder(put(network, chosen), card_model(card), chosen)
+
+    @staticmethod
+    def decode(jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
+        """Decode N JPEGs (or PNGs) to (N, 96, 96, 3); raises `StorageError` for one that is no picture."""
+        return decode(jpegs)
+
+    def pool5(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """From uint8 (N, 96, 96, 3) to float16 (N, D), not normalised: the features of section 4.2."""
+        return encode(self._network, images, "pool5", self._device).astype(np.float16)
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """From uint8 (N, 96, 96, 3) to float32 (N, E) of length 1; raises `InvalidInput` where there is none."""
+        if self._network.embedding is None:
+            raise InvalidInput(f"Model {self.model.id} has no embedding: {self.model.recipe} trains convolutions only.")
+        return encode(self._network, images, "embedding", self._device)
+
+
+@torch.inference_mode()
+def encode(
+    network: Network, images: NDArray[np.uint8] | Tensor, what: str, device: torch.device, batch: int = 0
+) -> NDArray[np.float32]:
+    """Encode uint8 (N, 96, 96, 3) to float32 (N, D) ("pool5") or unit vectors (N, E) ("embedding"), batch by batch."""
+    if images.shape[1:] != (SIDE, SIDE, 3):
+        raise InvalidInput(f"Images must be {SIDE}x{SIDE} RGB, as (N, {SIDE}, {SIDE}, 3); these are {images.shape}.")
+    training = network.training
+    network.eval()
+    size = batch or (1024 if device.type == "cuda" else 64)
+    out: list[Any] = []
+    for first in range(0, len(images), size):
+        part = images[first : first + size]
+        pixels = part if isinstance(part, Tensor) else torch.from_numpy(np.ascontiguousarray(part))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            vectors = network.pool5(network.prepare(pixels.to(device)))
+            if what == "embedding":
+                assert network.embedding is not None  # noqa: S101
+                vectors = functional.normalize(network.embedding(vectors).float(), dim=1)
+        out.append(vectors.float().cpu().numpy())
+    network.train(training)
+    width = network.embedding_dim if what == "embedding" else network.pool5_dim
+    return np.concatenate(out) if out else np.empty((0, width), np.float32)

@@ -1,0 +1,86 @@
+"""What happens in a training goes to log.jsonl, to TensorBoard events and, at the end, to a picture of its curves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graph.errors import StorageError
+
+
+class Journal:
+    """Writes one JSON object a line, each with `step` and `loss`; cut back to the checkpoint when resuming."""
+
+    def __init__(self, output: Path, after_step: int) -> None:
+        """Keep the lines up to `after_step` (those behind it will be written again), then append."""
+        self.path = output / "log.jsonl"
+        kept = [line for line in read_log(output) if line["step"] <= after_step] if after_step else []
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._file = self.path.open("a", buffering=1)
+        self._events = _tensorboard(output / "tensorboard", after_step)
+
+    def write(self, step: int, loss: float, **numbers: float | str) -> None:
+        """Append one line; numbers also become TensorBoard scalars."""
+        line: dict[str, Any] = {"step": step, "loss": loss, **numbers}
+        try:
+            self._file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StorageError(f"{self.path} could not be written: {error.strerror}. Free some space.") from None
+        for name, value in line.items():
+            if self._events is not None and name != "step" and not isinstance(value, str):
+                self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+
+
+def read_log(output: Path) -> list[dict[str, Any]]:
+    """Return the lines of a training's log; a last line cut short by a kill is left out."""
+    path = output / "log.jsonl"
+    if not path.is_file():
+        return []
+    lines = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def draw_curves(output: Path) -> None:
+    """Draw curves.png of everything logged more than once; nothing where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:  # a machine that only trains from a pack has torch and numpy, no more
+        return
+    lines = read_log(output)
+    wanted = [
+        ("loss", "loss"),
+        ("active", "share of active triplets"),
+        ("context_accuracy", "context accuracy (chance 0.125)"),
+        ("effective_rank", "effective rank"),
+        ("health_auc", "held-out AUC, tracks against random"),
+    ]
+    shown = [(key, title) for key, title in wanted if sum(key in line for line in lines) > 1]
+    if not shown:
+        return
+    figure = Figure(figsize=(4 * len(shown), 3), layout="constrained")
+    for place, (key, title) in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), place + 1)
+        points = [(line["step"], line[key]) for line in lines if key in line]
+        axes.plot([x for x, _ in points], [y for _, y in points])
+        axes.set_title(title)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+    figure.savefig(output / "curves.png", dpi=90)
+
+
+def _tensorboard(folder: Path, after_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # as above: wanted, not needed
+        return None
+    return SummaryWriter(str(folder), purge_step=after_step + 1 if after_step else None)

@@ -1,0 +1,338 @@
+"""A recipe and a source of patches come in, a folder with a trained network goes out. Read top to bottom.
+
+Everything random in step n is drawn from (seed, n), and the rest of the state is in the checkpoint: a training killed
+at any moment and resumed meets the same losses as one that was not (bit for bit on a CPU).
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, TransitiveError, Unavailable
+from graph.records import Model, Progress, no_progress
+from training.alarms import Alarms
+from training.batches import Cursor, Links, check_learnable, ranking_batches
+from training.checkpoints import Identity, has_checkpoint, load_checkpoint, save_checkpoint, write_whole
+from training.context import context_batch
+from training.devices import choose_device, put
+from training.distributed import ranks, share, world, wrap
+from training.folding import fold_batch_norm, rescale_layers
+from training.heldout import HeldOut
+from training.journal import Journal, draw_curves
+from training.model_folder import CARD, card_model, load_trunk, model_id, read_card, write_model
+from training.networks import Network
+from training.pixels import PatchPixels
+from training.prefetch import Prefetch
+from training.recipes import Recipe
+from training.source import TrainingSource
+from training.starts import start_from_imagenet
+from training.step import StepInput, compute_loss, to_input
+
+HOLD_ON_CPU = 2 * 1024**3  # bytes of decoded patches kept in memory
+HOLD_ON_GPU = 0.4  # share of the GPU's free memory for the same
+
+
+def train(
+    recipe: Recipe,
+    source: TrainingSource,
+    output: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool | None = None,
+    initial: Path | None = None,
+    progress: Progress = no_progress,
+) -> Model:
+    """Train `recipe` on `source` into the folder `output`, or return the finished model that is there already.
+
+    Args:
+        recipe: from `get_recipe`.
+        source: patches, pairs and pixels.
+        output: the model's folder; `model_id` names it by what decides the result.
+        seed: of every random draw.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        resume: True goes on from the checkpoint and fails without one, False wants a folder without one, None
+            goes on if there is one.
+        initial: folder of the context model for recipes that start from it; for `imagenet` a file of weights
+            (None: torchvision's download).
+        progress: told the step; its `Cancelled` saves a checkpoint and ends the training.
+
+    Raises:
+        InvalidInput: nothing to learn from, no negatives, a wrong start, links of the wrong kind.
+        Conflict: the folder belongs to another training.
+        NotFound: `resume` with nothing to resume, or no initial model.
+        Unavailable: the device is not there, or its memory is too small.
+        StorageError: a patch is missing, the disk is full, a checkpoint is cut short.
+        Cancelled: `progress` raised it.
+    """
+    chosen = choose_device(device)
+    if recipe.needs_cuda and chosen.type != "cuda":
+        raise Unavailable(f"Preset {recipe.preset} needs a CUDA device. Use --preset cpu-small or demo, or paper.")
+    _check_links(recipe, source)
+    with ranks(chosen) as chosen:
+        try:
+            return _train(recipe, source, output, seed, chosen, resume, initial, progress)
+        except torch.OutOfMemoryError:
+            raise _too_large(recipe, chosen) from None
+
+
+def _train(
+    recipe: Recipe,
+    source: TrainingSource,
+    output: Path,
+    seed: int,
+    device: torch.device,
+    resume: bool | None,
+    initial: Path | None,
+    progress: Progress,
+) -> Model:
+    # -- What is trained, and whether that was done before ------------------------------------------------------
+    torch.manual_seed(seed)
+    network = Network(recipe)
+    started_from = _start(network, recipe, initial)
+    identity = Identity(recipe.numbers(), source.generation, source.fingerprint, seed, started_from)
+    name = model_id(recipe, source.generation, source.fingerprint, started_from, seed)
+    if (output / CARD).is_file():
+        card = read_card(output)
+        if card["id"] != name:
+            raise Conflict(f"{output} holds the finished model {card['id']}, not {name}. Give another --output.")
+        return card_model(card)
+    if resume is True and not has_checkpoint(output):
+        raise NotFound(f"{output} holds no checkpoint, so there is nothing to resume. Train without --resume.")
+    if resume is False and has_checkpoint(output):
+        raise Conflict(f"{output} holds an interrupted training. Give --resume to go on, or delete the folder.")
+    output.mkdir(parents=True, exist_ok=True)
+
+    # -- Data ---------------------------------------------------------------------------------------------------
+    table = source.table()
+    frames = list(source.frames()) if recipe.predict_context and recipe.iterations else []
+    if recipe.predict_context and recipe.iterations and not frames:
+        raise InvalidInput("There is no frame to learn context prediction from. Ingest videos, or give --images DIR.")
+    if recipe.ranks:
+        check_learnable(table, recipe)
+    links = Links(table, source)
+    pixels = PatchPixels(source, table, device, _hold_bytes(device))
+    held_out = HeldOut.choose(table, links, pixels)
+
+    # -- Network, optimiser, schedule ---------------------------------------------------------------------------
+    network = put(network, device)
+    model: nn.Module = wrap(network)
+    if recipe.compile:
+        model.compile()
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+
+    # -- Where to begin -----------------------------------------------------------------------------------------
+    step, cursor, seconds = 0, Cursor(), 0.0
+    alarms = Alarms(recipe.margin)
+    before = held_out.measure(network, device)
+    if has_checkpoint(output):
+        state = load_checkpoint(output, identity)
+        network.load_state_dict(state["weights"])
+        optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["random"])
+        step, cursor, seconds = state["step"], Cursor(**state["cursor"]), state["seconds"]
+        alarms, before = Alarms(**state["alarms"]), state["before"]
+    main = world()[0] == 0
+    journal = Journal(output, step) if main else None
+
+    def save() -> None:
+        if main:
+            state = {"optimiser": optimiser.state_dict(), "random": torch.get_rng_state(), "step": step}
+            state |= {"cursor": vars(cursor), "seconds": seconds, "alarms": alarms.state(), "before": before}
+            save_checkpoint(output, identity, network.state_dict(), state)
+
+    def batches(first: int, behind: Cursor) -> Iterator[tuple[StepInput, Cursor]]:
+        ranking = None
+        if recipe.ranks:
+            stream = ranking_batches(source, recipe, table, links, seed, first, behind)
+        for number in range(first, recipe.iterations):
+            context = None
+            if recipe.predict_context:
+                context = context_batch(frames, recipe, seed, number, *world())
+            if recipe.ranks:
+                ranking = next(stream)
+            images = pixels.get(share(ranking.rows)) if ranking else None
+            yield to_input(ranking, images, context, device), ranking.cursor if ranking else Cursor()
+
+    # -- The loop -----------------------------------------------------------------------------------------------
+    network.train()
+    loader = Prefetch(partial(batches, step, cursor))
+    clock = logged_at = time.perf_counter()
+    encoded = 0
+    try:
+        while step < recipe.iterations:
+            inputs, after = loader.next()
+            logs = (step + 1) % recipe.log_every == 0 or step + 1 == recipe.iterations
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(recipe, step)
+
+            loss, measures = compute_loss(model, network, recipe, inputs, seed, step, measure=logs)
+            if not math.isfinite(value := loss.item()):
+                raise _not_finite(output, network, inputs, recipe, seed, step, value)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            if recipe.gradient_clip:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
+            optimiser.step()
+            step, cursor = step + 1, after
+            encoded += len(inputs.pixels) + len(inputs.patches)
+
+            if main and logs:
+                now = time.perf_counter()
+                numbers = {key: float(number) for key, number in measures.items()}
+                numbers |= {"learning_rate": learning_rate(recipe, step - 1)}
+                numbers |= {"images_per_s": encoded / (now - logged_at), "waiting": loader.waited / (now - logged_at)}
+                texts = []
+                if "effective_rank" in numbers:
+                    texts = alarms.watch_batch(numbers["ranking_loss"], numbers["effective_rank"])
+                if step % recipe.health_every == 0 or step == recipe.iterations:
+                    measured = held_out.measure(network, device)
+                    numbers |= {f"health_{key}": number for key, number in measured.items()}
+                    texts += alarms.watch_health(measured["auc"]) if "auc" in measured else []
+                assert journal is not None  # noqa: S101
+                journal.write(step, value, **numbers, **({"alarm": "; ".join(texts)} if texts else {}))
+                logged_at, encoded, loader.waited = time.perf_counter(), 0, 0.0
+            seconds += time.perf_counter() - clock
+            clock = time.perf_counter()
+            if step % recipe.checkpoint_every == 0 and step < recipe.iterations:
+                save()
+            if main:
+                progress(f"train {recipe.name}", step, recipe.iterations, "steps")
+    except Cancelled:
+        save()
+        raise
+    finally:
+        loader.close()
+        pixels.close()
+        if journal is not None:
+            journal.close()
+
+    # -- The finished model -------------------------------------------------------------------------------------
+    if network.norms and main:
+        fold_batch_norm(network)
+        rescale_layers(network, network.prepare(held_out.sample(frames, device)))
+    model_record = Model(
+        id=name,
+        recipe=recipe.name,
+        preset=recipe.preset,
+        step=step,
+        pool5_dim=network.pool5_dim,
+        embedding_dim=network.embedding_dim,
+        generation=source.generation,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if main:
+        facts = {
+            "seed": seed,
+            "initial": started_from,
+            "fingerprint": source.fingerprint,
+            "feature_model": source.feature_model,
+            "images_encoded": step * recipe.images_per_step,
+            "seconds": round(seconds, 1),
+            "measures": {"before": before, "after": held_out.measure(network, device)},
+            "alarms": alarms.sounded,
+        }
+        write_model(output, network, recipe, model_record, facts)
+        draw_curves(output)
+    return model_record
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Return the rate of `step`: a linear rise, then constant or half a cosine down to zero."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    if recipe.decay == "constant":
+        return recipe.learning_rate
+    done = (step - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def replay(output: Path, recipe: Recipe, seed: int) -> float:
+    """Compute again, on the CPU, the loss of the batch that stopped the training in `output`."""
+    from training.model_folder import read_weights
+
+    network = Network(recipe)
+    weights = read_weights(output / "bad_weights.safetensors")
+    if not any(key.startswith("norms.") for key in weights):
+        network.norms = torch.nn.ModuleDict()
+    network.load_state_dict(weights)
+    saved: dict[str, Tensor] = read_weights(output / "bad_batch.safetensors")
+    step = int(saved.pop("step"))
+    loss, _ = compute_loss(network.train(), network, recipe, StepInput(**saved), seed, step, measure=False)
+    return float(loss)
+
+
+def _start(network: Network, recipe: Recipe, initial: Path | None) -> str:
+    """Give the network its first weights; returns the name of where they come from."""
+    if recipe.initial == "imagenet":
+        return start_from_imagenet(network, initial)
+    if recipe.initial == "xavier":
+        return ""
+    if initial is None:
+        raise InvalidInput(
+            f"Recipe {recipe.name!r} starts from the convolutions of a context network (section 6) and none was given. "
+            f"Run `transitive train context --preset {recipe.preset}` first."
+        )
+    return load_trunk(network, initial)
+
+
+def _check_links(recipe: Recipe, source: TrainingSource) -> None:
+    if not recipe.ranks:
+        return
+    if recipe.links == "hog" and source.feature_model != "hog":
+        raise InvalidInput(
+            f"Recipe {recipe.name!r} wants links made from HOG features; these were made from "
+            f"{source.feature_model!r}. "
+            "Run `transitive link --features hog` first."
+        )
+    if recipe.track_length != 30 and source.track_length not in (0, recipe.track_length):
+        raise InvalidInput(
+            f"Recipe {recipe.name!r} wants tracks of {recipe.track_length} frames; these have {source.track_length}. "
+            "Mine the videos with that track length in another home, and train there."
+        )
+
+
+def _hold_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * HOLD_ON_GPU)
+    return HOLD_ON_CPU
+
+
+def _not_finite(
+    output: Path, network: Network, inputs: StepInput, recipe: Recipe, seed: int, step: int, value: float
+) -> TransitiveError:
+    """Keep the batch and the weights that gave NaN or Inf, and say how to meet them again."""
+    batch = {name: tensor.cpu().contiguous() for name, tensor in inputs.tensors().items()}
+    write_whole(output / "bad_batch.safetensors", save_safetensors(batch | {"step": torch.tensor(step)}))
+    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_whole(output / "bad_weights.safetensors", save_safetensors(weights))
+    return TransitiveError(
+        f"The loss became {value} at step {step + 1}. The batch and the weights are kept: `python -m training replay "
+        f"{recipe.name} --preset {recipe.preset} --seed {seed} --output {output}` computes it again. "
+        "Lower the learning rate, or look at those patches."
+    )
+
+
+def _too_large(recipe: Recipe, device: torch.device) -> Unavailable:
+    """Say which batch would fit: what the GPU has, at the memory an image took before it failed."""
+    images = recipe.images_per_step
+    total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    # What failed was asked for on top of the peak, so the peak per image is the least an image takes.
+    fits = max(8, int(images * min(0.5, 0.8 * total / max(1, 2 * peak))) // 4 * 4)
+    return Unavailable(
+        f"A mini-batch of {images} images does not fit into the memory of {device}. About {fits} images would: "
+        f"set batch_pairs to {max(2, recipe.batch_pairs * fits // images)}, or take a larger device or smaller preset."
+    )
+
+
+__all__ = ["learning_rate", "model_id", "replay", "train"]

@@ -1,0 +1,107 @@
+"""A trained network becomes a folder, and comes back from one.
+
+model.safetensors   weights: features.* (torchvision's names), embedding.*, context.*
+model.json          the model card: recipe, data, generation, measures, licence
+log.jsonl, curves.png, tensorboard/, checkpoints/
+"""
+
+import json
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import nn
+
+from graph.errors import InvalidInput, NotFound, StorageError
+from graph.records import Model
+from training.checkpoints import write_whole
+from training.networks import Network
+from training.recipes import Recipe
+
+CARD, WEIGHTS = "model.json", "model.safetensors"
+LICENCE = (
+    "The code is Apache-2.0. The weights were learned from the videos named by the generation: their licences decide "
+    "what may be done with them."
+)
+
+
+def model_id(recipe: Recipe, generation: str, fingerprint: str, initial: str, seed: int) -> str:
+    """Name a training by all that decides its result: training the same thing twice gives the same name."""
+    text = json.dumps([recipe.numbers(), generation, fingerprint, initial], sort_keys=True)
+    return f"{recipe.name}-{recipe.preset}-s{seed}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+def write_model(folder: Path, network: Network, recipe: Recipe, model: Model, facts: dict[str, Any]) -> None:
+    """Write weights, then the card: a folder with a card is a finished model."""
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    write_whole(folder / WEIGHTS, save_safetensors(weights, {"format": "pt", "model": model.id}))
+    card = asdict(model) | {"numbers": asdict(recipe), **facts, "licence": LICENCE, "torch": torch.__version__}
+    write_whole(folder / CARD, (json.dumps(card, indent=2) + "\n").encode())
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read a model's card; raises `NotFound` where there is no finished model."""
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD).read_text())
+    except FileNotFoundError:
+        raise NotFound(f"{folder} holds no finished model ({CARD} is missing). Train one, or --resume it.") from None
+    except json.JSONDecodeError as error:
+        raise StorageError(f"{folder / CARD} is damaged ({error}). Train the model again.") from None
+    return card
+
+
+def card_model(card: dict[str, Any]) -> Model:
+    """Return the card's record."""
+    return Model(**{name: card[name] for name in Model.__slots__})
+
+
+def card_recipe(card: dict[str, Any]) -> Recipe:
+    """Return the card's recipe."""
+    numbers = card["numbers"]
+    return Recipe(**{**numbers, "positives": tuple(numbers["positives"])})
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file; raises `NotFound` or `StorageError`."""
+    try:
+        return load_safetensors(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFound(f"{path} is missing. Train the model again.") from None
+    except SafetensorError as error:
+        raise StorageError(f"{path} is cut short or damaged ({error}). Train the model again.") from None
+
+
+def load_network(folder: Path) -> tuple[Network, Recipe, dict[str, Any]]:
+    """Build the network of a model's folder, in evaluation mode."""
+    card = read_card(folder)
+    recipe = card_recipe(card)
+    weights = read_weights(folder / WEIGHTS)
+    network = Network(recipe)
+    if not any(name.startswith("norms.") for name in weights):
+        network.norms = nn.ModuleDict()  # folded when the training ended
+    network.load_state_dict(weights)
+    return network.eval(), recipe, card
+
+
+def load_trunk(network: Network, folder: Path) -> str:
+    """Copy the convolutions of the model in `folder` into `network`; return that model's id. Section 6."""
+    card = read_card(folder)
+    theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if name.startswith("features.")}
+    ours = {name: value for name, value in network.state_dict().items() if name.startswith("features.")}
+    wrong = sorted(
+        name
+        for name in ours.keys() | theirs.keys()
+        if getattr(theirs.get(name), "shape", 0) != getattr(ours.get(name), "shape", 1)
+    )
+    if wrong:
+        raise InvalidInput(
+            f"{folder.name} has another trunk ({card['numbers']['trunk']}, width {card['numbers']['width']}) than this "
+            f"recipe ({network.trunk}). Train the context network with the same preset first."
+        )
+    network.load_state_dict(theirs, strict=False)
+    return str(card["id"])

@@ -1,0 +1,247 @@
+"""A recipe's name and a preset's name come in; every number of the training goes out, as one frozen dataclass.
+
+Each recipe is one function that says how it differs from the paper's (`transitive`); each preset says what it scales.
+Numbers carry the section of the paper they come from. "Caffe" marks what the paper leaves open and the authors'
+earlier code (ICCV 2015), built on Caffe's defaults, settles.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from graph.errors import InvalidInput
+
+Positive = Literal["intra", "inter", "transitive"]
+Preset = Literal["paper", "h200", "cpu-small", "demo"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is learned, from which pairs, by which network and schedule."""
+
+    name: str
+    preset: str = "paper"
+
+    # What is learned
+    positives: tuple[Positive, ...] = ("intra", "transitive")  # section 5: A-A', B-B' and A-B', A'-B, A'-B'
+    intra_share: float = 2 / 9  # section 6: 2M pairs from tracks, 7M by transitivity
+    predict_context: bool = False  # the 8-way relative position of Doersch et al. 2015
+    constrained: bool = False  # section 5, end: also D(A, A') < D(A, B')
+    constrained_margin: float = 0.0  # the paper gives none
+    initial: Literal["context", "xavier", "imagenet"] = "context"  # section 6: convs of [9], FC random
+    links: Literal["network", "hog"] = "network"  # section 4.2; "hog" in section 6.2's ablation
+    track_length: int = 30  # section 4.3; 15 in section 6.2's ablation
+
+    # The network
+    trunk: Literal["vgg16", "vgg16-narrow", "resnet50"] = "vgg16"  # section 5
+    width: float = 1.0  # of vgg16-narrow: its layers have this share of VGG16's channels
+    hidden: int = 4096  # section 5: first fully connected layer
+    embedding: int = 1024  # section 5: second fully connected layer
+    context_hidden: int = 4096  # Doersch: fc6, fc7, fc8
+
+    # The ranking loss
+    margin: float = 0.5  # section 5
+    hard_after: float = 1.0  # share of the schedule after which negatives are the hardest; 1: always random (section 6)
+    hard_negatives: int = 4  # ICCV 2015: the four hardest of the batch
+
+    # Context prediction (Doersch et al. 2015 and its released code)
+    patch: int = 96
+    gap: int = 48
+    jitter: int = 7
+    least_pixels: int = 150_000
+    most_pixels: int = 450_000
+    shrunk_share: float = 1 / 3  # of the patches, shrunk to as little as `shrunk_to` squared and back
+    shrunk_to: int = 10
+    noise: float = 0.01  # standard deviation of the noise in place of two colours, in that of the third
+    context_frames: int = 32  # frames per mini-batch, each about nine patches
+
+    # The optimiser
+    learning_rate: float = 0.001  # section 6
+    momentum: float = 0.9  # Caffe
+    weight_decay: float = 0.0005  # Caffe
+    batch_pairs: int = 100  # section 6
+    iterations: int = 200_000  # section 6
+    warmup: int = 0  # iterations of linear rise
+    decay: Literal["constant", "cosine"] = "constant"  # the paper names one rate
+    gradient_clip: float = 0.0  # longest gradient; 0: as it is
+
+    # Augmentation: the paper names none
+    mirror: bool = False
+    crop: int = 0  # pixels of random shift, either way
+    colour: float = 0.0  # random factor of brightness and contrast, either way
+
+    # Housekeeping, which changes no result
+    log_every: int = 20
+    checkpoint_every: int = 1000
+    health_every: int = 2000
+    needs_cuda: bool = False
+    compile: bool = False
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the triplet loss takes part."""
+        return bool(self.positives)
+
+    @property
+    def quadruples_per_step(self) -> int:
+        """How many quadruples (or tracks, or links) fill a mini-batch of `batch_pairs` pairs."""
+        return max(2, self.batch_pairs // self.pairs_per_quadruple)
+
+    @property
+    def pairs_per_quadruple(self) -> int:
+        """A quadruple's positive pairs of these kinds; a track or a link alone is one."""
+        if "transitive" in self.positives:
+            return 3 + 2 * ("intra" in self.positives) + ("inter" in self.positives)
+        return 1
+
+    @property
+    def images_per_step(self) -> int:
+        """How many images one mini-batch encodes (context: about nine patches a frame)."""
+        ranked = self.quadruples_per_step * (4 if "transitive" in self.positives else 2) if self.ranks else 0
+        return ranked + self.context_frames * 9 * self.predict_context
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything that decides the result: what a checkpoint and a model's name are compared by."""
+        quiet = {"log_every", "checkpoint_every", "health_every", "needs_cuda", "compile"}
+        return {key: value for key, value in asdict(self).items() if key not in quiet}
+
+
+def transitive() -> Recipe:
+    """The paper's: pairs from tracks and by transitivity, from the context network's convolutions. Section 5."""
+    return Recipe("transitive")
+
+
+def context() -> Recipe:
+    """Context prediction alone: stage 0, which the links are made with, and a baseline. Section 4.2, [9]."""
+    return Recipe(
+        "context",
+        positives=(),
+        predict_context=True,
+        initial="xavier",
+        learning_rate=0.01,  # batch norm on most layers stands ten times the paper's rate
+        decay="cosine",
+        warmup=1000,
+    )
+
+
+def tracking() -> Recipe:
+    """Pairs from tracks only, same loss and start: the baseline [61] of table 1."""
+    return replace(transitive(), name="tracking", positives=("intra",))
+
+
+def inter() -> Recipe:
+    """Pairs from links only (A-B); not in the paper, completes the ablation."""
+    return replace(transitive(), name="inter", positives=("inter",))
+
+
+def multitask() -> Recipe:
+    """Context and tracking losses on shared convolutions, both in each mini-batch. Section 6.2, table 2."""
+    return replace(tracking(), name="multitask", predict_context=True, context_frames=8)
+
+
+def transitive_hog() -> Recipe:
+    """The paper's, on links made from HOG features. Section 6.2, table 2."""
+    return replace(transitive(), name="transitive-hog", links="hog")
+
+
+def transitive_15() -> Recipe:
+    """The paper's, on tracks of 15 frames. Section 6.2, table 2."""
+    return replace(transitive(), name="transitive-15", track_length=15)
+
+
+def constrained() -> Recipe:
+    """The paper's with the extra D(A, A') < D(A, B') that it tried and left out. Section 5, end."""
+    return replace(transitive(), name="constrained", constrained=True)
+
+
+def scratch() -> Recipe:
+    """No training: Xavier's random weights. Tables 1 to 5."""
+    return replace(transitive(), name="scratch", positives=(), initial="xavier", iterations=0)
+
+
+def imagenet() -> Recipe:
+    """No training: torchvision's VGG16 of ImageNet with labels. Tables 1 to 5."""
+    return replace(transitive(), name="imagenet", positives=(), initial="imagenet", embedding=0, iterations=0)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "context": context,
+    "transitive": transitive,
+    "tracking": tracking,
+    "inter": inter,
+    "multitask": multitask,
+    "transitive-hog": transitive_hog,
+    "transitive-15": transitive_15,
+    "constrained": constrained,
+    "scratch": scratch,
+    "imagenet": imagenet,
+}
+
+
+def paper(recipe: Recipe) -> Recipe:
+    """All the paper's numbers."""
+    return recipe
+
+
+def h200(recipe: Recipe) -> Recipe:
+    """The same number of pairs in larger batches; rate scaled with the batch's square root, after a warm-up.
+
+    The square root keeps the noise of a step in proportion; it is a choice, not measured against the linear rule.
+    """
+    factor = 10
+    return replace(
+        recipe,
+        batch_pairs=recipe.batch_pairs * factor,
+        context_frames=recipe.context_frames * 2,
+        learning_rate=recipe.learning_rate * factor**0.5,
+        iterations=recipe.iterations // factor,
+        warmup=500 if recipe.iterations else 0,
+        health_every=500,
+        needs_cuda=True,
+        compile=True,
+    )
+
+
+def cpu_small(recipe: Recipe) -> Recipe:
+    """A narrow VGG16 and a schedule of minutes on two cores; the same losses and pairs."""
+    return _narrow(recipe, width=0.25, steps=600, context_steps=700)
+
+
+def demo(recipe: Recipe) -> Recipe:
+    """About a minute on two cores: a narrower VGG16, the same losses and pairs."""
+    return _narrow(recipe, width=0.125, steps=300, context_steps=300)
+
+
+def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Recipe:
+    if recipe.initial == "imagenet":
+        return recipe  # its weights fit the whole network only
+    iterations = context_steps if recipe.predict_context and not recipe.ranks else steps
+    return replace(
+        recipe,
+        trunk="vgg16-narrow",
+        width=width,
+        hidden=int(4096 * width),
+        embedding=128,
+        context_hidden=256,
+        context_frames=12 if not recipe.ranks else 4,
+        learning_rate=0.03 if not recipe.ranks else 0.01,
+        iterations=iterations if recipe.iterations else 0,
+        warmup=20 if recipe.iterations else 0,
+        decay="cosine",
+        gradient_clip=1.0,
+        log_every=10,
+        checkpoint_every=100,
+        health_every=100,
+    )
+
+
+PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"paper": paper, "h200": h200, "cpu-small": cpu_small, "demo": demo}
+
+
+def get_recipe(name: str, preset: str = "paper") -> Recipe:
+    """Build recipe `name` at `preset`; raises `InvalidInput` that lists what there is."""
+    if name not in RECIPES:
+        raise InvalidInput(f"There is no recipe {name!r}. Recipes: {', '.join(RECIPES)}.")
+    if preset not in PRESETS:
+        raise InvalidInput(f"There is no preset {preset!r}. Presets: {', '.join(PRESETS)}.")
+    return replace(PRESETS[preset](RECIPES[name]()), preset=preset)

@@ -1,0 +1,51 @@
+"""A network with random weights comes in; it leaves with the convolutions of torchvision's ImageNet VGG16."""
+
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import Tensor
+from torchvision.models import VGG16_Weights
+
+from graph.errors import InvalidInput, NotFound, StorageError, Unavailable
+from training.model_folder import read_weights
+from training.networks import Network
+
+
+def start_from_imagenet(network: Network, file: Path | None) -> str:
+    """Load `features.*` from a .pth or .safetensors file, or from torchvision's hub; returns what the start is called.
+
+    Raises:
+        NotFound: no such file.
+        InvalidInput: the file is of another network.
+        Unavailable: no file given and the hub cannot be reached.
+    """
+    if file is None:
+        try:
+            weights = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        except (URLError, OSError) as error:
+            raise Unavailable(
+                f"torchvision's VGG16 weights could not be downloaded ({error}). On a machine without network give the "
+                "file: --initial vgg16-397923af.pth."
+            ) from None
+    else:
+        weights = _read(file)
+    trunk = {name: value for name, value in weights.items() if name.startswith("features.")}
+    ours = {name for name in network.state_dict() if name.startswith("features.")}
+    state = network.state_dict()
+    if trunk.keys() != ours or any(trunk[name].shape != state[name].shape for name in ours):
+        raise InvalidInput(f"{file or 'The download'} does not hold the weights of torchvision's vgg16.")
+    network.load_state_dict(trunk, strict=False)
+    return file.name if file else "torchvision-vgg16-imagenet1k-v1"
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise NotFound(f"{file} is no file of weights.")
+    if file.suffix == ".safetensors":
+        return read_weights(file)
+    try:
+        weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise StorageError(f"{file} cannot be read as weights ({str(error).splitlines()[0]}).") from None
+    return weights
