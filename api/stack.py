@@ -5,24 +5,22 @@ their place; with a Redis of your own that has workers already, no local workers
 idempotent: what runs is left alone, what died is started again. Two homes run side by side: ports move when taken.
 """
 
-import fcntl
-import os
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 from pydantic import SecretStr
 
-from api.processes import LocalProcess
+from api.processes import StackProcess
 from graph.connection import Connection
 from graph.errors import Unavailable
+from graph.local_process import alone, free_port, reachable
 from graph.neo4j_server import Neo4jServer
 from graph.records import Progress, no_progress
 from graph.schema import apply_schema
@@ -56,24 +54,29 @@ class Stack:
             self.home, settings.cache.expanduser(), settings.neo4j_bolt_port, settings.neo4j_http_port, settings.host
         )
         self._redis = RedisServer(self.home, settings.cache.expanduser(), settings.redis_port, settings.host)
-        self.workers = {name: LocalProcess(self.home, f"worker-{name}") for name in queue.QUEUES}
-        self.api = LocalProcess(self.home, "api")
+        self.workers = {name: StackProcess(self.home, f"worker-{name}") for name in queue.QUEUES}
+        self.api = StackProcess(self.home, "api")
 
     def up(self, progress: Progress = no_progress) -> Settings:
-        """Start what does not run; returns the settings with the addresses that were found. Waits for all but workers."""
+        """Start what does not run, wait for all but the workers, and return the settings with the addresses found."""
         with self._alone():
             found = self._start_servers(progress)
             self._start_workers(found, progress)
             self._start_api(found, progress)
         return found
 
+    @property
+    def api_url(self) -> str:
+        """Where the API of this home listens, once it was started."""
+        return f"http://{reachable(self.settings.host)}:{self.api.port}"
+
     def addresses(self) -> Settings:
         """Return the settings with the addresses of what runs (empty where nothing does)."""
         changes: dict[str, Any] = {}
         if not self.settings.neo4j_uri and self._neo4j.running():
             details = self._neo4j.details()
-            changes |= {"neo4j_uri": details.bolt, "neo4j_user": details.user}
-            changes["neo4j_password"] = SecretStr(details.password_file.read_text().strip())
+            changes |= {"neo4j_uri": details.bolt_uri, "neo4j_user": details.user}
+            changes["neo4j_password"] = SecretStr(details.password)
         if not self.settings.redis_url.get_secret_value() and self._redis.running():
             changes["redis_url"] = SecretStr(self._redis.url())
         return self.settings.model_copy(update=changes)
@@ -97,9 +100,9 @@ class Stack:
         """Say what runs and where."""
         details = self._neo4j.details() if not self.settings.neo4j_uri and self._neo4j.running() else None
         return StackStatus(
-            api=str(self.api.facts()["url"]) if self.api.running() else "",
-            neo4j_bolt=self.settings.neo4j_uri or (details.bolt if details else ""),
-            neo4j_browser=details.browser if details else "",
+            api=self.api_url if self.api.running() else "",
+            neo4j_bolt=self.settings.neo4j_uri or (details.bolt_uri if details else ""),
+            neo4j_browser=details.browser_url if details else "",
             neo4j_password_file=str(details.password_file) if details else "",
             redis=bool(self.settings.redis_url.get_secret_value()) or self._redis.running(),
             workers={name: worker.running() for name, worker in self.workers.items()},
@@ -107,7 +110,7 @@ class Stack:
 
     def restart_dead_workers(self, found: Settings) -> list[str]:
         """Start local workers again that were started once and have died; returns their names."""
-        dead = [name for name, worker in self.workers.items() if worker.facts() and not worker.running()]
+        dead = [name for name, worker in self.workers.items() if worker.died()]
         if dead:
             with self._alone():
                 for name in dead:
@@ -153,14 +156,13 @@ class Stack:
         if self.api.running():
             return
         progress("starting the API", 0, 1, "servers")
-        port = free_port(found.host, found.api_port)
+        port = free_port(found.host, [found.api_port])
         command = ["-m", "uvicorn", "api.app:create_app", "--factory", "--host", found.host, "--port", str(port)]
-        url = f"http://{found.host}:{port}"
-        self.api.start([*command, "--log-level", found.log_level.lower()], self._environment(found), url=url)
+        self.api.start([*command, "--log-level", found.log_level.lower()], self._environment(found), port)
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and self.api.running():
             try:
-                if httpx.get(f"{url}/healthz", timeout=5).is_success:
+                if httpx.get(f"{self.api_url}/healthz", timeout=5).is_success:
                     progress("starting the API", 1, 1, "servers")
                     return
             except httpx.TransportError:
@@ -168,9 +170,8 @@ class Stack:
         raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
 
     def _environment(self, found: Settings) -> dict[str, str]:
-        """Hand the found addresses on to a process of ours, beside what it inherits."""
+        """Hand the found addresses on to a process of ours, on top of what it inherits."""
         return {
-            **os.environ,
             "TRANSITIVE_HOME": str(self.home),
             "NEO4J_URI": found.neo4j_uri,
             "NEO4J_USER": found.neo4j_user,
@@ -182,37 +183,13 @@ class Stack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let one command at a time start or stop this home's processes."""
-        path = self.home / "run" / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._keep_out_of_git()
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with alone(self.home / "run"):
+            ignore = self.home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
             yield
-
-    def _keep_out_of_git(self) -> None:
-        ignore = self.home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-
-
-def free_port(host: str, preferred: int) -> int:
-    """Return the preferred port, or the next one that nobody listens on."""
-    for port in [*range(preferred, min(preferred + 200, 65536)), 0]:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Unavailable(f"No port is free on {host}.")
 
 
 def ensure_up(settings: Settings, progress: Progress = no_progress) -> Settings:
     """Make sure the stack runs, for a command that needs it; returns the settings with all addresses."""
     return Stack(settings).up(progress)
-
-
-def home_files(home: Path) -> dict[str, Path]:
-    """Name the places below a home that people look for."""
-    return {"logs": home / "logs", "reports": home / "reports", "data": home / "data", "secrets": home / "secrets"}

@@ -58,6 +58,12 @@ SET job.state = $state, job.reason = $reason, job.result = $result, job.updated_
     job.finished_at = CASE WHEN $state = 'queued' THEN '' ELSE $now END
 """
 
+_HAND_OVER = """
+MATCH (job:Job {id: $id, owner: $owner})
+SET job.state = CASE WHEN job.state = 'cancelling' THEN 'cancelled' ELSE 'queued' END,
+    job.arguments = $arguments, job.updated_at = $now
+"""
+
 _ORPHAN = """
 MATCH (job:Job {id: $id})
 SET job.kind = job.kind
@@ -134,9 +140,9 @@ def finish(
     connection.write(_FINISH, id=identifier, state=state, owner=owner, reason=reason, result=result, now=now())
 
 
-def hand_over(connection: Connection, identifier: str, owner: str) -> None:
-    """Give a running job to the next queue: open again, its stages so far kept in the files they wrote."""
-    finish(connection, identifier, "queued", owner=owner)
+def hand_over(connection: Connection, identifier: str, owner: str, arguments: dict[str, Any]) -> None:
+    """Give a running job to the next queue, with the arguments it goes on with."""
+    connection.write(_HAND_OVER, id=identifier, owner=owner, arguments=json.dumps(arguments, sort_keys=True), now=now())
 
 
 def orphan(connection: Connection, identifier: str) -> None:

@@ -1,7 +1,7 @@
 """From the unfinished (:Job) nodes and the queues in Redis to the jobs that were lost and are sent again.
 
-A job is lost when its worker died (SIGKILL, power) or its message did (Redis emptied). Redis would hand the message of a
-dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: see `ledger.claim`.
+A job is lost when its worker died (SIGKILL, power) or its message did (Redis emptied). Redis would hand the message of
+a dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: `ledger.claim`.
 """
 
 import json
@@ -40,7 +40,7 @@ def waiting_count(redis_url: str) -> dict[str, int]:
     try:
         client = redis.Redis.from_url(redis_url, socket_connect_timeout=5)
         with client:
-            return {name: int(client.llen(name)) for name in queue.QUEUES}  # type: ignore[arg-type]
+            return {name: int(client.llen(name)) for name in queue.QUEUES}
     except redis.RedisError as error:
         raise queue.redis_unavailable(redis_url, error) from error
 
@@ -49,7 +49,7 @@ def _waiting_ids(redis_url: str) -> set[str]:
     try:
         client = redis.Redis.from_url(redis_url, socket_connect_timeout=5)
         with client:
-            messages = [message for name in queue.QUEUES for message in client.lrange(name, 0, -1)]  # type: ignore[union-attr]
+            messages = [message for name in queue.QUEUES for message in client.lrange(name, 0, -1)]
     except redis.RedisError as error:
         raise queue.redis_unavailable(redis_url, error) from error
     return {json.loads(message)["headers"]["id"] for message in messages}
@@ -57,7 +57,7 @@ def _waiting_ids(redis_url: str) -> set[str]:
 
 def _is_dead(owner: str) -> bool:
     """Say whether the holder was a process of this machine that is no more (another machine's: unknown, so False)."""
-    host, pid, born, _ = (owner.split("|") + ["", "", "", ""])[:4]
+    host, pid, born, _ = owner.split("|") if owner.count("|") == 3 else ("", "", "", "")
     if host != socket.gethostname() or not pid.isdigit():
         return False
     try:

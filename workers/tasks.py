@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 app = queue.celery_app(settings().redis_url.get_secret_value())
 
-Stage = Callable[[Workplace, dict[str, Any], Progress], str]
+Stage = Callable[[Workplace, dict[str, Any], Progress], Any]  # returns its result, or arguments to go on with
 
 
 @cache
@@ -33,49 +33,54 @@ def workplace() -> Workplace:
     return Workplace.open(settings())
 
 
-@app.task(name="ingest", bind=True, max_retries=None)
-def ingest(task: Task, job_id: str) -> None:
-    """Mine one video (queue mining)."""
-    from workers.stages.ingest import ingest as stage
+def _ingest() -> Stage:
+    from workers.stages.ingest import ingest
 
-    perform(task, job_id, stage)
+    return ingest
 
 
-@app.task(name="link", bind=True, max_retries=None)
-def link(task: Task, job_id: str) -> None:
-    """Prepare linking: a context network and its features (queue torch); then go on as `link_graph`."""
-    from workers.stages.features import prepare_link as stage
+def _prepare_link() -> Stage:
+    from workers.stages.features import prepare_link
 
-    if perform(task, job_id, stage, hand_over=True):
-        queue.send(workplace().redis_url, "link_graph", "graph", job_id)
+    return prepare_link
 
 
-@app.task(name="link_graph", bind=True, max_retries=None)
-def link_graph(task: Task, job_id: str) -> None:
-    """Cluster and write a generation (queue graph)."""
-    from workers.stages.link import link as stage
+def _link() -> Stage:
+    from workers.stages.link import link
 
-    perform(task, job_id, stage)
+    return link
 
 
-@app.task(name="train", bind=True, max_retries=None)
-def train(task: Task, job_id: str) -> None:
-    """Train one recipe (queue torch)."""
-    from workers.stages.train import train as stage
+def _train() -> Stage:
+    from workers.stages.train import train
 
-    perform(task, job_id, stage)
+    return train
 
 
-@app.task(name="embed", bind=True, max_retries=None)
-def embed(task: Task, job_id: str) -> None:
-    """Embed every patch with a model (queue torch)."""
-    from workers.stages.embed import embed as stage
+def _embed() -> Stage:
+    from workers.stages.embed import embed
 
-    perform(task, job_id, stage)
+    return embed
 
 
-def perform(task: Task, job_id: str, stage: Stage, hand_over: bool = False) -> bool:
-    """Claim the job, run its stage, and close the job; True when it was done (or handed over).
+def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
+    """Make a task of a stage; it is imported when it is first needed, so a worker carries only its queue's libraries."""
+
+    def run(task: Task, job_id: str) -> None:
+        perform(task, job_id, load(), following)
+
+    app.task(run, name=name, bind=True, max_retries=None)
+
+
+_add_task("ingest", _ingest)
+_add_task("link", _prepare_link, following=("link_graph", "graph"))
+_add_task("link_graph", _link)
+_add_task("train", _train)
+_add_task("embed", _embed)
+
+
+def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | None = None) -> None:
+    """Claim the job, run its stage, and close the job (or send it on to the `following` task and queue).
 
     A job that somebody else is running, or whose Neo4j is away, comes back later; one that is finished or cancelled is
     left alone. Every failure ends as the job's reason, in a line for people; the trace stays in this worker's log.
@@ -88,23 +93,22 @@ def perform(task: Task, job_id: str, stage: Stage, hand_over: bool = False) -> b
         _log.warning("job %s waits: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
     if claimed is None:
-        return False
+        return
     _, arguments = claimed
     try:
         with JobProgress(place.connection, job_id, owner) as progress:
             result = stage(place, arguments, progress)
             progress.flush()
-        if hand_over:
-            ledger.hand_over(place.connection, job_id, owner)
+        if following is None:
+            ledger.finish(place.connection, job_id, "done", owner=owner, result=str(result))
         else:
-            ledger.finish(place.connection, job_id, "done", owner=owner, result=result)
+            ledger.hand_over(place.connection, job_id, owner, dict(result))
+            queue.send(place.redis_url, *following, job_id)
     except Unavailable as error:
         _log.warning("job %s will be tried again: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
         _close_failed(place, job_id, owner, error)
-        return False
-    return True
 
 
 def _close_failed(place: Workplace, job_id: str, owner: str, error: Exception) -> None:
@@ -119,12 +123,10 @@ def _close_failed(place: Workplace, job_id: str, owner: str, error: Exception) -
     ledger.finish(place.connection, job_id, state, owner=owner, reason=reason)
 
 
-@setup_logging.connect
 def _log_plainly(**_: Any) -> None:
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-@worker_ready.connect
 def _take_up_lost_jobs(**_: Any) -> None:
     try:
         count = recovery.requeue_lost(workplace().connection, workplace().redis_url)
@@ -132,3 +134,7 @@ def _take_up_lost_jobs(**_: Any) -> None:
         _log.warning("lost jobs could not be looked for: %s", error)
     else:
         _log.info("ready; %d lost jobs were queued again", count)
+
+
+setup_logging.connect(_log_plainly)
+worker_ready.connect(_take_up_lost_jobs)

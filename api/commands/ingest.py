@@ -20,9 +20,8 @@ from graph.settings import Settings, settings
 from graph.videos import ready_video_ids
 from workers import queue
 
-SUFFIXES = frozenset(
-    ".3gp .asf .avi .flv .gif .m2ts .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
-)
+_KNOWN = "3gp asf avi flv gif m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv"
+SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,8 @@ def ingest(
         if detach:
             videos, already, _ = sort_out(connection, files)
             jobs = [submit(connection, found, video) for video in videos]
-            facts = {"jobs": [job.id for job in jobs], "already": [video.path.name for video in already]}
-            answer(facts, as_json, "\n".join(job.id for job in jobs))
+            submitted = {"jobs": [job.id for job in jobs], "already": [video.path.name for video in already]}
+            answer(submitted, as_json, "\n".join(job.id for job in jobs))
             return
         outcome = ingest_files(stack, found, connection, files)
         facts = {**_facts(outcome), "graph": asdict(graph_counts(connection))}

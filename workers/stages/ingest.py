@@ -105,6 +105,6 @@ def check_disk(place: Workplace) -> None:
     free = shutil.disk_usage(folder).free // 1024**2
     if free < place.settings.min_free_disk_mb:
         raise StorageError(
-            f"Only {free} MiB are free at {folder}, and {place.settings.min_free_disk_mb} must stay so. Free some space "
-            "or lower TRANSITIVE_MIN_FREE_DISK_MB; then run the same command again."
+            f"Only {free} MiB are free at {folder}, and {place.settings.min_free_disk_mb} must stay so. Free some "
+            "space or lower TRANSITIVE_MIN_FREE_DISK_MB; then run the same command again."
         )

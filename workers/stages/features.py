@@ -1,0 +1,39 @@
+"""From patches to pool5 features of a model and, where there is none, first to a context network (section 4.2)."""
+
+from typing import Any
+
+from graph import models
+from graph.errors import InvalidInput, NotFound
+from graph.records import Progress
+from training.encoder import Encoder
+from workers.stages.encoding import encode_missing
+from workers.stages.train import train
+from workers.workplace import Workplace
+
+
+def compute_features(place: Workplace, model_id: str, progress: Progress) -> int:
+    """Write features/<model>/<video> for every video that has none; returns how many were written."""
+    encoder = Encoder.load(place.models / model_id, place.settings.device)
+    return encode_missing(place, f"features/{model_id}", encoder.pool5, "computing features", progress)
+
+
+def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Make sure that there are features to link by; returns the arguments with their model named.
+
+    `features`: a model's id, "hog", or "" for the newest context network; where there is none, one is trained with
+    `preset` first.
+    """
+    model = str(arguments.get("features") or "") or context_model(place, str(arguments["preset"]), progress)
+    if model != "hog":
+        if not models.get_model(place.connection, model).pool5_dim:
+            raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
+        compute_features(place, model, progress)
+    return {**arguments, "features": model}
+
+
+def context_model(place: Workplace, preset: str, progress: Progress) -> str:
+    """Return the newest context network; where there is none, train one with `preset`."""
+    try:
+        return models.latest_model(place.connection, "context").id
+    except NotFound:
+        return train(place, {"recipe": "context", "preset": preset, "seed": 0}, progress)

@@ -1,0 +1,103 @@
+"""From a recipe and the graph to a trained model: its folder models/<id>, and the node that lists it (section 5)."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from graph import generations, models
+from graph.errors import NotFound
+from graph.generations import Generation
+from graph.records import Model, Progress
+from training.loop import train as train_recipe
+from training.model_folder import model_id
+from training.recipes import Recipe, get_recipe
+from training.source import WithImages
+from workers.training_source import GraphSource
+from workers.workplace import Workplace
+
+_MOST_MODELS = 100_000
+
+
+def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
+    """Train `recipe` with `preset` and `seed`; returns the model's id. The same training again returns its model.
+
+    Interrupted trainings go on from their checkpoint: the folder is named by all that decides the result. `output`
+    trains in a folder of the user's choice, from which the finished model is copied. `images` adds the pictures of a
+    folder to context prediction. A recipe that starts from a context network gets one of the same preset; where there
+    is none, it is trained first.
+    """
+    recipe = get_recipe(str(arguments["recipe"]), str(arguments.get("preset") or "paper"))
+    if arguments.get("iterations"):
+        recipe = replace(recipe, iterations=int(arguments["iterations"]))
+    seed = int(arguments.get("seed") or 0)
+    linked = choose_generation(place, recipe) if recipe.ranks else None
+    initial = initial_model(place, recipe, linked, progress)
+    source = GraphSource(place, linked)
+    images = str(arguments.get("images") or "")
+    reading = WithImages(source, Path(images)) if images else source
+    name = model_id(recipe, reading.generation, reading.fingerprint, initial.name if initial else "", seed)
+    home = place.models / name
+    folder = Path(arguments["output"]) if arguments.get("output") else home
+    resume = True if arguments.get("resume") else None
+    model = train_recipe(
+        recipe,
+        reading,
+        folder,
+        seed=seed,
+        device=place.settings.device,
+        resume=resume,
+        initial=initial,
+        progress=progress,
+    )
+    if folder != home:
+        _copy_model(folder, place.models / model.id)
+    if not _is_listed(place, model):
+        models.write_model(place.connection, model)
+    return model.id
+
+
+def choose_generation(place: Workplace, recipe: Recipe) -> Generation:
+    """Return the generation whose links this recipe wants: the current one, or the newest made from HOG."""
+    current = generations.require_generation(place.connection)
+    if recipe.links == "hog" and current.feature_model != "hog":
+        of_hog = [one for one in generations.list_generations(place.connection) if one.feature_model == "hog"]
+        if not of_hog:
+            raise NotFound(
+                f"Recipe {recipe.name} wants links made from HOG features: `transitive link --features hog`."
+            )
+        return of_hog[-1]
+    return current
+
+
+def initial_model(place: Workplace, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
+    """Return the folder of the context network a recipe starts from; trains it where there is none of its preset."""
+    if recipe.initial != "context":
+        return None
+    fitting = [
+        model
+        for model in models.list_models(place.connection, limit=_MOST_MODELS)
+        if model.recipe == "context" and model.preset == recipe.preset
+    ]
+    linked_by = [model for model in fitting if linked and model.id == linked.feature_model]
+    if not fitting:
+        return place.models / train(place, {"recipe": "context", "preset": recipe.preset}, progress)
+    return place.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
+
+
+def _is_listed(place: Workplace, model: Model) -> bool:
+    try:
+        return models.get_model(place.connection, model.id) == model
+    except NotFound:
+        return False
+
+
+def _copy_model(folder: Path, target: Path) -> None:
+    """Copy a finished model's folder, without its checkpoints, whole or not at all."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{uuid4().hex}.partial")
+    shutil.copytree(folder, partial, ignore=shutil.ignore_patterns("checkpoints"))
+    partial.replace(target)

@@ -1,0 +1,138 @@
+"""From the graph and the shards to what training reads (`training.source.TrainingSource`); no driver shows."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+
+from graph import generations, quadruples, videos
+from graph.errors import NotFound
+from graph.generations import Generation
+from graph.records import Quadruple
+from training.source import PatchRow, PatchTable
+from workers.workplace import Workplace
+
+_CACHE_BYTES = 4 * 1024**3  # of JPEGs kept in memory; a patch takes about 5 KB
+
+# (v)-[:HAS_PATCH]->(a:start)-[:INTRA_INSTANCE]->(b:end), (a)-[:IN_PARENT]->(c of this generation)
+_STARTS = """
+MATCH (v:Video {id: $video})-[:HAS_PATCH]->(a:Patch {role: 'start'})
+OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
+RETURN a.id AS id, coalesce(c.id, -1) AS parent, [(a)-[:INTRA_INSTANCE]->(b) | b.id] AS ends
+"""
+# (a)-[e:INTER_INSTANCE]->(b), one bucket of the generation
+_LINKS = """
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket = $bucket
+RETURN a.id AS a, b.id AS b ORDER BY a, b
+"""
+
+
+@dataclass
+class GraphSource:
+    """One generation (or, for context prediction, no generation: then only `frames` and `images`)."""
+
+    place: Workplace
+    linked: Generation | None = None
+    _cache: "OrderedDict[str, dict[str, bytes]]" = field(default_factory=OrderedDict)
+    _cached_bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # batches are made ahead on another thread
+
+    @property
+    def generation(self) -> str:
+        """The linking run, "" without one."""
+        return self.linked.id if self.linked else ""
+
+    @property
+    def feature_model(self) -> str:
+        """What its links were made from."""
+        return self.linked.feature_model if self.linked else ""
+
+    @property
+    def track_length(self) -> int:
+        """Frames from A to A', 0 when tracks differ."""
+        return self.linked.track_length if self.linked else 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The generation's id, which follows from its content; without one, a hash of the videos' ids."""
+        if self.linked:
+            return self.linked.id
+        return blake2b("\n".join(self.training_videos).encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def videos(self) -> list[str]:
+        """The ids of the videos that take part, sorted."""
+        return sorted(self.linked.videos) if self.linked else videos.ready_video_ids(self.place.connection)
+
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        """The videos kept out of training."""
+        return frozenset(self.linked.held_out if self.linked else generations.held_out_videos(self.videos))
+
+    @property
+    def training_videos(self) -> list[str]:
+        """The videos that training may see, sorted."""
+        return [video for video in self.videos if video not in self.held_out]
+
+    @cached_property
+    def _rows(self) -> list[PatchRow]:
+        return [row for video in self.videos for row in self._rows_of(video)]
+
+    def _rows_of(self, video: str) -> Iterator[PatchRow]:
+        held_out = video in self.held_out
+        for row in self.place.connection.read(_STARTS, video=video, generation=self.generation):
+            for patch in (row["id"], *row["ends"]):
+                yield PatchRow(patch, video, row["parent"], row["id"], held_out)
+
+    @cached_property
+    def _video_of(self) -> dict[str, str]:
+        return {row.id: row.video_id for row in self._rows}
+
+    def table(self) -> PatchTable:
+        """Return every patch of the videos that take part."""
+        return PatchTable.build(self._rows)
+
+    def links(self) -> Iterator[tuple[str, str]]:
+        """Yield every inter-instance edge, bucket by bucket."""
+        for bucket in range(self.linked.buckets if self.linked else 0):
+            for row in self.place.connection.read(_LINKS, generation=self.generation, bucket=bucket):
+                yield row["a"], row["b"]
+
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
+        """Yield the training quadruples in this epoch's order, without the first `skip`."""
+        for some in quadruples.stream(self.place.connection, self.generation, seed, skip, epoch=epoch):
+            yield from some
+
+    def images(self, ids: Sequence[str]) -> list[bytes]:
+        """Return the JPEG of each patch; raises `NotFound` or `StorageError` naming what is missing."""
+        return [self._image(patch) for patch in ids]
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield whole frames of the training videos, video by video in the order of their ids."""
+        for video in self.training_videos:
+            yield from self.place.shards.read(f"frames/{video}", ["jpeg"])["jpeg"].to_pylist()
+
+    def _image(self, patch: str) -> bytes:
+        video = self._video_of.get(patch)
+        if video is None:
+            raise NotFound(f"Patch {patch} is not in generation {self.generation} (any more). Link again.")
+        jpegs = self._jpegs(video)
+        if patch not in jpegs:
+            raise NotFound(
+                f"{self.place.shards.path(f'patches/{video}')} lacks patch {patch}. Delete its video, ingest it again."
+            )
+        return jpegs[patch]
+
+    def _jpegs(self, video: str) -> dict[str, bytes]:
+        with self._lock:
+            if video not in self._cache:
+                table = self.place.shards.read(f"patches/{video}", ["id", "jpeg"])
+                self._cache[video] = dict(zip(table["id"].to_pylist(), table["jpeg"].to_pylist(), strict=True))
+                self._cached_bytes += sum(map(len, self._cache[video].values()))
+                while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
+                    _, oldest = self._cache.popitem(last=False)
+                    self._cached_bytes -= sum(map(len, oldest.values()))
+            self._cache.move_to_end(video)
+            return self._cache[video]
