@@ -19,6 +19,9 @@ CONSTRAINTS = (
     "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (l:Lock) REQUIRE l.name IS UNIQUE",
     "CREATE CONSTRAINT parent_id IF NOT EXISTS FOR (c:ParentCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
     "CREATE CONSTRAINT child_id IF NOT EXISTS FOR (c:ChildCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
+    "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (l:Lock) REQUIRE l.name IS UNIQUE",
+    "CREATE CONSTRAINT current_name IF NOT EXISTS FOR (c:Current) REQUIRE c.name IS UNIQUE",
+    "CREATE CONSTRAINT lane IF NOT EXISTS FOR (l:WritingLane) REQUIRE (l.generation, l.lane) IS UNIQUE",
 )
 INDEXES = (
     "CREATE INDEX patch_page IF NOT EXISTS FOR (p:Patch) ON (p.video_id, p.id)",
