@@ -1,7 +1,6 @@
 """A connection comes in; the constraints and indexes of the graph are there afterwards.
 
 Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
-Lock.name                                                        unique
 (generation, id) of ParentCluster and of ChildCluster            unique
 (Patch.video_id, Patch.id)                                       pages of a video's patches
 (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
@@ -19,7 +18,6 @@ CONSTRAINTS = (
     "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (l:Lock) REQUIRE l.name IS UNIQUE",
     "CREATE CONSTRAINT parent_id IF NOT EXISTS FOR (c:ParentCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
     "CREATE CONSTRAINT child_id IF NOT EXISTS FOR (c:ChildCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
-    "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (l:Lock) REQUIRE l.name IS UNIQUE",
     "CREATE CONSTRAINT current_name IF NOT EXISTS FOR (c:Current) REQUIRE c.name IS UNIQUE",
     "CREATE CONSTRAINT lane IF NOT EXISTS FOR (l:WritingLane) REQUIRE (l.generation, l.lane) IS UNIQUE",
 )
