@@ -1,7 +1,9 @@
 """A connection comes in; the constraints and indexes of the graph are there afterwards.
 
 Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
+Lock.name   Current.name                                         unique
 (generation, id) of ParentCluster and of ChildCluster            unique
+(generation, lane) of WritingLane                                unique
 (Patch.video_id, Patch.id)                                       pages of a video's patches
 (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
 Job.created_at                                                   newest first
