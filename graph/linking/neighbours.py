@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 _COLUMNS = 4096
 _BLOCK_KEYS = 1 << 23  # similarities held at a time: 64 MB of keys
-_STEPS = float(1 << 20)  # similarities are compared in steps of 10⁻⁶: finer ones are float16's and the order of sums'
-_ROW_BITS = 24  # a key is the similarity in steps, then the row number from behind: one sort orders by both
+SIMILARITY_STEPS = float(
+    1 << 20
+)  # similarities are compared in steps of 10⁻⁶: finer ones are float16's and the order of sums'
+ROW_BITS = 24  # a key is the similarity in steps, then the row number from behind: one sort orders by both
 _LOWEST = np.int64(np.iinfo(np.int64).min)
 
 Nearest = Callable[[NDArray[Any], NDArray[np.int64], NDArray[np.int64], int], NDArray[np.int32]]
@@ -33,11 +35,11 @@ def nearest(
     size = len(features)
     lists = np.full((size, count), -1, np.int32)
     step = max(1, _BLOCK_KEYS // max(size, 1))
-    tie = np.int64((1 << _ROW_BITS) - 1) - np.arange(size, dtype=np.int64)
+    tie = np.int64((1 << ROW_BITS) - 1) - np.arange(size, dtype=np.int64)
     for start in range(0, size, step):
         rows = np.arange(start, min(start + step, size))
         keys = _similarities(features[start : start + step], features)
-        keys = (np.rint(keys * _STEPS).astype(np.int64) << _ROW_BITS) + tie
+        keys = (np.rint(keys * SIMILARITY_STEPS).astype(np.int64) << ROW_BITS) + tie
         hidden = owners[rows, None] == owners[None, :]
         for first, second in ((0, 1), (1, 0)):
             here = allowed[(allowed[:, first] >= start) & (allowed[:, first] < start + step)]
@@ -46,7 +48,7 @@ def nearest(
         keys[hidden] = _LOWEST
         kept = min(count, size)
         best = np.sort(np.partition(keys, size - kept, axis=1)[:, size - kept :], axis=1)[:, ::-1]
-        column = (np.int64((1 << _ROW_BITS) - 1) - (best & ((1 << _ROW_BITS) - 1))).astype(np.int32)
+        column = (np.int64((1 << ROW_BITS) - 1) - (best & ((1 << ROW_BITS) - 1))).astype(np.int32)
         lists[rows, :kept] = np.where(best == _LOWEST, -1, column)
     return lists
 

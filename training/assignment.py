@@ -1,0 +1,153 @@
+"""Vectors in; nearest centroids, sums and nearest neighbours out, by bf16 and fp16 matrix products on any torch device.
+
+What linking (graph/linking) does in NumPy, on the units that are fast: bf16 products run at several times the float32
+rate on CPUs and GPUs that have them. `link(..., assign=points_on(device), search=nearest_on(device))` uses both.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graph.linking.neighbours import ROW_BITS, SIMILARITY_STEPS, Nearest
+from graph.linking.points import MakePoints, Points
+
+_CPU_BLOCK = 2048  # rows: their bf16 copy stays in the cache
+_GPU_BLOCK = 1 << 16
+_RESIDENT = 0.6  # share of the free device memory that the vectors may take to stay there
+_SEARCH_KEYS = 1 << 28  # similarities held on a GPU at a time
+
+
+class TorchPoints:
+    """`graph.linking.points.Points` on a torch device.
+
+    A vector near the centre of all is taken out of the centroids before the bf16 product, and what that changes is put
+    back in float32: the nearest centroid stays the same, and bf16's few bits are spent on what tells centroids apart.
+    """
+
+    def __init__(self, features: NDArray[Any], device: torch.device) -> None:
+        """Take (N, D) float16 vectors; on a GPU they are copied there once if they fit."""
+        self._device = device
+        self._features = torch.from_numpy(features)
+        self._block = _CPU_BLOCK
+        if device.type == "cuda":
+            self._block = _GPU_BLOCK
+            if self._features.nbytes < _RESIDENT * torch.cuda.mem_get_info(device)[0]:
+                self._features = self._features.to(device)
+        block = min(self._block, len(features))
+        # one buffer of each kind for all blocks: fresh memory costs a CPU more than the work done in it
+        self._short = torch.empty(block, features.shape[1], dtype=torch.bfloat16, device=device)
+        self._values = torch.empty(block, features.shape[1], device=device)
+        self._centre: torch.Tensor | None = None
+        self._constants = torch.empty(0)
+
+    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
+        count = len(self._features)
+        exact = torch.from_numpy(centroids).to(self._device)
+        centre = self._measure(exact)
+        columns = (exact - centre).bfloat16().T.contiguous()
+        half_norms = 0.5 * exact.square().sum(dim=1)
+        labels = torch.empty(count, dtype=torch.int32, device=self._device)
+        best = torch.empty(count, device=self._device)
+        for rows in self._blocks():
+            short = self._short[: rows.stop - rows.start].copy_(self._features[rows])
+            scores = (short @ columns).float().sub_(half_norms)
+            best[rows], labels[rows] = (found := scores.max(dim=1)).values, found.indices.int()
+        distances = (self._constants - 2 * best).clamp_(min=0)
+        return labels.cpu().numpy(), distances.cpu().numpy()
+
+    def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
+        """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
+        changed = np.flatnonzero(old != new)
+        total = torch.from_numpy(sums).to(self._device)
+        for start in range(0, len(changed), self._block):
+            rows = changed[start : start + self._block]
+            values = self._values[: len(rows)].copy_(self._features[torch.from_numpy(rows).to(self._features.device)])
+            _add(total, torch.from_numpy(new[rows]).to(self._device), values, 1)
+            _add(total, torch.from_numpy(old[rows]).to(self._device), values, -1)
+        if self._device.type != "cpu":  # on a CPU the tensor is the array
+            sums[:] = total.cpu().numpy()
+
+    def _measure(self, centroids: torch.Tensor) -> torch.Tensor:
+        """Return the centre, from the first centroids on; keep |x|² - 2 x·centre of every vector, in float32."""
+        if self._centre is None:
+            self._centre = centroids.mean(dim=0)
+            self._constants = torch.empty(len(self._features), device=self._device)
+            for rows in self._blocks():
+                values = self._values[: rows.stop - rows.start].copy_(self._features[rows])
+                self._constants[rows] = torch.linalg.vecdot(values, values) - 2 * (values @ self._centre)
+        return self._centre
+
+    def _blocks(self) -> Iterator[slice]:
+        count = len(self._features)
+        for start in range(0, count, self._block):
+            yield slice(start, min(start + self._block, count))
+
+
+def _add(total: torch.Tensor, labels: torch.Tensor, values: torch.Tensor, sign: int) -> None:
+    """Add `sign` times each row of `values` to the row of `total` that its label names, in an order that is fixed."""
+    inside = labels >= 0
+    if not bool(inside.any()):
+        return
+    if not bool(inside.all()):
+        labels, values = labels[inside], values[inside]
+    if total.device.type == "cpu":
+        total.index_add_(0, labels.long(), values, alpha=sign)
+        return
+    # index_add_ adds in no fixed order on a GPU; a product with one-hot rows does, and is exact for fp16 vectors
+    names, position = torch.unique(labels, return_inverse=True)
+    one_hot = torch.zeros(len(names), len(position), dtype=torch.float16, device=total.device)
+    one_hot[position, torch.arange(len(position), device=total.device)] = 1
+    total[names.long()] += sign * torch.mm(one_hot, values.half(), out_dtype=torch.float32)
+
+
+def points_on(device: str | torch.device) -> MakePoints:
+    """Return what makes the `Points` of K-means on this device."""
+    chosen = torch.device(device)
+
+    def make(features: NDArray[Any]) -> Points:
+        return TorchPoints(features, chosen)
+
+    return make
+
+
+def nearest_on(device: str | torch.device) -> Nearest:
+    """Return `graph.linking.neighbours.nearest` on this device: the same lists, ties in the same order."""
+    chosen = torch.device(device)
+
+    def nearest(
+        features: NDArray[Any], owners: NDArray[np.int64], allowed: NDArray[np.int64], count: int
+    ) -> NDArray[np.int32]:
+        size = len(features)
+        lists = np.full((size, count), -1, np.int32)
+        vectors = torch.from_numpy(np.ascontiguousarray(features)).to(chosen)
+        codes, pairs = torch.from_numpy(owners).to(chosen), torch.from_numpy(allowed).to(chosen)
+        last = (1 << ROW_BITS) - 1
+        tie = last - torch.arange(size, device=chosen)
+        lowest = torch.iinfo(torch.int64).min
+        kept = min(count, size)
+        step = max(1, _SEARCH_KEYS // max(size, 1))
+        for start in range(0, size, step):
+            rows = torch.arange(start, min(start + step, size), device=chosen)
+            products = _products(vectors[start : start + step], vectors)
+            keys = ((products * SIMILARITY_STEPS).round_().long() << ROW_BITS) + tie
+            hidden = codes[rows, None] == codes[None, :]
+            for first, second in ((0, 1), (1, 0)):
+                here = pairs[(pairs[:, first] >= start) & (pairs[:, first] < start + step)]
+                hidden[here[:, first] - start, here[:, second]] = False
+            hidden[rows - start, rows] = True
+            best = keys.masked_fill_(hidden, lowest).topk(kept, dim=1).values
+            lists[start : start + step, :kept] = torch.where(best == lowest, -1, last - (best & last)).cpu().numpy()
+        return lists
+
+    return nearest
+
+
+def _products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return (B, N) products in float32: fp16 factors are exact on a GPU, a CPU turns them to float32 first."""
+    if left.device.type == "cpu" or left.dtype != torch.float16:
+        return left.float() @ right.float().T
+    return torch.mm(left, right.T, out_dtype=torch.float32)
