@@ -1,0 +1,194 @@
+"""A patch's id comes in; its JPEG, its embedding and the patches most like it go out, from shards kept in memory.
+
+Neo4j is not asked: an index made from the shards' own `id` columns tells the video of a patch, at 20 bytes per patch.
+Shards that were read last stay in memory up to a budget. What other processes write or delete is noticed within
+`FRESH_S` seconds, and at once when an id is not known.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import NotFound
+from graph.shards import Shards
+
+FRESH_S = 5.0
+BUDGET_BYTES = 1024**3
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Images:
+    row: dict[str, int]
+    jpegs: list[bytes]
+    size: int
+
+
+@dataclass(frozen=True)
+class _Embeddings:
+    ids: list[str]
+    row: dict[str, int]
+    vectors: Vectors  # (N, E), rows of length 1
+    size: int
+
+
+Shard = TypeVar("Shard", bound=_Images | _Embeddings)
+
+
+class _Memory(Generic[Shard]):
+    """The shards of one kind that were read last, up to a budget in bytes."""
+
+    def __init__(self, budget: int, read: Callable[[str], Shard]) -> None:
+        self._budget = budget
+        self._read: Callable[[str], Shard] = read
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[tuple[str, str], Shard] = OrderedDict()
+        self._size = 0
+
+    def get(self, name: str, version: str) -> Shard:
+        """Return a shard, read anew when it is not in memory in this version."""
+        key = (name, version)
+        with self._lock:
+            found = self._loaded.get(key)
+            if found is not None:
+                self._loaded.move_to_end(key)
+                return found
+        shard = self._read(name)  # outside the lock: two threads may read the same shard, none waits for another's
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = shard
+                self._size += shard.size
+            while self._size > self._budget and len(self._loaded) > 1:
+                self._size -= self._loaded.popitem(last=False)[1].size
+        return shard
+
+
+class _Folder:
+    """The versions of one folder's shards, listed again when older than `FRESH_S`."""
+
+    def __init__(self, shards: Shards, name: str) -> None:
+        self._shards, self.name = shards, name
+        self._listed = -FRESH_S
+        self.versions: dict[str, str] = {}
+
+    def refresh(self, force: bool = False) -> bool:
+        """List the folder if need be; says whether something changed."""
+        if not force and time.monotonic() - self._listed < FRESH_S:
+            return False
+        before, self.versions = self.versions, self._shards.versions(self.name)
+        self._listed = time.monotonic()
+        return before != self.versions
+
+
+class PatchFiles:
+    """Reads patches' pixels and vectors; safe to share between threads."""
+
+    def __init__(self, shards: Shards, budget: int = BUDGET_BYTES) -> None:
+        self._shards = shards
+        self._images: _Memory[_Images] = _Memory(budget // 4, self._read_images)
+        self._embeddings: _Memory[_Embeddings] = _Memory(budget - budget // 4, self._read_embeddings)
+        self._lock = threading.RLock()
+        self._patches = _Folder(shards, "patches")
+        self._models: dict[str, _Folder] = {}
+        self._ids: dict[str, tuple[str, NDArray[np.uint64]]] = {}  # video → version of its shard, its patches
+        self._videos: list[str] = []
+        self._keys: NDArray[np.uint64] = np.empty(0, np.uint64)  # all patches, sorted
+        self._owners: NDArray[np.int32] = np.empty(0, np.int32)  # beside each key: the place of its video in _videos
+
+    def video_of(self, patch_id: str) -> str:
+        """Return the video of a patch; raises `NotFound`."""
+        with self._lock:
+            self._index()
+            video = self._find(patch_id)
+            if video is None:
+                self._index(force=True)
+                video = self._find(patch_id)
+        if video is None:
+            raise NotFound(f"There is no patch {patch_id}.")
+        return video
+
+    def jpeg(self, patch_id: str) -> bytes:
+        """Return a patch's 96×96 JPEG; raises `NotFound`."""
+        video = self.video_of(patch_id)
+        images = self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))
+        return images.jpegs[images.row[patch_id]]
+
+    def embedded(self, model: str) -> bool:
+        """Say whether there are embeddings of this model."""
+        return bool(self._folder(model).versions)
+
+    def embeddings(self, model: str, patch_ids: Sequence[str]) -> Vectors:
+        """Return the embeddings of patches, (N, E) of length 1, in the order asked; raises `NotFound`."""
+        rows = [self._embedding(model, patch_id) for patch_id in patch_ids]
+        return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+    def similar(self, model: str, query: Vectors, k: int, leave_out: str = "") -> list[tuple[str, str, float]]:
+        """Find the `k` patches of the highest cosine with `query` ((E,), of length 1): (patch, video, cosine).
+
+        Every vector is compared, shard by shard; equal cosines are ordered by id.
+        """
+        best: list[tuple[float, str, str]] = []
+        for video, version in sorted(self._folder(model).versions.items()):
+            shard = self._embeddings.get(f"embeddings/{model}/{video}", version)
+            cosines = shard.vectors @ query
+            count = min(k + 1, len(cosines))  # one more, for the patch that is left out
+            # ties at the edge of the selection must not be lost to argpartition's order
+            edge = np.partition(cosines, len(cosines) - count)[len(cosines) - count] if count else 0.0
+            rows = np.flatnonzero(cosines >= edge)
+            best += [(-float(cosines[r]), shard.ids[r], video) for r in rows if shard.ids[r] != leave_out]
+            if len(best) > 4 * (k + 1):
+                best = sorted(best)[:k]
+        return [(patch, video, -negative) for negative, patch, video in sorted(best)[:k]]
+
+    def _embedding(self, model: str, patch_id: str) -> Vectors:
+        video = self.video_of(patch_id)
+        version = self._folder(model).versions.get(video) or self._folder(model, force=True).versions.get(video)
+        if version is not None:
+            shard = self._embeddings.get(f"embeddings/{model}/{video}", version)
+            if patch_id in shard.row:
+                vector: Vectors = shard.vectors[shard.row[patch_id]]
+                return vector
+        raise NotFound(f"Patch {patch_id} has no embedding of model {model}. Compute them: transitive embed.")
+
+    def _folder(self, model: str, force: bool = False) -> _Folder:
+        with self._lock:
+            folder = self._models.setdefault(model, _Folder(self._shards, f"embeddings/{model}"))
+            folder.refresh(force)
+            return folder
+
+    def _index(self, force: bool = False) -> None:
+        if not self._patches.refresh(force):
+            return
+        for video, version in self._patches.versions.items():
+            if self._ids.get(video, ("",))[0] != version:
+                texts = self._shards.read(f"patches/{video}", ["id"])["id"].to_pylist()
+                self._ids[video] = version, np.array([int(text, 16) for text in texts], np.uint64)
+        self._ids = {video: known for video, known in self._ids.items() if video in self._patches.versions}
+        self._videos = sorted(self._ids)
+        arrays = [self._ids[video][1] for video in self._videos]
+        keys = np.concatenate([np.empty(0, np.uint64), *arrays])
+        order = np.argsort(keys, kind="stable")
+        self._keys = keys[order]
+        self._owners = np.repeat(np.arange(len(arrays), dtype=np.int32), [len(a) for a in arrays])[order]
+
+    def _find(self, patch_id: str) -> str | None:
+        key = np.uint64(int(patch_id, 16))
+        at = int(np.searchsorted(self._keys, key))
+        return self._videos[self._owners[at]] if at < len(self._keys) and self._keys[at] == key else None
+
+    def _read_images(self, name: str) -> _Images:
+        table = self._shards.read(name, ["id", "jpeg"])
+        ids = table["id"].to_pylist()
+        return _Images({text: row for row, text in enumerate(ids)}, table["jpeg"].to_pylist(), table.nbytes)
+
+    def _read_embeddings(self, name: str) -> _Embeddings:
+        ids, vectors = self._shards.read_vectors(name)
+        rows = {text: row for row, text in enumerate(ids)}
+        return _Embeddings(ids, rows, vectors.astype(np.float32, copy=False), vectors.nbytes)

@@ -1,0 +1,77 @@
+"""Every request comes in and is counted and timed by route; the text Prometheus reads goes out."""
+
+import time
+from typing import Annotated
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graph.errors import Unavailable
+from workers import recovery
+
+__all__ = ["MEDIA_TYPE", "Measured", "Measurements", "Measures"]
+
+
+class Measurements:
+    """The counters of one app (each app has a registry of its own)."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "transitive_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "transitive_http_request_seconds", "Time to the end of an answer.", ["route"], registry=self.registry
+        )
+        self.waiting = Gauge("transitive_queue_jobs", "Jobs waiting in a queue.", ["queue"], registry=self.registry)
+        self.redis_up = Gauge("transitive_redis_up", "Whether Redis answers.", registry=self.registry)
+
+    def text(self, redis_url: str) -> bytes:
+        """Read the queues and write everything down."""
+        try:
+            for name, count in recovery.waiting_count(redis_url).items():
+                self.waiting.labels(name).set(count)
+            self.redis_up.set(1)
+        except Unavailable:  # that Redis is away is a measure too
+            self.waiting.clear()
+            self.redis_up.set(0)
+        return generate_latest(self.registry)
+
+
+class Measured:
+    """ASGI middleware that counts and times requests by the route's template, so ids do not multiply the series."""
+
+    def __init__(self, app: ASGIApp, measurements: Measurements) -> None:
+        self.app, self.measurements = app, measurements
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and count it when it ends."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        begin = time.perf_counter()
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            self.measurements.requests.labels(scope["method"], route, str(status)).inc()
+            self.measurements.seconds.labels(route).observe(time.perf_counter() - begin)
+
+
+def measurements(request: Request) -> Measurements:
+    """Hand a route the app's counters."""
+    found: Measurements = request.app.state.measurements
+    return found
+
+
+Measures = Annotated[Measurements, Depends(measurements)]

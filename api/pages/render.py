@@ -1,0 +1,42 @@
+"""A template's name and what it shows come in; HTML goes out, with every value escaped."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+STYLE = (Path(__file__).parent / "style.css").read_text()
+
+# A page may show this server's images and the style below, and nothing else: no script, no frame, no outside address.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(template: str, **shown: object) -> str:
+    """Render `template` of api/pages/templates."""
+    return _environment.get_template(template).render(**shown)
+
+
+def _seconds(value: float) -> str:
+    return f"{int(value) // 60}:{int(value) % 60:02d}" if value >= 60 else f"{value:.1f} s"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", "\u202f")
+
+
+_environment.filters["seconds"] = _seconds
+_environment.filters["number"] = _number

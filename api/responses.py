@@ -1,0 +1,217 @@
+"""What the API answers with: pydantic models kept apart from the records, so that the wire stays when those change."""
+
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graph.records import JobKind, JobState, Role
+
+Item = TypeVar("Item")
+
+VIDEO_ID = r"^[0-9a-f]{32}$"
+PATCH_ID = r"^[0-9a-f]{16}$"
+
+
+class Response(BaseModel):
+    """Read from a record's attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(BaseModel, Generic[Item]):
+    """A slice of a list that is ordered by key."""
+
+    items: list[Item]
+    next: str | None = Field(None, description="Address of the following slice; null at the end.")
+
+
+class VideoResponse(Response):
+    """A video file; its id is the BLAKE2b hash of its bytes."""
+
+    id: str = Field(pattern=VIDEO_ID, examples=["3d1f0c6a2b9e48d7a5c4e3f2b1a09876"])
+    name: str = Field(examples=["bikes.mp4"])
+    fps: float
+    width: int = Field(description="Pixels, after rotation metadata was applied.")
+    height: int
+    frames: int
+    duration_s: float
+    status: Literal["ready", "failed"]
+    reason: str = Field(description="Why mining failed; empty when it did not.")
+    ingested_at: str = Field(description="ISO 8601, UTC.")
+
+
+class PatchResponse(Response):
+    """A square crop of one frame, at the start (A) or the end (A') of its track; the box is in the video's pixels."""
+
+    id: str = Field(pattern=PATCH_ID, examples=["0123456789abcdef"])
+    video_id: str
+    frame: int
+    time_s: float
+    x: int
+    y: int
+    w: int
+    h: int
+    role: Role
+    image: str = Field(description="Address of its 96×96 JPEG.")
+
+
+class EdgeResponse(Response):
+    """Why two patches are held to be alike: one track (INTRA_INSTANCE) or one child cluster (INTER_INSTANCE)."""
+
+    source: str = Field(description="Patch id; the start of the track (A) for INTRA_INSTANCE.")
+    target: str
+    kind: Literal["intra", "inter"]
+    why: str = Field(examples=["the same object 30 frames later, tracked with confidence 0.91"])
+    track_length: int | None = Field(None, description="Frames between the two (intra).")
+    confidence: float | None = Field(None, description="How sure the tracker is, 0..1 (intra).")
+    distance: float | None = Field(None, description="1 − cosine of the features (inter).")
+
+
+class NeighbourResponse(BaseModel):
+    """A patch and how many edges lead to it."""
+
+    patch: PatchResponse
+    depth: int
+
+
+class NeighboursResponse(BaseModel):
+    """The patches within `depth` edges of one patch, and the edges that led to them."""
+
+    patch: PatchResponse
+    neighbours: list[NeighbourResponse]
+    edges: list[EdgeResponse]
+    complete: bool = Field(description="False: there are more, the nearest are here.")
+
+
+class PathPatchResponse(BaseModel):
+    """A patch on a path and its parent cluster in the current generation."""
+
+    patch: PatchResponse
+    parent: int | None
+
+
+class PathResponse(BaseModel):
+    """A shortest chain of edges between two patches: n patches and the n - 1 edges between them."""
+
+    patches: list[PathPatchResponse]
+    edges: list[EdgeResponse]
+
+
+class JobResponse(Response):
+    """A piece of long work and how far it is."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    target: str = Field(description="What it works on: a file's name, a recipe, a model.")
+    stage: str
+    done: int
+    total: int = Field(description="0: not known yet.")
+    unit: str
+    reason: str = Field(description="Why it failed; empty when it did not.")
+    result: str = Field(description="Id of what it made: a video, a generation, a model.")
+    created_at: str
+    updated_at: str
+    finished_at: str
+
+
+class ModelResponse(Response):
+    """A trained network."""
+
+    id: str
+    recipe: str
+    preset: str
+    step: int
+    pool5_dim: int
+    embedding_dim: int = Field(description="0 where the recipe has no embedding (context).")
+    generation: str
+    created_at: str
+
+
+class StatsResponse(Response):
+    """How much of everything the graph holds (of the current generation where that applies)."""
+
+    videos: int
+    frames: int
+    patches: int
+    tracks: int
+    intra_instance: int
+    inter_instance: int
+    parent_clusters: int
+    child_clusters: int
+    quadruples: int
+
+
+class QuadrupleResponse(Response):
+    """A and B look alike; A' and B' are the same objects some frames later (section 5)."""
+
+    a: str
+    a_prime: str
+    b: str
+    b_prime: str
+    a_parent: int = Field(description="Parent cluster of A.")
+    b_parent: int
+    distance: float = Field(description="Of A and B: 1 − cosine of their features.")
+
+
+class ClusterResponse(Response):
+    """A parent cluster: starts of tracks that look roughly alike (stage 1 of section 4.2)."""
+
+    id: int = Field(description="Its number within its generation.")
+    generation: str
+    size: int = Field(description="Starts of tracks in it.")
+    children: int = Field(description="Child clusters (stage 2) drawn from it.")
+    examples: list[str] = Field(description="A few of its patches.")
+
+
+class ClusterDetailResponse(ClusterResponse):
+    """A parent cluster with its members (by key) and its child clusters."""
+
+    patches: Page[PatchResponse]
+    groups: list[list[str]] = Field(description="The first child clusters: patches that are mutually nearest.")
+
+
+class VectorResponse(BaseModel):
+    """One patch's or image's embedding, of length 1."""
+
+    id: str
+    model: str
+    vector: list[float]
+
+
+class VectorsResponse(BaseModel):
+    """Embeddings of length 1, one row per id or image, in the order asked for."""
+
+    model: str
+    ids: list[str]
+    vectors: list[list[float]]
+
+
+class SimilarItem(BaseModel):
+    """A patch and how alike it is."""
+
+    patch_id: str
+    video_id: str
+    similarity: float = Field(description="Cosine of the two embeddings, -1..1.")
+    image: str
+
+
+class SimilarResponse(BaseModel):
+    """The most alike patches, best first; the asked patch itself is left out."""
+
+    model: str
+    items: list[SimilarItem]
+
+
+class CheckResponse(BaseModel):
+    """Whether one part of the system is there."""
+
+    ok: bool
+    detail: str
+
+
+class ReadyResponse(BaseModel):
+    """Whether everything needed to work is there."""
+
+    ready: bool
+    checks: dict[str, CheckResponse]

@@ -1,0 +1,131 @@
+"""Pictures or patch ids come in; vectors go out as JSON, npy or Arrow, or the patches that are most like a picture."""
+
+import io
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+from anyio import to_thread
+from fastapi import APIRouter, Body, File, Header, Query, Response, UploadFile
+from pydantic import BaseModel, Field, StringConstraints
+
+from api import pictures
+from api.files import Vectors
+from api.problems import NotAcceptable, problem_responses
+from api.responses import PATCH_ID, SimilarResponse, VectorsResponse
+from api.routes.patches import ModelQuery, similar_items
+from api.service import Service, Shared
+from graph.errors import InvalidInput
+
+router = APIRouter(tags=["embeddings"])
+
+MOST_PICTURES = 256
+MOST_IDS = 100_000
+JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apache.arrow.stream"
+_FORMS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The vectors. npy: the (N, E) float32 matrix. Arrow: a stream with columns `id`, `vector`.",
+        "content": {NPY: {"schema": {"type": "string"}}, ARROW: {"schema": {"type": "string"}}},
+    }
+}
+
+Accept = Annotated[str, Header(description=f"{JSON}, {NPY} or {ARROW}.")]
+Pictures = Annotated[list[UploadFile], File(description="JPEG, PNG or WebP; the central square is used.")]
+
+
+class Lookup(BaseModel):
+    """Whose embeddings are asked for."""
+
+    ids: list[Annotated[str, StringConstraints(pattern=PATCH_ID)]] = Field(
+        min_length=1, max_length=MOST_IDS, examples=[["0123456789abcdef"]]
+    )
+    model: str | None = Field(None, max_length=200, description="Model id; the newest with embeddings if absent.")
+
+
+def chosen_form(accept: str) -> str:
+    """Choose the form the client likes best; raises `NotAcceptable`. JSON where it does not care."""
+    liked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept.split(",")):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        form = {"*/*": JSON, "application/*": JSON, "": JSON}.get(kind, kind)
+        try:
+            liked.append((-float(weight), place, form))
+        except ValueError:
+            raise NotAcceptable(f"{part.strip()!r} in Accept has no number as its q.") from None
+    for weight_, _, form in sorted(liked):
+        if form in (JSON, NPY, ARROW) and weight_ < 0:
+            return form
+    raise NotAcceptable(f"Vectors go out as {JSON}, {NPY} or {ARROW}; {accept!r} is none of them.")
+
+
+def answer(form: str, model: str, ids: list[str], vectors: Vectors) -> Response:
+    """Write vectors in one of the three forms."""
+    headers = {"Vary": "Accept", "X-Model": model}
+    if form == JSON:
+        body = VectorsResponse(model=model, ids=ids, vectors=vectors.tolist())
+        return Response(body.model_dump_json(), media_type=JSON, headers=headers)
+    if form == NPY:
+        file = io.BytesIO()
+        np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        return Response(file.getvalue(), media_type=NPY, headers=headers)
+    flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
+    columns = {"id": pa.array(ids, pa.string()), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])}
+    table = pa.table(columns).replace_schema_metadata({"model": model})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return Response(sink.getvalue().to_pybytes(), media_type=ARROW, headers=headers)
+
+
+def _embed(shared: Service, model: str | None, sent: list[tuple[str, bytes]]) -> tuple[str, Vectors]:
+    patches = pictures.to_patches(sent)
+    known, encoder = shared.encoder(model)
+    return known.id, encoder.embed(patches)
+
+
+async def _read(files: list[UploadFile]) -> list[tuple[str, bytes]]:
+    if len(files) > MOST_PICTURES:
+        raise InvalidInput(f"{len(files)} pictures are more than {MOST_PICTURES}. Send them in several requests.")
+    return [(file.filename or f"picture {number}", await file.read()) for number, file in enumerate(files, 1)]
+
+
+@router.post(
+    "/embeddings",
+    response_model=VectorsResponse,
+    responses=problem_responses(404, 406, 413, also=_FORMS),
+    summary="Embed pictures",
+)
+async def embed_pictures(shared: Shared, files: Pictures, model: ModelQuery = None, accept: Accept = JSON) -> Response:
+    """Encode up to 256 pictures; ids are their file names. The model is loaded at its first use and kept."""
+    form = chosen_form(accept)
+    sent = await _read(files)
+    name, vectors = await to_thread.run_sync(_embed, shared, model, sent)
+    return answer(form, name, [name for name, _ in sent], vectors)
+
+
+@router.post(
+    "/embeddings/lookup",
+    response_model=VectorsResponse,
+    responses=problem_responses(404, 406, 413, also=_FORMS),
+    summary="Embeddings of many patches",
+)
+def look_up(shared: Shared, asked: Annotated[Lookup, Body()], accept: Accept = JSON) -> Response:
+    """Read stored embeddings, one row per id in the order asked; 404 when one is missing."""
+    form = chosen_form(accept)
+    name = shared.embedded_model(asked.model)
+    return answer(form, name, asked.ids, shared.files.embeddings(name, asked.ids))
+
+
+@router.post("/similar", responses=problem_responses(404, 413), summary="Patches most like a picture")
+async def find_similar(
+    shared: Shared,
+    file: Annotated[UploadFile, File(description="JPEG, PNG or WebP; the central square is used.")],
+    k: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 10,
+    model: ModelQuery = None,
+) -> SimilarResponse:
+    """Encode a picture and compare it with the embeddings of every patch; best first."""
+    sent = await _read([file])
+    name, vectors = await to_thread.run_sync(_embed, shared, model, sent)
+    found = await to_thread.run_sync(shared.files.similar, name, vectors[0], k)
+    return SimilarResponse(model=name, items=similar_items(found))

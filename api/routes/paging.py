@@ -1,0 +1,23 @@
+"""A list that was read one item too long comes in; one page of it and the address of the following page go out."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from fastapi import Query, Request
+
+Found = TypeVar("Found")
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
+AfterVideo = Annotated[str, Query(pattern="^([0-9a-f]{32})?$", description="Id of the last video of the page before.")]
+AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]
+AfterText = Annotated[str, Query(max_length=200, description="Id of the last item of the page before.")]
+
+
+def cut(
+    request: Request, found: Sequence[Found], limit: int, key: Callable[[Found], str]
+) -> tuple[list[Found], str | None]:
+    """Cut `found` (asked for with `limit + 1`) to `limit` items; the address is None at the end of the list."""
+    if len(found) <= limit:
+        return list(found), None
+    address = request.url.include_query_params(after=key(found[limit - 1]), limit=limit)
+    return list(found[:limit]), f"{address.path}?{address.query}"

@@ -1,0 +1,111 @@
+"""The app on a real Neo4j and a real Redis, and a small world in them: two videos, their tracks, links and vectors."""
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from numpy.typing import NDArray
+from PIL import Image
+
+from api.app import create_app
+from graph.connection import Connection
+from graph.generation_writer import write_generation
+from graph.linking.parameters import LinkParameters
+from graph.linking.run import link
+from graph.models import write_model
+from graph.records import IntraInstance, Model, Patch, Video, patch_id
+from graph.settings import Settings, load_settings
+from graph.shards import Shards
+from graph.videos import write_video
+
+MODEL = "transitive-0123456789ab"
+TRACKS = 12  # of each video
+NAMES = ("<script>alert(1)</script>.mp4", "bikes & 'cars'.mp4")
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[httpx.Client]:
+    """Run the app under uvicorn on a port of its own, and talk to it over real HTTP."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the app did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def client(connection: Connection, home: Path) -> Iterator[httpx.Client]:
+    """A client of the app with an empty graph and an empty home."""
+    with serving(load_settings()) as client:
+        yield client
+
+
+def picture(seed: int) -> bytes:
+    """Draw a 96×96 JPEG of one colour."""
+    colour = tuple(int(c) for c in np.random.default_rng(seed).integers(0, 256, 3))
+    file = io.BytesIO()
+    Image.new("RGB", (96, 96), colour).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class World:
+    """What the graph and the shards hold."""
+
+    videos: list[Video]
+    patches: list[Patch]
+    tracks: list[IntraInstance]
+    jpegs: dict[str, bytes]
+    vectors: dict[str, NDArray[np.float32]]
+    generation: str
+
+
+@pytest.fixture
+def world(connection: Connection, home: Path) -> World:
+    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings."""
+    shards = Shards(load_settings().data)
+    random = np.random.default_rng(7)
+    kinds = random.normal(size=(4, 16))
+    videos, patches, tracks = [], [], []
+    jpegs: dict[str, bytes] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for number, name in enumerate(NAMES):
+        video = Video(f"{number + 1:032x}", name, 25.0, 640, 480, 400, 16.0, "ready", "", "2026-01-01T00:00:00+00:00")
+        mine: list[Patch] = []
+        for track in range(TRACKS):
+            ends = []
+            for role, frame in (("start", 10 * track), ("end", 10 * track + 30)):
+                identifier = patch_id(video.id, frame, 5, track, 200, 200)
+                mine.append(Patch(identifier, video.id, frame, frame / 25, 5, track, 200, 200, role))
+                ends.append(identifier)
+                vector = kinds[track % 4] + 0.1 * random.normal(size=16)
+                vectors[identifier] = (vector / np.linalg.norm(vector)).astype(np.float32)
+                jpegs[identifier] = picture(len(jpegs))
+            tracks.append(IntraInstance(ends[0], ends[1], 30, 0.9, {"forward_backward": 0.5}))
+        ids = [patch.id for patch in mine]
+        shards.write_rows(f"patches/{video.id}", {"id": ids, "jpeg": [jpegs[i] for i in ids]})
+        shards.write_vectors(f"embeddings/{MODEL}/{video.id}", ids, np.stack([vectors[i] for i in ids]))
+        write_video(connection, video, mine, [t for t in tracks if t.start_id in ids])
+        videos.append(video)
+        patches += mine
+    write_model(connection, Model(MODEL, "transitive", "cpu-small", 100, 32, 16, "g", "2026-01-02T00:00:00+00:00"))
+    starts = sorted((p for p in patches if p.role == "start"), key=lambda p: p.id)
+    features = np.stack([vectors[p.id] for p in starts])
+    parameters = LinkParameters(parents=4, smallest=2, group=2, exclude_same_video=True)
+    linking = link(features, starts, parameters)
+    generation = write_generation(connection, linking, "context-model", [])
+    return World(videos, patches, tracks, jpegs, vectors, generation)

@@ -1,0 +1,193 @@
+"""What is in the graph and the shards comes out over HTTP, whole, paged by key, and nothing else does."""
+
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from graph.connection import Connection
+from tests.api.conftest import MODEL, World
+
+UNKNOWN_VIDEO, UNKNOWN_PATCH = "f" * 32, "f" * 16
+
+
+def every(client: httpx.Client, address: str) -> list[dict[str, Any]]:
+    """Follow `next` to the end."""
+    found: list[dict[str, Any]] = []
+    following: str | None = address
+    while following:
+        page = client.get(following).raise_for_status().json()
+        found += page["items"]
+        following = page["next"]
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 1000])
+def test_pages_of_any_size_hold_every_item_once(client: httpx.Client, world: World, limit: int) -> None:
+    assert [v["id"] for v in every(client, f"/videos?limit={limit}")] == sorted(v.id for v in world.videos)
+    mine = world.videos[0].id
+    patches = every(client, f"/videos/{mine}/patches?limit={limit}")
+    assert [p["id"] for p in patches] == sorted(p.id for p in world.patches if p.video_id == mine)
+
+
+def test_a_patch_comes_out_as_it_was_written(client: httpx.Client, world: World) -> None:
+    patch = world.patches[3]
+    answer = client.get(f"/patches/{patch.id}").json()
+    assert {name: answer[name] for name in ("id", "video_id", "frame", "time_s", "x", "y", "w", "h", "role")} == {
+        "id": patch.id, "video_id": patch.video_id, "frame": patch.frame, "time_s": patch.time_s, "x": patch.x,
+        "y": patch.y, "w": patch.w, "h": patch.h, "role": patch.role,
+    }  # fmt: skip
+    assert client.get(answer["image"]).content == world.jpegs[patch.id]
+
+
+def test_an_image_is_not_sent_twice(client: httpx.Client, world: World) -> None:
+    address = f"/patches/{world.patches[0].id}/image"
+    first = client.get(address)
+    assert first.headers["content-type"] == "image/jpeg"
+    again = client.get(address, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_counts_are_those_of_the_graph(client: httpx.Client, connection: Connection, world: World) -> None:
+    stats = client.get("/graph/stats").json()
+    edges = connection.read("MATCH ()-[e:INTER_INSTANCE]->() RETURN count(e) AS n")[0]["n"]
+    parents = connection.read("MATCH (c:ParentCluster) RETURN count(c) AS n")[0]["n"]
+    quadruples = every(client, "/graph/quadruples?limit=7")
+    assert edges > 0
+    assert stats == {
+        "videos": 2, "frames": 800, "patches": len(world.patches), "tracks": len(world.tracks),
+        "intra_instance": len(world.tracks), "inter_instance": edges, "parent_clusters": parents,
+        "child_clusters": connection.read("MATCH (c:ChildCluster) RETURN count(c) AS n")[0]["n"],
+        "quadruples": len(quadruples),
+    }  # fmt: skip
+
+
+def test_quadruples_are_those_the_pattern_gives(client: httpx.Client, connection: Connection, world: World) -> None:
+    pattern = """
+    MATCH (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[:INTER_INSTANCE]->(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)
+    RETURN a.id AS a, a2.id AS a2, b.id AS b, b2.id AS b2
+    """
+    expected = {(r["a"], r["a2"], r["b"], r["b2"]) for r in connection.read(pattern)}
+    found = every(client, "/graph/quadruples?limit=3")
+    assert len(found) == len(expected) > 3
+    assert {(q["a"], q["a_prime"], q["b"], q["b_prime"]) for q in found} == expected
+    parent = found[0]["a_parent"]
+    only = every(client, f"/graph/quadruples?parent={parent}&limit=2")
+    assert only == [q for q in found if q["a_parent"] == parent]
+
+
+def test_neighbours_say_why(client: httpx.Client, world: World) -> None:
+    quadruple = client.get("/graph/quadruples?limit=1").json()["items"][0]
+    answer = client.get(f"/patches/{quadruple['a']}/neighbours").json()
+    edges = {(e["kind"], e["source"], e["target"]): e for e in answer["edges"]}
+    intra = edges["intra", quadruple["a"], quadruple["a_prime"]]
+    assert (intra["track_length"], intra["confidence"]) == (30, 0.9)
+    assert intra["why"] == "the same object 30 frames later, tracked with confidence 0.90"
+    inter = edges["inter", quadruple["a"], quadruple["b"]]
+    assert inter["distance"] == pytest.approx(quadruple["distance"])
+    near = {n["patch"]["id"] for n in answer["neighbours"]}
+    assert {quadruple["a_prime"], quadruple["b"]} <= near
+    tracked = client.get(f"/patches/{quadruple['a']}/neighbours?kind=intra").json()
+    assert [n["patch"]["id"] for n in tracked["neighbours"]] == [quadruple["a_prime"]]
+
+
+def test_the_path_of_a_quadruple_is_its_transitive_chain(client: httpx.Client, world: World) -> None:
+    q = client.get("/graph/quadruples?limit=1").json()["items"][0]
+    answer = client.get("/graph/path", params={"from": q["a_prime"], "to": q["b_prime"]}).json()
+    assert [p["patch"]["id"] for p in answer["patches"]] == [q["a_prime"], q["a"], q["b"], q["b_prime"]]
+    assert [e["kind"] for e in answer["edges"]] == ["intra", "inter", "intra"]
+    assert {p["parent"] for p in answer["patches"]} == {q["a_parent"]}
+
+
+def test_clusters_partition_what_was_linked(client: httpx.Client, connection: Connection, world: World) -> None:
+    clusters = every(client, "/clusters?limit=1")
+    members: list[str] = []
+    for cluster in clusters:
+        following: str | None = f"/clusters/{cluster['id']}?limit=2"
+        ids: list[str] = []
+        while following:
+            detail = client.get(following).raise_for_status().json()
+            ids += [p["id"] for p in detail["patches"]["items"]]
+            following = detail["patches"]["next"]
+        assert len(ids) == cluster["size"]
+        assert cluster["examples"] == sorted(ids)[:8]
+        assert all(set(group) <= set(ids) for group in detail["groups"])
+        assert len(detail["groups"]) == cluster["children"]
+        members += ids
+    pattern = "MATCH (p:Patch)-[:IN_PARENT]->(:ParentCluster) RETURN p.id AS id"
+    assert sorted(members) == sorted(r["id"] for r in connection.read(pattern))
+
+
+def test_similar_patches_are_those_of_a_naive_comparison(client: httpx.Client, world: World) -> None:
+    asked = world.patches[5].id
+    answer = client.get(f"/patches/{asked}/similar?k=7").json()
+    cosines = {i: float(np.dot(v, world.vectors[asked])) for i, v in world.vectors.items() if i != asked}
+    expected = sorted(cosines, key=lambda i: (-cosines[i], i))[:7]
+    assert [item["patch_id"] for item in answer["items"]] == expected
+    assert [item["similarity"] for item in answer["items"]] == pytest.approx([cosines[i] for i in expected])
+    assert answer["model"] == MODEL
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/videos/{UNKNOWN_VIDEO}",
+        f"/videos/{UNKNOWN_VIDEO}/patches",
+        f"/patches/{UNKNOWN_PATCH}",
+        f"/patches/{UNKNOWN_PATCH}/image",
+        f"/patches/{UNKNOWN_PATCH}/neighbours",
+        f"/patches/{UNKNOWN_PATCH}/embedding",
+        f"/patches/{UNKNOWN_PATCH}/similar",
+        f"/graph/path?from={UNKNOWN_PATCH}&to={UNKNOWN_PATCH}",
+        "/graph/quadruples?generation=none",
+        "/clusters/99999",
+        "/clusters?generation=none",
+        "/jobs/none",
+        "/jobs/none/events",
+        "/models/none",
+        "/nothing/here",
+    ],
+)
+def test_what_is_unknown_is_a_404_problem(client: httpx.Client, world: World, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 404
+    assert problem["instance"] == address.split("?")[0]
+    assert problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [
+        ("/videos?limit=0", "query.limit"),
+        ("/videos?limit=1001", "query.limit"),
+        ("/videos?limit=x", "query.limit"),
+        ("/videos?after=../../etc", "query.after"),
+        ("/graph/quadruples?after=1-2", "query.after"),
+        ("/clusters?after=-7", "query.after"),
+        (f"/patches/{UNKNOWN_PATCH}/neighbours?depth=99", "query.depth"),
+        (f"/patches/{UNKNOWN_PATCH}/neighbours?kind=other", "query.kind"),
+        (f"/patches/{UNKNOWN_PATCH}/similar?k=0", "query.k"),
+        ("/patches/..%2f..%2fsecret", "404"),
+        ("/videos/abc", "path.video_id"),
+    ],
+)
+def test_bad_questions_name_the_field(client: httpx.Client, address: str, where: str) -> None:
+    answer = client.get(address)
+    assert answer.headers["content-type"] == "application/problem+json"
+    if where == "404":
+        assert answer.status_code == 404
+    else:
+        assert answer.status_code == 422
+        assert [e["where"] for e in answer.json()["errors"]] == [where]
+
+
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client: httpx.Client) -> None:
+    answer = client.put("/videos")
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "GET" in answer.headers["allow"]
