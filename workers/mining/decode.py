@@ -5,7 +5,7 @@ Decoding is the limit of mining, so only luma is scaled for every frame; colour 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,13 +34,19 @@ class Frame:
     index: int
     time_s: float
     luma: Luma
-    picture: VideoFrame
+    picture: VideoFrame | None  # None where colour will not be asked for
     rotation: int  # quarter turns, counter-clockwise, that make the picture upright
     broken_before: bool  # damaged data lies between this frame and the one before
 
     def colour(self) -> NDArray[np.uint8]:
         """Convert the whole picture to upright (height, width, 3) RGB."""
+        if self.picture is None:
+            raise ValueError(f"the picture of frame {self.index} was let go")
         return np.rot90(np.asarray(self.picture.to_ndarray(format="rgb24"), np.uint8), self.rotation)
+
+    def without_picture(self) -> "Frame":
+        """Let go of the picture, which takes most of the memory."""
+        return replace(self, picture=None)
 
 
 class Clip:

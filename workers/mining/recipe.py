@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from graph.errors import InvalidInput
 from graph.settings import Settings
 
 
@@ -33,7 +34,7 @@ class Mining:
     full_rate: float = 40.0  # videos with more frames a second are taken with a stride
 
     step: int = 3  # frames between two Lucas-Kanade steps
-    cell: int = 10  # one corner per cell of this side, so that plain objects get points as well
+    cell: int = 8  # one corner per cell of this side, so that plain objects get points as well
     corner_quality: float = 4e-4  # smallest eigenvalue of a corner, of luma in 0..1 over 3×3
     backward_error: float = 0.7  # a point is lost when tracking it back misses by more
     inlier: float = 0.8  # residual of a point that moves with the camera, in one step
@@ -48,6 +49,13 @@ class Mining:
     most_camera: float = 0.5  # of the frame's width, over the window
     static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
     same_picture: float = 0.98  # correlation of A and A' that teaches nothing
+    alike: float = 1.0  # points of an object part from their median by less than this share of its motion
+    parallax: float = 0.12  # of the camera's way; less motion than this may be depth alone
+    least_agreement: float = 0.6  # how much nearer to the object's way than to the background's a track stays
     least_peak: float = 0.15  # mean response of the tracker
     most_frames: int = 16  # whole frames kept for context prediction
     frame_seconds: float = 2.0  # seconds between them
+
+    def __post_init__(self) -> None:
+        if self.track_length % self.step or self.stride % self.step:
+            raise InvalidInput(f"The track's length and the stride must be multiples of {self.step} frames.")

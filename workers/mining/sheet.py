@@ -5,17 +5,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from graph.errors import StorageError
 from graph.records import Progress, no_progress
 from workers.mining.boxes import Box
 from workers.mining.decode import resize
+from workers.mining.pixels import Pixels
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tracks import Track
 from workers.mining.video import Seen, mine
-
-Pixels = NDArray[np.uint8]
 
 _WIDTH = 300  # of a window's picture
 _SIDE = 96
@@ -45,8 +43,7 @@ def draw_sheet(
 
 def _tile(seen: Seen) -> Pixels:
     """Draw one window: its first frame with points and boxes, then first and last patch of every box."""
-    first, last = seen.frames[0], seen.frames[-1]
-    colours = first.colour(), last.colour()
+    first, colours = seen.ends.first, seen.ends.colours
     factor = _WIDTH / first.luma.shape[1]
     picture = resize(np.ascontiguousarray(colours[0]), _WIDTH, round(first.luma.shape[0] * factor), cv2.INTER_AREA)
     if seen.motion is not None:
@@ -59,7 +56,7 @@ def _tile(seen: Seen) -> Pixels:
         good = isinstance(track, Track)
         _draw_box(picture, box, factor, _GREEN if good else _RED)
         strips.append(_pair(colours, first.luma.shape[1], box, track))
-    lines = [f"{first.index}-{last.index} {seen.reason}"] + [t for t in seen.tracks if isinstance(t, str)]
+    lines = [f"{first.index}-{seen.ends.last.index} {seen.reason}"] + [t for t in seen.tracks if isinstance(t, str)]
     tile = np.full((max(picture.shape[0], _SIDE + 2) + _LINE * max(1, len(lines)), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24)
     tile = np.asarray(tile, np.uint8)
     tile[: picture.shape[0], :_WIDTH] = picture

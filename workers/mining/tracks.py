@@ -71,13 +71,23 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
     of_object = motion.object_at(box.members)
     of_background = motion.background_at(way[0]) - way[0]
     known = np.isfinite(of_object[:, 0])
-    last = int(np.flatnonzero(known)[-1])
-    apart = float(np.hypot(*(of_object[last] - of_background[last])))
-    to_object = float(np.hypot(*(tracked[last] - of_object[last])))
-    to_background = float(np.hypot(*(tracked[last] - of_background[last])))
+    known[0] = False
+    apart = float(_length(of_object - of_background)[known].max(initial=0.0))
+    to_object = float(_length(tracked - of_object)[known].mean())
+    to_background = float(_length(tracked - of_background)[known].mean())
+    agreement = to_background / max(to_object + to_background, 1e-6)
+    net = motion.net[box.members]
+    middle = np.median(net, axis=0)
+    unlike = float(np.median(_length(net - middle)) / max(float(_length(middle)), 1e-6))
+    if apart < recipe.net_motion:
+        return "moves with the background"
+    if unlike > recipe.alike:
+        return "moves every way"  # water, leaves, crowds
+    if _length(middle) < recipe.parallax * _length(of_background).max():
+        return "moves no more than depth would"
     if peaks.mean() < recipe.least_peak:
         return "track lost"
-    if apart > recipe.net_motion and to_object > to_background:
+    if agreement < recipe.least_agreement:
         return "followed the background"
     if to_object > 0.5 * box.core[2]:
         return "left the object"
@@ -88,9 +98,10 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
     trust = {
         "peak_mean": float(peaks.mean()),
         "peak_least": float(peaks.min()),
-        "motion_agreement": float(np.clip(to_background / max(to_object + to_background, 1e-6), 0, 1)),
+        "motion_agreement": agreement,
         "object_error": to_object,
         "apart": apart,
+        "unlike": unlike,
         "displacement": float(np.hypot(dx, dy)),
         "moving_points": float(box.members.sum()),
     }
@@ -110,3 +121,7 @@ def _crop_inside(
     if max(abs(x - left), abs(y - top)) > _MOST_SHIFT * side:
         return None
     return x, y, side
+
+
+def _length(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=-1)), np.float64)

@@ -8,26 +8,25 @@ Windows are worked on in blocks, so memory stays flat with the length of the vid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from graph.errors import BadVideo
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
 from workers.mining.boxes import Area, Box, place_boxes
-from workers.mining.decode import Clip, Frame, resize
+from workers.mining.decode import Clip, Frame
 from workers.mining.gates import CutFinder, motion_reason, picture_area, still_reason
 from workers.mining.motion import Motion, follow
+from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tracks import Candidate, Track, track_all
 
-_BLOCK = 8  # windows tracked together
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
-_CONTEXT_PIXELS = (150_000, 450_000)  # Doersch et al. 2015: images resized to 150K-450K pixels
+_BLOCK = 16  # windows tracked together
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,23 @@ def video_id(path: Path) -> str:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """The first and the last frame of a window."""
+
+    first: Frame
+    last: Frame
+
+    @cached_property
+    def colours(self) -> tuple[Pixels, Pixels]:
+        """Both pictures in RGB, converted once and only where a track needs them."""
+        return self.first.colour(), self.last.colour()
+
+
+@dataclass(frozen=True)
 class Seen:
     """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
 
-    frames: list[Frame]
+    ends: Ends
     motion: Motion | None
     reason: str
     boxes: list[Box]
@@ -85,7 +97,7 @@ def mine(
             if work.starts_shot(frame):
                 work.mine_shot(shot, ended=True)
                 shot = []
-            shot.append(frame)
+            _append(shot, frame, recipe)
             if len(shot) == _BLOCK * recipe.stride + length:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
                 work.mine_shot(shot, ended=False)
@@ -99,6 +111,15 @@ def mine(
         work.mine_shot(shot, ended=True)
         progress("mine", clip.decoded, clip.decoded, "frames")
         return work.result()
+
+
+def _append(shot: list[Frame], frame: Frame, recipe: Mining) -> None:
+    """Add a frame to its shot, and keep pictures only of frames that may become a window's first or last."""
+    place, length, stride = len(shot), recipe.track_length, recipe.stride
+    shot.append(frame if place % recipe.step == 0 else frame.without_picture())
+    passed = place - length - recipe.step  # the last window of the shot begins later than this
+    if passed >= 0 and passed % stride and (passed - length) % stride:
+        shot[passed] = shot[passed].without_picture()
 
 
 @dataclass
@@ -137,45 +158,44 @@ class _Work:
         seconds = self.clip.expected / self.clip.fps
         apart = max(self.recipe.frame_seconds, seconds / self.recipe.most_frames)
         if frame.time_s >= len(self.context) * apart:
-            self.context.append((frame.index, _jpeg(_sized(frame.colour()))))
+            self.context.append((frame.index, jpeg(sized_for_context(frame.colour()))))
 
     def mine_shot(self, frames: list[Frame], ended: bool) -> None:
         """Mine the windows of a piece of one shot; where it `ended`, the last window ends with its last frame."""
-        length, stride = self.recipe.track_length, self.recipe.stride
-        starts = list(range(0, len(frames) - length, stride))
+        recipe = self.recipe
+        length, step = recipe.track_length, recipe.step
+        starts = list(range(0, len(frames) - length, recipe.stride))
         if ended and not starts:
             self.refused.update(["shot shorter than a track"] if frames else [])
             return
-        if ended and len(frames) - length - 1 - starts[-1] >= stride // 2:
-            starts.append(len(frames) - length - 1)
+        last = (len(frames) - 1 - length) // step * step
+        if ended and last - starts[-1] >= recipe.stride // 2:
+            starts.append(last)
         if self.area is None:
             self.area = picture_area([f.luma for f in frames[:: max(1, len(frames) // 12)]])
-        windows = [frames[start : start + length + 1] for start in starts]
-        looks = [self._look(window) for window in windows]
-        candidates = [c for _, _, found in looks for c in found]
-        tracks = iter(track_all(candidates, self.recipe))
-        self.windows += len(windows)
-        for window, (motion, reason, found) in zip(windows, looks, strict=True):
-            judged = [self._keep(c, window, next(tracks)) for c in found]
-            self.refused.update([reason] if reason else [])
+        lumas = [frame.luma for frame in frames]
+        reasons = {s: still_reason(lumas[s : s + length + 1 : step], recipe) for s in starts}
+        moving = [s for s in starts if not reasons[s]]
+        motions = dict(
+            zip(moving, follow(lumas[::step], [s // step for s in moving], length // step, recipe), strict=True)
+        )
+        candidates: dict[int, list[Candidate]] = {s: [] for s in starts}
+        for s, motion in motions.items():
+            reasons[s] = motion_reason(motion, self.area, recipe)
+            if motion is not None and not reasons[s]:
+                boxes = place_boxes(motion, self.area, *self.sides(), recipe)
+                window = lumas[s : s + length + 1]
+                candidates[s] = [Candidate(window, motion, box, self.area) for box in boxes]
+                reasons[s] = "" if boxes else "no solid object"
+        tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
+        for s in starts:
+            ends = Ends(frames[s], frames[s + length])
+            judged = [self._keep(ends, next(tracks)) for _ in candidates[s]]
+            self.refused.update([reasons[s]] if reasons[s] else [])
             self.refused_tracks.update(track for track in judged if isinstance(track, str))
             if self.watch:
-                self.watch(Seen(window, motion, reason, [c.box for c in found], judged))
-
-    def _look(self, window: list[Frame]) -> tuple[Motion | None, str, list[Candidate]]:
-        """Find the moving objects of a window, or the reason to leave it out."""
-        recipe = self.recipe
-        assert self.area is not None  # noqa: S101
-        lumas = [frame.luma for frame in window]
-        stepped = [*lumas[: -1 : recipe.step], lumas[-1]]
-        if reason := still_reason(stepped, recipe):
-            return None, reason, []
-        motion = follow(stepped, recipe)
-        reason = motion_reason(motion, self.area, recipe)
-        if reason or motion is None:
-            return motion, reason or "no texture", []
-        boxes = place_boxes(motion, self.area, *self.sides(), recipe)
-        return motion, "" if boxes else "no solid object", [Candidate(lumas, motion, box, self.area) for box in boxes]
+                self.watch(Seen(ends, motions.get(s), reasons[s], [c.box for c in candidates[s]], judged))
+        self.windows += len(starts)
 
     def sides(self) -> tuple[float, float]:
         """Sides of crop and core in luma pixels; smaller where letterbox bars leave a smaller picture."""
@@ -184,14 +204,15 @@ class _Work:
         crop = min(self.recipe.crop / 2 * shown, self.area.width, self.area.height)
         return float(crop), float(self.recipe.core / self.recipe.crop * crop)
 
-    def _keep(self, candidate: Candidate, window: list[Frame], track: Track | str) -> Track | str:
+    def _keep(self, ends: Ends, track: Track | str) -> Track | str:
         """Cut both patches of a good track out in colour, and keep the pair unless it is one picture twice."""
         if isinstance(track, str):
             return track
-        start, end = window[0], window[-1]
+        start, end = ends.first, ends.last
         boxes = self._own_pixels(track.crop), self._own_pixels(track.end_crop)
-        pixels = [_cut_out(frame, box, self.recipe.patch) for frame, box in zip((start, end), boxes, strict=True)]
-        likeness = _correlation(*pixels)
+        pictures = ends.colours
+        pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(pictures, boxes, strict=True)]
+        likeness = correlation(*pixels)
         if likeness >= self.recipe.same_picture:
             return "same picture"
         ids = [patch_id(self.id, f.index, *box) for f, box in zip((start, end), boxes, strict=True)]
@@ -201,7 +222,7 @@ class _Work:
             Patch(ids[0], self.id, start.index, start.time_s, *boxes[0], "start"),
             Patch(ids[1], self.id, end.index, end.time_s, *boxes[1], "end"),
         ]
-        self.jpegs += [_jpeg(p) for p in pixels]
+        self.jpegs += [jpeg(p) for p in pixels]
         trust = {**track.trust, "first_last_correlation": likeness}
         trust = {name: round(value, 4) for name, value in trust.items()}
         confidence = float(np.clip(trust["peak_mean"] * trust["motion_agreement"], 0, 1))
@@ -240,35 +261,3 @@ class _Work:
             "damaged_packets": clip.damaged,
         }
         return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, report)
-
-
-def _cut_out(frame: Frame, box: tuple[int, int, int, int], side: int) -> NDArray[np.uint8]:
-    x, y, w, h = box
-    pixels = np.ascontiguousarray(frame.colour()[y : y + h, x : x + w])
-    how = cv2.INTER_AREA if w > side else cv2.INTER_CUBIC
-    return resize(pixels, side, side, how)
-
-
-def _sized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bring a whole frame into the range of sizes that context prediction wants."""
-    height, width = pixels.shape[:2]
-    wanted = float(np.clip(height * width, *_CONTEXT_PIXELS))
-    factor = np.sqrt(wanted / (height * width))
-    if abs(factor - 1) < 1e-3:
-        return pixels
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return resize(pixels, round(width * factor), round(height * factor), how)
-
-
-def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), _QUALITY)
-    if not done:
-        raise MemoryError("a JPEG could not be written")
-    return bytes(data)
-
-
-def _correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Correlate two pictures: 1 when they differ by brightness and contrast only."""
-    first, second = (p.astype(np.float32).mean(axis=2).ravel() for p in (a, b))
-    first, second = first - first.mean(), second - second.mean()
-    return float(first @ second / max(float(np.sqrt((first @ first) * (second @ second))), 1e-6))
