@@ -1,7 +1,7 @@
 """Normalised vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
 
 Lloyd's iterations from K seeded vectors. Between two iterations only few vectors change their centroid, so the sums are
-carried over and only those are moved. A centroid that lost all its vectors gets half of the largest cluster.
+carried over and only those are moved. A centroid that lost all its vectors gets half of the most spread-out cluster.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from graph.linking.points import MakePoints, NumpyPoints
 from graph.records import Progress, no_progress
 
 _SPLIT = np.float32(1 / 1024)  # how far the two halves of a split cluster are set apart, relative to their values
+_SAME = 1e-5  # mean squared distance in a cluster under which its vectors are one and the same in float16
 _CONVERGED = 1e-5  # relative gain of the objective under which iterating on changes nothing worth its time
 
 
@@ -88,7 +89,7 @@ def _train(
         old = labels
         sizes = np.bincount(labels, minlength=k)
         centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
-        split = _split_largest(centroids, sizes)
+        split = _split_widest(centroids, sizes, np.bincount(labels, weights=distances, minlength=k))
         if not split and before - objective <= _CONVERGED * objective:
             break
         before = objective
@@ -96,20 +97,23 @@ def _train(
     return centroids
 
 
-def _split_largest(centroids: NDArray[np.float32], sizes: NDArray[np.int64]) -> int:
-    """Give each empty centroid half of the largest cluster left, in place; return how many were given one."""
-    sizes = sizes.copy()
-    empty = np.flatnonzero(sizes == 0)
-    for index in empty:
-        largest = int(sizes.argmax())
-        if sizes[largest] < 2:
+def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spread: NDArray[np.float64]) -> int:
+    """Give empty centroids half of the cluster with the largest `spread`, in place; return how many were given one.
+
+    `spread` (K,) is the sum of squared distances in each cluster: the largest cluster may be copies of one vector.
+    """
+    spread = spread.copy()
+    split = 0
+    for index in np.flatnonzero(sizes == 0):
+        widest = int(spread.argmax())
+        if spread[widest] <= _SAME * sizes[widest]:
             break
         apart = np.where(np.arange(centroids.shape[1]) % 2 == 0, _SPLIT, -_SPLIT)
-        centroids[index] = centroids[largest] * (1 + apart)
-        centroids[largest] *= 1 - apart
-        sizes[index] = sizes[largest] // 2
-        sizes[largest] -= sizes[index]
-    return len(empty)
+        centroids[index] = centroids[widest] * (1 + apart)
+        centroids[widest] *= 1 - apart
+        spread[index] = spread[widest] = spread[widest] / 2
+        split += 1
+    return split
 
 
 def _drop_small(labels: NDArray[np.int32], centroids: NDArray[np.float32], smallest: int, objective: float) -> Parents:
