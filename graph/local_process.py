@@ -37,7 +37,7 @@ def secret(path: Path) -> str:
     """Return the password kept in `path`, made up at the first call; only the owner can ever read the file."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(path, secrets.token_urlsafe(24) + "\n")
+        write_private(path, secrets.token_hex(20) + "\n")  # no "-" in front, which a command would take for an option
     return path.read_text().strip()
 
 
