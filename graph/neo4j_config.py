@@ -1,5 +1,6 @@
 """The address, the ports and the machine's memory come in; `neo4j.conf` and the JVM's options go out."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memor
         "db.tx_log.preallocate": "false",
         "db.tx_log.rotation.size": "32m",
         "db.tx_log.rotation.retention_policy": "128m size",
+        # Its default of 5 s is waited out at every stop, even when nobody is connected.
+        "internal.server.bolt.thread_pool_shutdown_wait_time": "500ms",
         "dbms.usage_report.enabled": "false",
         "client.allow_telemetry": "false",
         "server.logs.gc.enabled": "false",
@@ -53,10 +56,12 @@ def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memor
 
 def java_options(memory: int) -> Sequence[str]:
     """Return the JVM options of Neo4j's own distribution that matter here, and the heap's size."""
+    # On few cores the serial collector starts with 3/4 of the processor time and 2/3 of the memory G1 takes (measured).
+    collector = "-XX:+UseSerialGC" if (os.cpu_count() or 1) <= 4 else "-XX:+UseG1GC"
     return (
-        f"-Xms{min(512, heap_mib(memory))}m",
+        f"-Xms{min(256, heap_mib(memory))}m",
         f"-Xmx{heap_mib(memory)}m",
-        "-XX:+UseG1GC",
+        collector,
         "-XX:-OmitStackTraceInFastThrow",
         "-XX:+ExitOnOutOfMemoryError",  # a server that can do no work is seen as gone and started again
         "-XX:+DisableExplicitGC",
