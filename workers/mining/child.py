@@ -1,7 +1,7 @@
 """Videos' names on stdin; what was mined of each on stdout: the process that decoders may crash.
 
-Messages are pickles behind their length: in (path, limits, recipe), out ("progress" | "mined" | "bad" | "memory" |
-"failed", content). Started by workers/mining/isolated.py.
+Messages are pickles behind their length: in (task, path, limits, arguments), out ("progress" | "done" | "refused" |
+"memory" | "failed", content). Started by workers/mining/isolated.py.
 """
 
 import errno
@@ -13,14 +13,17 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cv2
 
-from graph.errors import BadVideo
+from graph.errors import TransitiveError
+from workers.mining.follow_box import follow_box
 from workers.mining.isolated import HEADER
-from workers.mining.recipe import Limits, Mining
+from workers.mining.recipe import Limits
+from workers.mining.sheet import draw_sheet
 from workers.mining.video import mine
 
 _TELL = 0.2  # seconds between two progress messages
@@ -37,12 +40,15 @@ def main(memory_mb: int, lifeline: int) -> None:
     os.dup2(2, 1)
     source = sys.stdin.buffer
     while header := source.read(HEADER.size):
-        path, limits, recipe = pickle.loads(source.read(HEADER.unpack(header)[0]))  # noqa: S301 - from our parent
-        kind, content = _mine(path, limits, recipe, output)
+        task, path, limits, arguments = pickle.loads(source.read(HEADER.unpack(header)[0]))  # noqa: S301 - from our parent
+        kind, content = _do(task, path, limits, arguments, output)
         _send(output, kind, content)
 
 
-def _mine(path: Path, limits: Limits, recipe: Mining, output: BinaryIO) -> tuple[str, Any]:
+_TASKS: dict[str, Callable[..., Any]] = {"mine": mine, "sheet": draw_sheet, "track": follow_box}
+
+
+def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output: BinaryIO) -> tuple[str, Any]:
     last = 0.0
 
     def tell(stage: str, done: int, total: int, unit: str) -> None:
@@ -52,9 +58,9 @@ def _mine(path: Path, limits: Limits, recipe: Mining, output: BinaryIO) -> tuple
             _send(output, "progress", (stage, done, total, unit))
 
     try:
-        return "mined", mine(path, limits, tell, recipe)
-    except BadVideo as error:
-        return "bad", str(error)
+        return "done", _TASKS[task](path, limits, tell, **arguments)
+    except TransitiveError as error:
+        return "refused", error
     except (MemoryError, OSError, cv2.error) as error:
         if _is_memory(error):
             return "memory", ""

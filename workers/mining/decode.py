@@ -52,8 +52,8 @@ class Frame:
 class Clip:
     """An open video. Raises `BadVideo` with a reason when the file cannot be one."""
 
-    def __init__(self, path: Path, limits: Limits, recipe: Mining) -> None:
-        """Open `path` and read what its headers say."""
+    def __init__(self, path: Path, limits: Limits, recipe: Mining, scale: float = 0.0) -> None:
+        """Open `path` and read what its headers say; lumas get `scale`, or half of the working size."""
         self._limits = limits
         self._recipe = recipe
         self.path = path
@@ -87,7 +87,7 @@ class Clip:
         self.every = max(1, round(self.fps / 30)) if self.fps > recipe.full_rate else 1
         self.expected = self._expected_frames()
         self.width = self.height = 0  # upright; known after the first frame
-        self.scale = 0.0  # luma pixels per pixel of the video
+        self.scale = scale  # luma pixels per pixel of the video
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +154,7 @@ class Clip:
             raise BadVideo(f"{name} has {width}×{height} pixels; the shorter side must have {_LEAST_SIDE}.")
         if max(width, height) > _MOST_ASPECT * min(width, height):
             raise BadVideo(f"{name} has {width}×{height} pixels: too narrow to hold a square of an object.")
-        self.scale = 0.5 * math.sqrt(self._recipe.working_area / (width * height))
+        self.scale = self.scale or 0.5 * math.sqrt(self._recipe.working_area / (width * height))
 
     def _rate(self) -> float:
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):

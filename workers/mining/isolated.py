@@ -36,21 +36,41 @@ def mine_isolated(
     Raises:
         BadVideo: it cannot be mined, or its decoder crashed, hung or took too much memory.
     """
+    mined: MinedVideo = _isolated("mine", path, limits, progress, {"recipe": recipe})
+    return mined
+
+
+def sheet_isolated(
+    path: Path, sheet: Path | None, limits: Limits | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Draw in a child process what `sheet.draw_sheet` draws; returns the video's report."""
+    drawn: dict[str, Any] = _isolated("sheet", path, limits, progress, {"sheet": sheet.absolute() if sheet else None})
+    return drawn
+
+
+def track_isolated(path: Path, limits: Limits | None, progress: Progress, **arguments: Any) -> dict[str, Any]:
+    """Follow one box in a child process; the arguments are those of `follow_box.follow_box`."""
+    found: dict[str, Any] = _isolated("track", path, limits, progress, arguments)
+    return found
+
+
+def _isolated(task: str, path: Path, limits: Limits | None, progress: Progress, arguments: dict[str, Any]) -> Any:
     limits = limits or Limits()
     child = _take(limits)
     try:
         with child:
-            return child.mine(path, limits, progress, recipe or Mining())
+            return child.do(task, path, limits, progress, arguments)
     finally:
         _give(child)
 
 
 class _Child:
-    """One child process and the pipes to it; leaving its context by any error but `BadVideo` ends it."""
+    """One child process and the pipes to it; an error that it did not report itself ends it."""
 
     def __init__(self, memory_mb: int) -> None:
         lifeline, self._lifeline = os.pipe()
         self.memory_mb = memory_mb
+        self._ready = True  # it waits for the next video, and no answer is on its way
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workers.mining.child", str(memory_mb), str(lifeline)],
@@ -68,7 +88,7 @@ class _Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is not None and not (isinstance(error, BadVideo) and self.alive()):
+        if error is not None and not self._ready:
             self.stop()
 
     def alive(self) -> bool:
@@ -86,20 +106,21 @@ class _Child:
             os.close(self._lifeline)
             self._lifeline = -1
 
-    def mine(self, path: Path, limits: Limits, progress: Progress, recipe: Mining) -> MinedVideo:
+    def do(self, task: str, path: Path, limits: Limits, progress: Progress, arguments: dict[str, Any]) -> Any:
         """Hand over one video and wait for its end, passing its progress on."""
         until = time.monotonic() + limits.seconds
+        self._ready = False
         try:
-            self._send((path.absolute(), limits, recipe))
+            self._send((task, path.absolute(), limits, arguments))
             while True:
                 kind, content = self._receive(until)
+                self._ready = kind != "progress"
                 if kind == "progress":
                     progress(*content)
-                elif kind == "mined":
-                    mined: MinedVideo = content
-                    return mined
-                elif kind == "bad":
-                    raise BadVideo(content)
+                elif kind == "done":
+                    return content
+                elif kind == "refused":
+                    raise content
                 elif kind == "memory":
                     self.stop()
                     raise BadVideo(self._too_much(path))

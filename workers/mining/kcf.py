@@ -37,7 +37,8 @@ class BatchedKCF:
     def __init__(self, lumas: Sequence[Luma], centres: Array, sizes: Array, numbers: Filter | None = None) -> None:
         """Start on `lumas[b]` at `centres` (B, 2) with `sizes` (B, 2), both x, y in luma pixels."""
         self._numbers = numbers = numbers or Filter()
-        self._pitch = np.asarray(sizes, np.float64) * numbers.padding / numbers.grid  # luma pixels per sample
+        self.sizes = np.array(sizes, np.float64)
+        self._pitch = self.sizes * numbers.padding / numbers.grid  # luma pixels per sample
         self.centres = np.array(centres, np.float64)
         grid = numbers.grid
         hann = np.hanning(grid + 2)[1:-1].astype(np.float32)

@@ -35,7 +35,7 @@ def draw_sheet(
         StorageError: the picture cannot be written.
     """
     tiles: list[Pixels] = []
-    mined = mine(path, limits, progress, recipe, lambda seen: tiles.append(_tile(seen)))
+    mined = mine(path, limits, progress, recipe, lambda seen: tiles.append(_tile(seen)) if sheet else None)
     if sheet is not None:
         write_png(sheet, _grid(tiles or [_text_tile("no windows")]))
     return {"video": mined.video.name, "patches": len(mined.patches), "report": mined.report}
