@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import cv2
 
 from graph.errors import TransitiveError
+from workers.mining.decode import count_frames
 from workers.mining.follow_box import follow_box
 from workers.mining.isolated import HEADER
 from workers.mining.recipe import Limits
@@ -45,7 +46,7 @@ def main(memory_mb: int, lifeline: int) -> None:
         _send(output, kind, content)
 
 
-_TASKS: dict[str, Callable[..., Any]] = {"mine": mine, "sheet": draw_sheet, "track": follow_box}
+_TASKS: dict[str, Callable[..., Any]] = {"mine": mine, "sheet": draw_sheet, "track": follow_box, "count": count_frames}
 
 
 def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output: BinaryIO) -> tuple[str, Any]:

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from graph.errors import BadVideo
+from graph.records import Progress, no_progress
 from workers.mining.recipe import Limits, Mining
 
 Luma = NDArray[np.uint8]
@@ -25,6 +26,17 @@ Luma = NDArray[np.uint8]
 _PLANAR_LUMA = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
 _LEAST_SIDE = 64  # pixels; a crop of a smaller frame is a smear at 96×96
 _MOST_ASPECT = 4.5  # above it a square of 227 is higher than the working frame
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a file's packets say without decoding: its frames, size in pixels, rate, and one in how many is taken."""
+
+    frames: int
+    width: int
+    height: int
+    fps: float
+    every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ class Clip:
         self.fps = self._rate()
         self.every = max(1, round(self.fps / 30)) if self.fps > recipe.full_rate else 1
         self.expected = self._expected_frames()
-        self.width = self.height = 0  # upright; known after the first frame
+        self.width, self.height = coded.width, coded.height  # upright after the first frame
         self.scale = scale  # luma pixels per pixel of the video
 
     def __enter__(self) -> Self:
@@ -94,6 +106,13 @@ class Clip:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._container.close()
+
+    def count(self) -> int:
+        """Count the stream's packets, one per frame as a rule, without decoding them."""
+        try:
+            return sum(1 for packet in self._container.demux(self._stream) if packet.size)
+        except av.FFmpegError:  # cut off: what came before counts
+            return self.expected
 
     def frames(self) -> Iterator[Frame]:
         """Yield every frame, or every second and so on above 40 frames a second.
@@ -177,6 +196,13 @@ class Clip:
         if picture.pts is None or self._stream.time_base is None:
             return index / self.fps
         return float((picture.pts - start) * self._stream.time_base)
+
+
+def count_frames(path: Path, limits: Limits, progress: Progress = no_progress) -> Count:
+    """Read a file's headers and packets; raises `BadVideo` when it cannot be one."""
+    with Clip(path, limits, Mining()) as clip:
+        progress("count", 0, 0, "frames")
+        return Count(clip.count(), clip.width, clip.height, clip.fps, clip.every)
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from graph.errors import BadVideo, TransitiveError
 from graph.records import Progress, no_progress
+from workers.mining.decode import Count
 from workers.mining.recipe import Limits, Mining
 from workers.mining.video import MinedVideo
 
@@ -52,6 +53,12 @@ def track_isolated(path: Path, limits: Limits | None, progress: Progress, **argu
     """Follow one box in a child process; the arguments are those of `follow_box.follow_box`."""
     found: dict[str, Any] = _isolated("track", path, limits, progress, arguments)
     return found
+
+
+def count_isolated(path: Path, limits: Limits | None = None) -> Count:
+    """Count a file's frames in a child process, without decoding."""
+    count: Count = _isolated("count", path, limits, no_progress, {})
+    return count
 
 
 def _isolated(task: str, path: Path, limits: Limits | None, progress: Progress, arguments: dict[str, Any]) -> Any:

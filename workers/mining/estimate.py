@@ -1,0 +1,71 @@
+"""Video files in; how many frames and patches, how much disk and time ingesting them takes, out. Nothing is decoded."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from graph.errors import BadVideo
+from graph.settings import Settings
+from workers.mining.isolated import count_isolated
+from workers.mining.recipe import Limits, Mining
+
+# Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
+_PATCHES_PER_WINDOW = 0.86
+_BYTES_PER_PATCH = 6_000  # in the shard; a JPEG of quality 95 at 96×96
+_BYTES_PER_FRAME = 75_000  # a whole frame for context prediction
+_SECONDS_PER_FRAME = 0.0016  # whatever its size: motion, boxes and tracks
+_SECONDS_PER_PIXEL = 4.0e-9  # decoding and scaling
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What ingesting would give and take."""
+
+    videos: int
+    unreadable: int
+    frames: int
+    patches: int
+    bytes: int
+    minutes: float
+
+    def text(self) -> str:
+        """Say it in words."""
+        lost = f", {self.unreadable} that cannot be read" if self.unreadable else ""
+        return (
+            f"{self.videos} videos{lost}: {self.frames:,} frames, about {self.patches:,} patches, "
+            f"{self.bytes / 1e6:,.0f} MB of disk and {self.minutes:,.1f} minutes"
+        )
+
+
+def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimate:
+    """Read the packets of each file, without decoding, and multiply by measured rates.
+
+    `minutes` counts on `settings.mining_workers` videos at once (0: one per core).
+    """
+    recipe = Mining()
+    limits = Limits.of(settings) if settings else Limits()
+    unreadable = frames = windows = kept = 0
+    seconds = 0.0
+    for path in paths:
+        try:
+            count = count_isolated(path, limits)
+        except BadVideo:
+            unreadable += 1
+            continue
+        frames += count.frames
+        seconds += count.frames * (_SECONDS_PER_FRAME / count.every + _SECONDS_PER_PIXEL * count.width * count.height)
+        taken = count.frames // count.every
+        if taken > recipe.track_length:
+            windows += (taken - recipe.track_length - 1) // recipe.stride + 1
+        kept += min(recipe.most_frames, 1 + int(count.frames / count.fps / recipe.frame_seconds))
+    patches = round(windows * _PATCHES_PER_WINDOW)
+    workers = (settings.mining_workers if settings else 0) or os.cpu_count() or 1
+    return Estimate(
+        videos=len(paths) - unreadable,
+        unreadable=unreadable,
+        frames=frames,
+        patches=patches,
+        bytes=patches * _BYTES_PER_PATCH + kept * _BYTES_PER_FRAME,
+        minutes=round(seconds / 60 / max(1, min(workers, len(paths))), 2),
+    )
