@@ -31,6 +31,10 @@ FETCH_SIZE = 1000  # rows the server sends ahead of the reader: what a stream ho
 CONNECT_S = 5.0  # seconds for one attempt to reach the server
 
 
+class AccessRefused(Unavailable):
+    """The server is there, but not for this user and password: waiting does not help."""
+
+
 class Connection:
     """A pool of Bolt connections to one database, safe to share between threads (not between processes)."""
 
@@ -128,7 +132,7 @@ class Connection:
             return StorageError(f"The disk of Neo4j at {self.uri} is full. Free some space and start Neo4j again.")
         match error:
             case AuthError():
-                return Unavailable(
+                return AccessRefused(
                     f"Neo4j at {self.uri} refuses the user or password. NEO4J_USER and NEO4J_PASSWORD must fit the "
                     "server in NEO4J_URI; the local server's password is in secrets/neo4j_password of the home folder."
                 )

