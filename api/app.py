@@ -12,7 +12,7 @@ from api.limits import BodyLimit
 from api.metrics import Measured, Measurements
 from api.pages import documentation
 from api.pages import routes as pages
-from api.routes import embeddings, health, jobs, models, neighbours, patches, videos
+from api.routes import embeddings, health, jobs, models, neighbours, patches, starts, videos
 from api.routes import graph as graph_routes
 from api.service import Service
 from graph.settings import Settings, load_settings
@@ -53,7 +53,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, measurements=measurements)
-    for part in (videos, jobs, patches, neighbours, embeddings, graph_routes, models, health, pages, documentation):
+    for part in (
+        videos,
+        jobs,
+        patches,
+        neighbours,
+        embeddings,
+        graph_routes,
+        starts,
+        models,
+        health,
+        pages,
+        documentation,
+    ):
         app.include_router(part.router)
     # FastAPI's documented way to describe more than it finds itself
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from api.pages.render import page
 from graph import errors
@@ -142,15 +143,23 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, errors.TransitiveError):  # FastAPI wraps what the body's reader raised
         return await _on_known(request, error.__cause__)
     status = HTTPStatus(error.status_code)
-    detail = error.detail
+    detail, headers = error.detail, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. /docs lists what there is."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at {request.url.path}. /docs lists what is."
+        headers["Allow"] = ", ".join(_allowed(request))
     problem = Problem(
         type="about:blank", title=status.phrase, status=status.value, detail=detail, instance=request.url.path
     )
-    return _answer(request, problem, dict(error.headers or {}))
+    return _answer(request, problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """List the methods of every route at this path (Starlette names those of the first one only)."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    here = [methods for path, methods in paths.items() if compile_path(path)[0].match(request.url.path)]
+    return sorted({method.upper() for methods in here for method in methods}) or ["GET"]
 
 
 async def _on_unknown(request: Request, error: Exception) -> Response:

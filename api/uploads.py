@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 from uuid import uuid4
 
 from anyio import to_thread
@@ -60,13 +61,20 @@ class Inbox:
             if time.time() - path.stat().st_mtime > ABANDONED_S:
                 path.unlink(missing_ok=True)
 
+    def forget(self, arguments: dict[str, Any]) -> None:
+        """Remove the upload that an ingest job was to read, if it was one."""
+        path = Path(str(arguments.get("path", "")))
+        if arguments.get("remove_after") and path.parent == self.folder:
+            path.unlink(missing_ok=True)
+
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
         """Open a new partial file for about `length` bytes; it is removed unless `keep` was called in the block."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.check_disk(length)
         path = self.folder / f"{uuid4().hex}.partial"
-        with path.open("wb") as file:
+        # unbuffered, so that closing has nothing left to write: on a full disk it would fail once more
+        with path.open("wb", buffering=0) as file:
             incoming = Incoming(self, path, file)
             try:
                 yield incoming
@@ -80,7 +88,7 @@ class Incoming:
 
     inbox: Inbox
     path: Path
-    file: BinaryIO
+    file: FileIO
     size: int = 0
     _checked: int = 0
     _digest: blake2b = field(default_factory=lambda: blake2b(digest_size=16))
@@ -99,14 +107,15 @@ class Incoming:
             self._checked = self.size
             self.inbox.check_disk()
         try:
-            self.file.write(data)
+            rest = memoryview(data)
+            while rest:  # unbuffered files write what fits
+                rest = rest[self.file.write(rest) :]
         except OSError as error:
             raise _disk_error(error) from error
 
     def keep(self, name: str) -> Path:
         """Give the finished file its lasting name `<uuid><suffix of name>` and return its path."""
         try:
-            self.file.flush()
             os.fsync(self.file.fileno())
         except OSError as error:
             raise _disk_error(error) from error

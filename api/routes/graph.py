@@ -1,4 +1,4 @@
-"""Questions about the graph come in; counts, quadruples and clusters go out. POST /links starts a linking run."""
+"""Questions about the graph come in; counts, quadruples and clusters go out."""
 
 from typing import Annotated
 

@@ -15,6 +15,7 @@ from api.service import Shared
 from graph import jobs
 from graph.errors import NotFound, Unavailable
 from graph.records import Job
+from workers import ledger
 
 router = APIRouter(tags=["jobs"])
 
@@ -43,7 +44,10 @@ def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
 @router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, shared: Shared) -> JobResponse:
     """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. Twice is no error."""
-    return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
+    job = jobs.request_cancel(shared.connection, job_id)
+    if job.state == "cancelled":  # it never began, so no worker will remove its upload
+        shared.inbox.forget(ledger.arguments(shared.connection, job_id))
+    return JobResponse.model_validate(job)
 
 
 @router.get(

@@ -21,7 +21,9 @@ from graph.generation_writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import link
 from graph.models import write_model
+from graph.neo4j_server import Neo4jDetails
 from graph.records import IntraInstance, Model, Patch, Video, patch_id
+from graph.schema import apply_schema
 from graph.settings import Settings, load_settings
 from graph.shards import Shards
 from graph.videos import write_video
@@ -64,8 +66,10 @@ def picture(seed: int) -> bytes:
 
 @dataclass(frozen=True)
 class World:
-    """What the graph and the shards hold."""
+    """What the graph and the shards hold, and a client of the app that serves them."""
 
+    connection: Connection
+    client: httpx.Client
     videos: list[Video]
     patches: list[Patch]
     tracks: list[IntraInstance]
@@ -74,10 +78,24 @@ class World:
     generation: str
 
 
-@pytest.fixture
-def world(connection: Connection, home: Path) -> World:
-    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings."""
-    shards = Shards(load_settings().data)
+@pytest.fixture(scope="module")
+def world(neo4j_server: Neo4jDetails, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings; only to be read."""
+    environment = {
+        "TRANSITIVE_HOME": str(tmp_path_factory.mktemp("world")),
+        "NEO4J_URI": neo4j_server.bolt_uri,
+        "NEO4J_USER": neo4j_server.user,
+        "NEO4J_PASSWORD": neo4j_server.password,
+        "REDIS_URL": redis_url,
+    }
+    settings = load_settings(environment)
+    with neo4j_server.connect() as connection, serving(settings) as client:
+        apply_schema(connection)
+        connection.write("MATCH (n) DETACH DELETE n")
+        yield _fill(connection, Shards(settings.data), client)
+
+
+def _fill(connection: Connection, shards: Shards, client: httpx.Client) -> World:
     random = np.random.default_rng(7)
     kinds = random.normal(size=(4, 16))
     videos, patches, tracks = [], [], []
@@ -108,4 +126,4 @@ def world(connection: Connection, home: Path) -> World:
     parameters = LinkParameters(parents=4, smallest=2, group=2, exclude_same_video=True)
     linking = link(features, starts, parameters)
     generation = write_generation(connection, linking, "context-model", [])
-    return World(videos, patches, tracks, jpegs, vectors, generation)
+    return World(connection, client, videos, patches, tracks, jpegs, vectors, generation)

@@ -6,7 +6,6 @@ import httpx
 import numpy as np
 import pytest
 
-from graph.connection import Connection
 from tests.api.conftest import MODEL, World
 
 UNKNOWN_VIDEO, UNKNOWN_PATCH = "f" * 32, "f" * 16
@@ -24,63 +23,63 @@ def every(client: httpx.Client, address: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 1000])
-def test_pages_of_any_size_hold_every_item_once(client: httpx.Client, world: World, limit: int) -> None:
-    assert [v["id"] for v in every(client, f"/videos?limit={limit}")] == sorted(v.id for v in world.videos)
+def test_pages_of_any_size_hold_every_item_once(world: World, limit: int) -> None:
+    assert [v["id"] for v in every(world.client, f"/videos?limit={limit}")] == sorted(v.id for v in world.videos)
     mine = world.videos[0].id
-    patches = every(client, f"/videos/{mine}/patches?limit={limit}")
+    patches = every(world.client, f"/videos/{mine}/patches?limit={limit}")
     assert [p["id"] for p in patches] == sorted(p.id for p in world.patches if p.video_id == mine)
 
 
-def test_a_patch_comes_out_as_it_was_written(client: httpx.Client, world: World) -> None:
+def test_a_patch_comes_out_as_it_was_written(world: World) -> None:
     patch = world.patches[3]
-    answer = client.get(f"/patches/{patch.id}").json()
+    answer = world.client.get(f"/patches/{patch.id}").json()
     assert {name: answer[name] for name in ("id", "video_id", "frame", "time_s", "x", "y", "w", "h", "role")} == {
         "id": patch.id, "video_id": patch.video_id, "frame": patch.frame, "time_s": patch.time_s, "x": patch.x,
         "y": patch.y, "w": patch.w, "h": patch.h, "role": patch.role,
     }  # fmt: skip
-    assert client.get(answer["image"]).content == world.jpegs[patch.id]
+    assert world.client.get(answer["image"]).content == world.jpegs[patch.id]
 
 
-def test_an_image_is_not_sent_twice(client: httpx.Client, world: World) -> None:
+def test_an_image_is_not_sent_twice(world: World) -> None:
     address = f"/patches/{world.patches[0].id}/image"
-    first = client.get(address)
+    first = world.client.get(address)
     assert first.headers["content-type"] == "image/jpeg"
-    again = client.get(address, headers={"If-None-Match": first.headers["etag"]})
+    again = world.client.get(address, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert world.client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_counts_are_those_of_the_graph(client: httpx.Client, connection: Connection, world: World) -> None:
-    stats = client.get("/graph/stats").json()
-    edges = connection.read("MATCH ()-[e:INTER_INSTANCE]->() RETURN count(e) AS n")[0]["n"]
-    parents = connection.read("MATCH (c:ParentCluster) RETURN count(c) AS n")[0]["n"]
-    quadruples = every(client, "/graph/quadruples?limit=7")
+def test_counts_are_those_of_the_graph(world: World) -> None:
+    stats = world.client.get("/graph/stats").json()
+    edges = world.connection.read("MATCH ()-[e:INTER_INSTANCE]->() RETURN count(e) AS n")[0]["n"]
+    parents = world.connection.read("MATCH (c:ParentCluster) RETURN count(c) AS n")[0]["n"]
+    quadruples = every(world.client, "/graph/quadruples?limit=7")
     assert edges > 0
     assert stats == {
         "videos": 2, "frames": 800, "patches": len(world.patches), "tracks": len(world.tracks),
         "intra_instance": len(world.tracks), "inter_instance": edges, "parent_clusters": parents,
-        "child_clusters": connection.read("MATCH (c:ChildCluster) RETURN count(c) AS n")[0]["n"],
+        "child_clusters": world.connection.read("MATCH (c:ChildCluster) RETURN count(c) AS n")[0]["n"],
         "quadruples": len(quadruples),
     }  # fmt: skip
 
 
-def test_quadruples_are_those_the_pattern_gives(client: httpx.Client, connection: Connection, world: World) -> None:
+def test_quadruples_are_those_the_pattern_gives(world: World) -> None:
     pattern = """
     MATCH (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[:INTER_INSTANCE]->(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)
     RETURN a.id AS a, a2.id AS a2, b.id AS b, b2.id AS b2
     """
-    expected = {(r["a"], r["a2"], r["b"], r["b2"]) for r in connection.read(pattern)}
-    found = every(client, "/graph/quadruples?limit=3")
+    expected = {(r["a"], r["a2"], r["b"], r["b2"]) for r in world.connection.read(pattern)}
+    found = every(world.client, "/graph/quadruples?limit=3")
     assert len(found) == len(expected) > 3
     assert {(q["a"], q["a_prime"], q["b"], q["b_prime"]) for q in found} == expected
     parent = found[0]["a_parent"]
-    only = every(client, f"/graph/quadruples?parent={parent}&limit=2")
+    only = every(world.client, f"/graph/quadruples?parent={parent}&limit=2")
     assert only == [q for q in found if q["a_parent"] == parent]
 
 
-def test_neighbours_say_why(client: httpx.Client, world: World) -> None:
-    quadruple = client.get("/graph/quadruples?limit=1").json()["items"][0]
-    answer = client.get(f"/patches/{quadruple['a']}/neighbours").json()
+def test_neighbours_say_why(world: World) -> None:
+    quadruple = world.client.get("/graph/quadruples?limit=1").json()["items"][0]
+    answer = world.client.get(f"/patches/{quadruple['a']}/neighbours").json()
     edges = {(e["kind"], e["source"], e["target"]): e for e in answer["edges"]}
     intra = edges["intra", quadruple["a"], quadruple["a_prime"]]
     assert (intra["track_length"], intra["confidence"]) == (30, 0.9)
@@ -89,26 +88,26 @@ def test_neighbours_say_why(client: httpx.Client, world: World) -> None:
     assert inter["distance"] == pytest.approx(quadruple["distance"])
     near = {n["patch"]["id"] for n in answer["neighbours"]}
     assert {quadruple["a_prime"], quadruple["b"]} <= near
-    tracked = client.get(f"/patches/{quadruple['a']}/neighbours?kind=intra").json()
+    tracked = world.client.get(f"/patches/{quadruple['a']}/neighbours?kind=intra").json()
     assert [n["patch"]["id"] for n in tracked["neighbours"]] == [quadruple["a_prime"]]
 
 
-def test_the_path_of_a_quadruple_is_its_transitive_chain(client: httpx.Client, world: World) -> None:
-    q = client.get("/graph/quadruples?limit=1").json()["items"][0]
-    answer = client.get("/graph/path", params={"from": q["a_prime"], "to": q["b_prime"]}).json()
+def test_the_path_of_a_quadruple_is_its_transitive_chain(world: World) -> None:
+    q = world.client.get("/graph/quadruples?limit=1").json()["items"][0]
+    answer = world.client.get("/graph/path", params={"from": q["a_prime"], "to": q["b_prime"]}).json()
     assert [p["patch"]["id"] for p in answer["patches"]] == [q["a_prime"], q["a"], q["b"], q["b_prime"]]
     assert [e["kind"] for e in answer["edges"]] == ["intra", "inter", "intra"]
     assert {p["parent"] for p in answer["patches"]} == {q["a_parent"]}
 
 
-def test_clusters_partition_what_was_linked(client: httpx.Client, connection: Connection, world: World) -> None:
-    clusters = every(client, "/clusters?limit=1")
+def test_clusters_partition_what_was_linked(world: World) -> None:
+    clusters = every(world.client, "/clusters?limit=1")
     members: list[str] = []
     for cluster in clusters:
         following: str | None = f"/clusters/{cluster['id']}?limit=2"
         ids: list[str] = []
         while following:
-            detail = client.get(following).raise_for_status().json()
+            detail = world.client.get(following).raise_for_status().json()
             ids += [p["id"] for p in detail["patches"]["items"]]
             following = detail["patches"]["next"]
         assert len(ids) == cluster["size"]
@@ -117,12 +116,12 @@ def test_clusters_partition_what_was_linked(client: httpx.Client, connection: Co
         assert len(detail["groups"]) == cluster["children"]
         members += ids
     pattern = "MATCH (p:Patch)-[:IN_PARENT]->(:ParentCluster) RETURN p.id AS id"
-    assert sorted(members) == sorted(r["id"] for r in connection.read(pattern))
+    assert sorted(members) == sorted(r["id"] for r in world.connection.read(pattern))
 
 
-def test_similar_patches_are_those_of_a_naive_comparison(client: httpx.Client, world: World) -> None:
+def test_similar_patches_are_those_of_a_naive_comparison(world: World) -> None:
     asked = world.patches[5].id
-    answer = client.get(f"/patches/{asked}/similar?k=7").json()
+    answer = world.client.get(f"/patches/{asked}/similar?k=7").json()
     cosines = {i: float(np.dot(v, world.vectors[asked])) for i, v in world.vectors.items() if i != asked}
     expected = sorted(cosines, key=lambda i: (-cosines[i], i))[:7]
     assert [item["patch_id"] for item in answer["items"]] == expected
@@ -150,8 +149,8 @@ def test_similar_patches_are_those_of_a_naive_comparison(client: httpx.Client, w
         "/nothing/here",
     ],
 )
-def test_what_is_unknown_is_a_404_problem(client: httpx.Client, world: World, address: str) -> None:
-    answer = client.get(address)
+def test_what_is_unknown_is_a_404_problem(world: World, address: str) -> None:
+    answer = world.client.get(address)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -176,8 +175,8 @@ def test_what_is_unknown_is_a_404_problem(client: httpx.Client, world: World, ad
         ("/videos/abc", "path.video_id"),
     ],
 )
-def test_bad_questions_name_the_field(client: httpx.Client, address: str, where: str) -> None:
-    answer = client.get(address)
+def test_bad_questions_name_the_field(world: World, address: str, where: str) -> None:
+    answer = world.client.get(address)
     assert answer.headers["content-type"] == "application/problem+json"
     if where == "404":
         assert answer.status_code == 404
@@ -186,8 +185,8 @@ def test_bad_questions_name_the_field(client: httpx.Client, address: str, where:
         assert [e["where"] for e in answer.json()["errors"]] == [where]
 
 
-def test_a_wrong_method_is_a_problem_that_names_the_right_ones(client: httpx.Client) -> None:
-    answer = client.put("/videos")
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(world: World) -> None:
+    answer = world.client.put("/videos")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
     assert "GET" in answer.headers["allow"]
