@@ -135,18 +135,19 @@ def write_generation(
     feature_model: str,
     held_out: Collection[str] = (),
     *,
+    videos: Collection[str] = (),
     lock: Lock | None = None,
     progress: Progress = no_progress,
 ) -> str:
     """Write a linking as a generation beside the current one, switch to it, and return its id.
 
     The id follows from the content, so writing the same linking again only switches. `held_out` are the videos kept
-    out of training. `lock` is the linking lock where the caller holds it already. Whatever is raised, `Cancelled` by
-    `progress` included, nothing of the new generation stays; `Conflict` when another linking runs, or when patches were
-    deleted meanwhile.
+    out of training, `videos` all that were looked at (those where nothing moved included). `lock` is the linking lock
+    where the caller holds it already. Whatever is raised, `Cancelled` by `progress` included, nothing of the new
+    generation stays; `Conflict` when another linking runs, or when patches were deleted meanwhile.
     """
     with nullcontext(lock) if lock else exclusive(connection, LINKING) as held:
-        generation = _name(linking, feature_model, held_out)
+        generation = _name(linking, feature_model, held_out, videos)
         for abandoned in unfinished(connection):
             erase(connection, abandoned)
         try:
@@ -154,7 +155,8 @@ def write_generation(
             if not connection.read(_READY, id=generation):
                 connection.write(_CREATE, id=generation, lanes=LANES)
                 _write_all(connection, generation, linking, set(held_out), progress)
-                properties = _properties(connection, generation, linking, feature_model, held_out)
+                properties = _properties(connection, generation, linking, feature_model)
+                properties |= {"held_out": sorted(held_out), "videos": sorted({*linking.video_ids, *videos})}
             _switch(connection, held, generation, properties)
         except BaseException:
             with suppress(Unavailable):  # the next linking erases it
@@ -175,8 +177,10 @@ def bucket_count(edges: int) -> int:
     return max(1, round(edges / BUCKET_ROWS))
 
 
-def _name(linking: Linking, feature_model: str, held_out: Collection[str]) -> str:
-    content = json.dumps([linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out)])
+def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str]) -> str:
+    content = json.dumps(
+        [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos)]
+    )
     return blake2b(content.encode(), digest_size=6).hexdigest()
 
 
@@ -271,9 +275,7 @@ def _batches(linking: Linking, lane: int, held_out: set[str]) -> Iterator[_Batch
             yield _Batch(_EDGES, parent, rows, len(chosen))
 
 
-def _properties(
-    connection: Connection, generation: str, linking: Linking, feature_model: str, held_out: Collection[str]
-) -> dict[str, Any]:
+def _properties(connection: Connection, generation: str, linking: Linking, feature_model: str) -> dict[str, Any]:
     """Gather what the (:Generation) node tells; quadruples are counted per bucket, once, here."""
     buckets = bucket_count(len(linking.pairs))
     sizes = {False: [0] * buckets, True: [0] * buckets}
@@ -289,8 +291,6 @@ def _properties(
         "edges": len(linking.pairs),
         "quadruples": sum(sizes[False]) + sum(sizes[True]),
         "track_length": lengths[0] if len(lengths) == 1 else 0,
-        "held_out": sorted(held_out),
-        "videos": sorted(set(linking.video_ids)),
         "parameters": json.dumps(asdict(linking.parameters)),
         "quality": json.dumps(linking.quality),
         "training_sizes": sizes[False],

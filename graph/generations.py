@@ -96,7 +96,7 @@ class Generation:
     quadruples: int  # held-out ones included
     track_length: int  # frames from A to A'; 0 when tracks differ
     held_out: tuple[str, ...] = ()  # videos kept out of training
-    videos: tuple[str, ...] = ()  # whose patches were clustered
+    videos: tuple[str, ...] = ()  # that were looked at, those where nothing moved included
     parameters: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket

@@ -10,14 +10,14 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 import psutil
 
 from graph.connection import Connection
-from graph.errors import Conflict, TransitiveError
+from graph.errors import Conflict, TransitiveError, Unavailable
 
 LEASE_S = 90  # a dead owner on another machine is in the way for so long at most
 
@@ -66,7 +66,8 @@ def exclusive(connection: Connection, name: str) -> Iterator[Lock]:
     finally:
         stop.set()
         heart.join()
-        connection.write(_RELEASE, name=name, owner=lock.owner)
+        with suppress(Unavailable):  # what the block raised matters more; the lease ends by itself
+            connection.write(_RELEASE, name=name, owner=lock.owner)
 
 
 def _acquire(connection: Connection, lock: Lock) -> None:

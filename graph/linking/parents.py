@@ -97,7 +97,7 @@ def _train(
     return centroids
 
 
-def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spread: NDArray[np.float64]) -> int:
+def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spread: NDArray[Any]) -> int:
     """Give empty centroids half of the cluster with the largest `spread`, in place; return how many were given one.
 
     `spread` (K,) is the sum of squared distances in each cluster: the largest cluster may be copies of one vector.
