@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -36,7 +36,7 @@ def celery_app(redis_url: str) -> Celery:
     """Make the Celery app that speaks to this Redis: late acknowledgement, JSON only, no results."""
     app = Celery("transitive", broker=redis_url)
     app.conf.update(
-        task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
         task_default_queue="graph",
         task_create_missing_queues=False,
         task_acks_late=True,

@@ -64,7 +64,7 @@ def _embed() -> Stage:
 
 
 def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
-    """Make a task of a stage; it is imported when it is first needed, so a worker carries only its queue's libraries."""
+    """Make a task of a stage; it is imported when first needed, so a worker carries only its queue's libraries."""
 
     def run(task: Task, job_id: str) -> None:
         perform(task, job_id, load(), following)

@@ -134,6 +134,8 @@ def ingest_files(stack: Stack, found: Settings, connection: Connection, files: S
         say(f"{len(already)} of {len(files)} videos are in the graph already and are left alone.")
     for twin in twins:
         say(f"{twin.name} has the bytes of another file; it is taken once.")
+    if not videos:
+        return Outcome([], [], [], already, twins)
     jobs = [submit(connection, found, video) for video in videos]
     with Bars() as bars:
         ended = Waiting(stack, found, connection, [job.id for job in jobs]).until_finished(bars, _Drawing())

@@ -5,6 +5,7 @@ from typing import Any
 from graph import models
 from graph.errors import InvalidInput, NotFound
 from graph.records import Progress
+from training.devices import choose_device
 from training.encoder import Encoder
 from workers.stages.encoding import encode_missing
 from workers.stages.train import train
@@ -23,7 +24,7 @@ def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress
     `features`: a model's id, "hog", or "" for the newest context network; where there is none, one is trained with
     `preset` first.
     """
-    model = str(arguments.get("features") or "") or context_model(place, str(arguments["preset"]), progress)
+    model = str(arguments.get("features") or "") or context_model(place, str(arguments.get("preset") or ""), progress)
     if model != "hog":
         if not models.get_model(place.connection, model).pool5_dim:
             raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
@@ -32,8 +33,13 @@ def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress
 
 
 def context_model(place: Workplace, preset: str, progress: Progress) -> str:
-    """Return the newest context network; where there is none, train one with `preset`."""
+    """Return the newest context network; where there is none, train one with `preset` (or one that fits the device)."""
     try:
         return models.latest_model(place.connection, "context").id
     except NotFound:
-        return train(place, {"recipe": "context", "preset": preset, "seed": 0}, progress)
+        return train(place, {"recipe": "context", "preset": preset or _fitting_preset(place), "seed": 0}, progress)
+
+
+def _fitting_preset(place: Workplace) -> str:
+    """Choose the full-size network where there is a GPU; on a CPU it would take weeks, so the narrow one."""
+    return "h200" if choose_device(place.settings.device).type == "cuda" else "cpu-small"

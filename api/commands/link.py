@@ -1,0 +1,85 @@
+"""`transitive link`: features, two-stage clustering and inter-instance edges become a new generation (section 4.2)."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from api.commands.stack import open_connection
+from api.stack import Stack
+from api.terminal import Bars, Json, answer, say, table
+from api.waiting import run_job
+from graph import generations
+from graph.connection import Connection
+from graph.counts import graph_counts
+from graph.errors import NotFound
+from graph.models import latest_model
+from graph.records import Job
+from graph.settings import Settings, settings
+from workers import queue
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(link)
+
+
+def link(
+    features: Annotated[str, typer.Option(help="Model whose pool5 features to use, or hog. Default: context.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="Of the context network, where it must be trained first. Default: fits the device.")
+    ] = "",
+    parents: Annotated[int, typer.Option(min=0, help="K of K-means; 0: by the rule for so many patches.")] = 0,
+    smallest: Annotated[int, typer.Option(min=0, help="Drop parents with fewer patches; 0: by the rule.")] = 0,
+    neighbours: Annotated[int, typer.Option(min=1, help="Length of the nearest-neighbour lists.")] = 10,
+    group: Annotated[int, typer.Option(min=2, help="Patches in a child cluster.")] = 4,
+    same_video: Annotated[
+        bool, typer.Option("--same-video", help="Let patches of one video be linked, as the paper's wording has it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of K-means.")] = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
+    numbers = {"parents": parents, "smallest": smallest, "neighbours": neighbours, "group": group, "seed": seed}
+    arguments = {"features": features, "preset": preset, "exclude_same_video": not same_video, **numbers}
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            job = submit(connection, found, arguments)
+            if detach:
+                answer({"job": job.id}, as_json, job.id)
+                return
+            generation = run_job(stack, found, connection, job, bars).result
+            made = generations.get_generation(connection, generation)
+            counts = graph_counts(connection)
+    facts: dict[str, Any] = {
+        "generation": made.id,
+        "feature_model": made.feature_model,
+        "held_out": list(made.held_out),
+    }
+    facts |= {"parameters": dict(made.parameters), "quality": dict(made.quality), "graph": asdict(counts)}
+    rows = {
+        "generation": made.id,
+        "features": made.feature_model,
+        "parent clusters": f"{counts.parent_clusters:,}",
+        "child clusters": f"{counts.child_clusters:,}",
+        "inter-instance edges": f"{counts.inter_instance:,}",
+        "quadruples": f"{counts.quadruples:,}",
+        "held-out videos": f"{len(made.held_out):,}",
+    }
+    answer(facts, as_json, table(rows))
+
+
+def submit(connection: Connection, found: Settings, arguments: dict[str, Any]) -> Job:
+    """Ask for a linking; says so when a context network must be trained before."""
+    if not arguments["features"]:
+        try:
+            latest_model(connection, "context")
+        except NotFound:
+            say(
+                "No context network was trained yet, so it is trained first (`transitive train context` does it alone)."
+            )
+    target = arguments["features"] or "context"
+    return queue.submit(connection, found.redis_url.get_secret_value(), "link", arguments, target)

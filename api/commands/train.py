@@ -1,0 +1,153 @@
+"""`transitive train RECIPE` and `transitive embed`: a recipe becomes a model, a model gives every patch a vector."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.commands.stack import open_connection
+from api.stack import Stack
+from api.terminal import Bars, Json, answer, say, table
+from api.waiting import run_job
+from graph.connection import Connection
+from graph.errors import InvalidInput, NotFound
+from graph.models import get_model
+from graph.records import Job, Progress
+from graph.settings import Settings, settings
+from workers import queue
+
+_WATCH_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(embed)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="transitive, context, tracking, inter, multitask, …")],
+    preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Fail where there is nothing to resume (without it: resume if there is).")
+    ] = False,
+    pack: Annotated[Path | None, typer.Option(help="Train from this file, in this process, without servers.")] = None,
+    iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: as the preset says.")] = 0,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures added to context prediction.")] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="With --pack: folder of the context model to start from.")
+    ] = None,
+    watch: Annotated[Path | None, typer.Option(help="Only show the progress of the training in this folder.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe of the paper. Ctrl-C leaves a checkpoint, and the same command goes on from it."""
+    if watch is not None:
+        _watch(watch)
+        return
+    arguments = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume, "iterations": iterations}
+    arguments |= {"output": _absolute(output), "images": _absolute(images)}
+    if pack is not None:
+        _train_from_pack(pack, arguments, initial, as_json)
+        return
+    if initial is not None:
+        raise InvalidInput("--initial goes with --pack. Trainings on the graph find their context model by themselves.")
+    check_recipe(recipe, preset)
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            job = submit(connection, found, arguments)
+            if detach:
+                answer({"job": job.id}, as_json, job.id)
+                return
+            model = get_model(connection, run_job(stack, found, connection, job, bars).result)
+    folder = output or Path(found.data) / "models" / model.id
+    _report({**asdict(model), "folder": str(folder)}, as_json)
+
+
+def embed(
+    model: Annotated[str, typer.Option(help="Model's id. Default: the newest with an embedding.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the embedding of every patch that has none of this model yet."""
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            job = queue.submit(connection, found.redis_url.get_secret_value(), "embed", {"model": model}, model)
+            if detach:
+                answer({"job": job.id}, as_json, job.id)
+                return
+            finished = run_job(stack, found, connection, job, bars)
+            made = get_model(connection, finished.result)
+    facts = {"model": made.id, "dimensions": made.embedding_dim}
+    answer(facts, as_json, f"Every patch has a {made.embedding_dim}-dimensional embedding of model {made.id}.")
+
+
+def submit(connection: Connection, found: Settings, arguments: dict[str, Any]) -> Job:
+    """Ask for a training."""
+    target = f"{arguments['recipe']} ({arguments['preset']})"
+    return queue.submit(connection, found.redis_url.get_secret_value(), "train", arguments, target)
+
+
+def check_recipe(recipe: str, preset: str) -> None:
+    """Raise `InvalidInput` for an unknown recipe or preset, before anything is started."""
+    from training.recipes import get_recipe
+
+    get_recipe(recipe, preset)
+
+
+def _absolute(path: Path | None) -> str:
+    return str(path.expanduser().absolute()) if path else ""
+
+
+def _report(facts: Mapping[str, Any], as_json: bool) -> None:
+    rows = {"model": facts["id"], "recipe": f"{facts['recipe']} ({facts['preset']})", "steps": f"{facts['step']:,}"}
+    answer(facts, as_json, table({**rows, "folder": facts["folder"]}))
+
+
+def _train_from_pack(pack: Path, arguments: Mapping[str, Any], initial: Path | None, as_json: bool) -> None:
+    from training.loop import train as train_recipe
+    from training.pack import PackSource
+    from training.recipes import get_recipe
+
+    chosen = get_recipe(arguments["recipe"], arguments["preset"])
+    if not arguments["output"]:
+        raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
+    with Bars() as bars:
+        progress: Progress = bars
+        model = train_recipe(
+            chosen,
+            PackSource(pack),
+            Path(arguments["output"]),
+            seed=arguments["seed"],
+            device=settings().device,
+            resume=arguments["resume"] or None,
+            initial=initial,
+            progress=progress,
+        )
+    _report({**asdict(model), "folder": arguments["output"]}, as_json)
+
+
+def _watch(folder: Path) -> None:
+    """Follow a training's journal until its model is finished or Ctrl-C."""
+    log = folder / "log.jsonl"
+    if not log.is_file():
+        raise NotFound(f"{folder} holds no training ({log.name} is missing).")
+    with log.open() as lines:
+        while True:
+            for line in lines:
+                row = json.loads(line)
+                numbers = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
+                say(f"step {row['step']:>7}  {numbers}")
+            if (folder / "model.json").is_file():
+                return
+            time.sleep(_WATCH_SECONDS)
