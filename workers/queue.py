@@ -26,6 +26,7 @@ from workers import ledger
 
 QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {"ingest": "mining", "link": "torch", "train": "torch", "embed": "torch"}
+_NO_IDENTITY = {"path", "name", "resume"}  # where a video lies and how it is called; how a training is continued
 # Celery hands a message out again when it was not acknowledged for this long; a job that really is still running then
 # is left alone by `ledger.claim`, so this only decides how late a message of a machine that vanished is found.
 _VISIBILITY_SECONDS = 6 * 3600
@@ -76,7 +77,7 @@ def submit(connection: Connection, redis_url: str, kind: JobKind, arguments: dic
     `arguments` are plain JSON values that the stage of this kind reads (workers.stages). Raises `Unavailable` when
     Neo4j or Redis does not answer; nothing is left queued then.
     """
-    identity = {key: value for key, value in arguments.items() if key != "path"} if kind == "ingest" else arguments
+    identity = {key: value for key, value in arguments.items() if key not in _NO_IDENTITY}
     identifier = job_id(kind, identity)
     job, fresh = ledger.open_job(connection, identifier, kind, target, arguments)
     if fresh:

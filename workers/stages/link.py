@@ -1,7 +1,7 @@
 """From features to a generation in the graph: parents, children, inter-instance edges (section 4.2)."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from graph import generations, videos
@@ -49,12 +49,9 @@ def same_generation(place: Workplace, model: str, ready: list[str], parameters: 
     if current is None:
         return ""
     found = generations.get_generation(place.connection, current)
-    asked = {field.name: getattr(parameters, field.name) for field in fields(LinkParameters)}
-    made = dict(found.parameters)
-    same = all(
-        value == made.get(name) or (name in ("parents", "smallest") and not value) for name, value in asked.items()
-    )
-    return current if same and found.feature_model == model and list(found.videos) == ready else ""
+    asked = asdict(parameters.resolve(found.patches))
+    same = asked == dict(found.parameters) and found.feature_model == model and list(found.videos) == ready
+    return current if same else ""
 
 
 def _starts(place: Workplace, video: str) -> Iterator[Patch]:

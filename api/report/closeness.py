@@ -1,0 +1,102 @@
+"""From vectors of patches to two things a reader can check by eye: nearest neighbours, and how often A' is closer.
+
+The second is the report's label-free health: over tracks of videos kept out of training, how often A' is closer to A
+than a patch of another parent cluster (the comparison that the loss of section 5 makes, on videos it never saw).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import NotFound
+from graph.shards import Shards
+
+_MOST_PATCHES = 20_000  # looked at for the pictures of nearest neighbours
+_MOST_OTHERS = 2_000  # patches of other parent clusters that one A' is compared with
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Unit vectors (N, D) of patches and the videos they are from."""
+
+    ids: list[str]
+    videos: list[str]
+    matrix: NDArray[np.float32]
+
+    def rows(self) -> dict[str, int]:
+        """The row of each patch."""
+        return {patch: row for row, patch in enumerate(self.ids)}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track with the parent cluster of its start."""
+
+    start: str
+    end: str
+    parent: int
+    held_out: bool
+
+
+def load_vectors(shards: Shards, folder: str, video_ids: Sequence[str]) -> Vectors:
+    """Read `features/<model>` or `embeddings/<model>` of the videos, as far as `_MOST_PATCHES`; raises `NotFound`."""
+    ids: list[str] = []
+    videos: list[str] = []
+    blocks: list[NDArray[np.float32]] = []
+    for video in video_ids:
+        own, vectors = shards.read_vectors(f"{folder}/{video}")
+        ids += own
+        videos += [video] * len(own)
+        blocks.append(vectors.astype(np.float32))
+        if len(ids) >= _MOST_PATCHES:
+            break
+    if not ids:
+        raise NotFound(f"There are no vectors in {folder}. Run `transitive embed` first.")
+    matrix = np.concatenate([block for block in blocks if len(block)])
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+    return Vectors(ids, videos, matrix)
+
+
+def nearest(vectors: Vectors, patch: str, count: int) -> list[str]:
+    """Return the patches of other videos nearest to this one, best first."""
+    row = vectors.rows()[patch]
+    similarity = vectors.matrix @ vectors.matrix[row]
+    similarity[[video == vectors.videos[row] for video in vectors.videos]] = -np.inf
+    best = np.argsort(-similarity, kind="stable")[:count]
+    return [vectors.ids[index] for index in best if np.isfinite(similarity[index])]
+
+
+def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float]:
+    """Return how often A' is closer to A than a patch C of another parent cluster, over held-out tracks.
+
+    C are patches of held-out tracks where there are any of another parent, else of all tracks (`others` says which:
+    1 held out, 0 all). `share` is absent when nothing can be compared.
+    """
+    row = vectors.rows()
+    known = [track for track in tracks if track.start in row and track.end in row and track.parent >= 0]
+    tested = [track for track in known if track.held_out]
+    only_held_out = len({track.parent for track in tested}) > 1
+    pool = _by_parent(tested if only_held_out else known, row)
+    wins = ties = compared = 0.0
+    for track in tested:
+        others = np.array([r for parent, rows in pool.items() if parent != track.parent for r in rows], np.int64)
+        if not len(others):
+            continue
+        others = others[:: max(1, len(others) // _MOST_OTHERS)]
+        anchor = vectors.matrix[row[track.start]]
+        own = float(anchor @ vectors.matrix[row[track.end]])
+        against = vectors.matrix[others] @ anchor
+        wins += float((own > against).sum())
+        ties += float((own == against).sum())
+        compared += len(others)
+    facts = {"tracks": float(len(tested)), "comparisons": compared, "others_held_out": float(only_held_out)}
+    return facts | ({"share": (wins + ties / 2) / compared} if compared else {})
+
+
+def _by_parent(tracks: Sequence[Track], row: Mapping[str, int]) -> dict[int, list[int]]:
+    pool: dict[int, list[int]] = {}
+    for track in tracks:
+        pool.setdefault(track.parent, []).extend([row[track.start], row[track.end]])
+    return pool

@@ -1,0 +1,171 @@
+"""From the graph, the files and the times of the stages to everything the report says, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from api.report import closeness
+from api.report.closeness import Track, Vectors
+from api.report.curve import draw, read_losses
+from api.report.pictures import Pictures
+from graph import clusters, generations, quadruples
+from graph.connection import Connection
+from graph.counts import graph_counts
+from graph.errors import NotFound
+from graph.generations import Generation
+from graph.records import Model
+from graph.shards import Shards
+
+_QUADRUPLES_SHOWN = 12
+_CHILDREN_SHOWN = 8
+_QUERIES_SHOWN = 6
+_NEIGHBOURS_SHOWN = 6
+
+# (a)-[:INTRA_INSTANCE]->(b), with the parent cluster of a
+_TRACKS = """
+MATCH (a:Patch)-[:INTRA_INSTANCE]->(b:Patch)
+OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
+RETURN a.id AS start, b.id AS end, coalesce(c.id, -1) AS parent, a.video_id AS video
+"""
+
+CYPHER = (
+    (
+        "One quadruple A, A', B, B' as a picture",
+        "MATCH path = (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[:INTER_INSTANCE {{generation: '{generation}'}}]->"
+        "(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)\nRETURN path LIMIT 1",
+    ),
+    (
+        "A parent cluster with its patches and their child clusters",
+        "MATCH (c:ParentCluster {{generation: '{generation}'}})\nWITH c ORDER BY c.size DESC LIMIT 1\n"
+        "MATCH path = (c)<-[:IN_PARENT]-(:Patch)\nRETURN path LIMIT 60",
+    ),
+    (
+        "Which pairs of videos are linked most",
+        "MATCH (a:Patch)-[e:INTER_INSTANCE {{generation: '{generation}'}}]->(b:Patch)\n"
+        "MATCH (v:Video {{id: a.video_id}}), (w:Video {{id: b.video_id}})\n"
+        "RETURN v.name AS one, w.name AS other, count(e) AS edges, round(avg(e.distance), 3) AS mean_distance\n"
+        "ORDER BY edges DESC LIMIT 20",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a report is made from."""
+
+    connection: Connection
+    shards: Shards
+    models: Path  # folder of models
+    context: Model  # the network before: its pool5 made the links
+    trained: Model  # the network after: its embedding
+    stages: Mapping[str, float]  # seconds
+    addresses: Mapping[str, str]
+    notes: Sequence[str]  # what the preset changed, in words
+
+
+def gather(report: ReportInput) -> dict[str, Any]:
+    """Collect what report.json holds (without pictures); `graph` has the names of `transitive status --json`."""
+    generation = generations.require_generation(report.connection)
+    tracks = _tracks(report.connection, generation)
+    order = [*generation.held_out, *(video for video in generation.videos if video not in generation.held_out)]
+    before = closeness.load_vectors(report.shards, f"features/{report.context.id}", order)
+    after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", order)
+    counted = quadruples.count_quadruples(report.connection, generation.id)
+    return {
+        "graph": asdict(graph_counts(report.connection)),
+        "positives": {
+            "intra_instance (A–A', B–B')": counted.intra_instance,
+            "inter_instance (A–B)": counted.a_b,
+            "transitive (A–B', A'–B, A'–B')": counted.transitive,
+        },
+        "quadruples_for_training": counted.training,
+        "generation": generation.id,
+        "held_out_videos": list(generation.held_out),
+        "linking": {"parameters": dict(generation.parameters), "quality": dict(generation.quality)},
+        "models": {"before": asdict(report.context), "after": asdict(report.trained)},
+        "seconds": {name: round(seconds, 1) for name, seconds in report.stages.items()},
+        "health": {
+            "before (pool5 of the context network)": closeness.closer_share(before, tracks),
+            "after (embedding)": closeness.closer_share(after, tracks),
+        },
+        "loss": read_losses(report.models / report.trained.id),
+        "notes": list(report.notes),
+        "addresses": dict(report.addresses),
+        "cypher": [{"title": title, "query": text.format(generation=generation.id)} for title, text in CYPHER],
+    }
+
+
+def illustrate(report: ReportInput) -> dict[str, Any]:
+    """Collect the pictures: rows of data URIs, and the loss curves as SVG."""
+    generation = generations.require_generation(report.connection)
+    pictures = Pictures(report.connection, report.shards)
+    before = closeness.load_vectors(report.shards, f"features/{report.context.id}", generation.videos)
+    after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", generation.videos)
+    return {
+        "quadruples": _quadruple_rows(report.connection, generation, pictures),
+        "children": _child_rows(report.connection, pictures),
+        "neighbours": _neighbour_rows(report.connection, generation, pictures, before, after),
+        "curves": [
+            {
+                "title": f"{model.recipe} ({model.preset})",
+                "svg": draw(read_losses(report.models / model.id), model.recipe),
+            }
+            for model in (report.context, report.trained)
+        ],
+    }
+
+
+def _tracks(connection: Connection, generation: Generation) -> list[Track]:
+    held_out = set(generation.held_out)
+    rows = connection.stream(_TRACKS, generation=generation.id)
+    return [Track(row["start"], row["end"], row["parent"], row["video"] in held_out) for row in rows]
+
+
+def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pictures) -> list[list[str]]:
+    """Take quadruples in the shuffled order of seed 0: a fair sample, held-out videos last."""
+    rows: list[list[str]] = []
+    for held_out in (False, True):
+        for batch in quadruples.stream(connection, generation.id, seed=0, held_out=held_out):
+            for one in batch:
+                if len(rows) == _QUADRUPLES_SHOWN:
+                    return rows
+                rows.append(pictures.row([one.a, one.a_prime, one.b, one.b_prime]))
+    return rows
+
+
+def _child_rows(connection: Connection, pictures: Pictures) -> list[dict[str, Any]]:
+    """Take the children of the largest parents, at most two of each."""
+    try:
+        parents = sorted(clusters.list_parents(connection), key=lambda parent: -parent.size)
+    except NotFound:
+        return []
+    rows: list[dict[str, Any]] = []
+    for parent in parents:
+        for child in clusters.list_children(connection, parent, limit=2):
+            if len(rows) < _CHILDREN_SHOWN:
+                rows.append({"parent": parent.id, "size": parent.size, "pictures": pictures.row(child)})
+    return rows
+
+
+def _neighbour_rows(
+    connection: Connection, generation: Generation, pictures: Pictures, before: Vectors, after: Vectors
+) -> list[dict[str, Any]]:
+    """Choose starts of held-out tracks first, one a video, and show what lies next to them."""
+    asked: list[str] = []
+    seen: set[str] = set()
+    tracks = sorted(_tracks(connection, generation), key=lambda track: (not track.held_out, track.start))
+    known = before.rows().keys() & after.rows().keys()
+    pictures.know(track.start for track in tracks if track.start in known)
+    for track in tracks:
+        if track.start in known and pictures.video(track.start) not in seen and len(asked) < _QUERIES_SHOWN:
+            seen.add(pictures.video(track.start))
+            asked.append(track.start)
+    return [
+        {
+            "query": pictures.row([patch])[0],
+            "before": pictures.row(closeness.nearest(before, patch, _NEIGHBOURS_SHOWN)),
+            "after": pictures.row(closeness.nearest(after, patch, _NEIGHBOURS_SHOWN)),
+        }
+        for patch in asked
+    ]
