@@ -17,11 +17,11 @@ class Alarms:
     sounded: list[str] = field(default_factory=list)
 
     def watch_batch(self, mean_hinge: float, rank: float) -> list[str]:
-        """Look at one mini-batch: its ranking loss per triplet and the effective rank of its embeddings.
+        """Look at one mini-batch: the mean hinge of its triplets and the effective rank of its embeddings.
 
         When all images get the same vector every hinge is exactly the margin.
         """
-        self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-3 * self.margin else 0
+        self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-4 * self.margin else 0
         self.best_rank = max(self.best_rank, rank)
         found = []
         if self.at_margin >= PATIENCE:

@@ -68,6 +68,8 @@ def effective_rank(embeddings: Tensor) -> float:
     Roy and Vetterli 2007. 1 for a collapsed network, up to min(N, E).
     """
     unit = functional.normalize(embeddings.detach().float(), dim=1)
+    if not unit.isfinite().all():
+        return float("nan")
     values = torch.linalg.svdvals(unit)
     share = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(-(share * (share + 1e-12).log()).sum()))

@@ -100,7 +100,9 @@ def compute_loss(
         # DDP averages gradients over ranks, and every rank holds the gradient of its own images only.
         world = dist.get_world_size() if dist.is_initialized() else 1
         loss = loss + ranking * world
+        loudest = inputs.weights[negatives[:, 0] >= 0].sum() / nominal  # the loss, were every hinge 1
         measures |= {"ranking_loss": ranking.detach(), "active": active}
+        measures["mean_hinge"] = ranking.detach() / loudest.clamp(min=1e-12)
         measures["without_negative"] = (negatives[:, 0] < 0).float().mean()
         if len(inputs.triples):
             extra = constrained_loss(distances, inputs.triples, recipe.constrained_margin, nominal)

@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
+from graph.errors import StorageError
 from graph.records import Quadruple
+from graph.shuffle import shuffled
 from training.source import PatchRow, PatchTable
+
+BUCKETS = 4
+
+
+def bucket(quadruple: Quadruple) -> int:
+    """A hash, as the graph's: any will do as long as everybody uses it."""
+    return int(hashlib.blake2b(f"{quadruple.a}:{quadruple.b}".encode(), digest_size=4).hexdigest(), 16) % BUCKETS
 
 
 def _picture(shape: int, hue: int, shift: int, size: tuple[int, int] = (96, 96)) -> bytes:
@@ -65,16 +74,14 @@ class TinySource:
 
     def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
         edges = [(a, b) for a, b in self._edges() if a[0] >= self.held_out_videos and b[0] >= self.held_out_videos]
-        for index in np.random.default_rng((seed, epoch)).permutation(len(edges))[skip:]:
-            a, b = edges[index]
-            yield Quadruple(
-                self._id(*a, False),
-                self._id(*a, True),
-                self._id(*b, False),
-                self._id(*b, True),
-                a[1] % self.parents,
-                b[1] % self.parents,
-            )
+        buckets: list[list[Quadruple]] = [[] for _ in range(BUCKETS)]
+        for pair in edges:
+            a, b = sorted(pair, key=lambda start: self._id(*start, False))
+            ids = [self._id(*start, end) for start in (a, b) for end in (False, True)]
+            quadruple = Quadruple(*ids, a[1] % self.parents, b[1] % self.parents)
+            buckets[bucket(quadruple)].append(quadruple)
+        for some in shuffled(lambda index: buckets[index], [len(b) for b in buckets], seed, epoch, skip):
+            yield from some
 
     def images(self, ids: Sequence[str]) -> list[bytes]:
         known = {
@@ -84,8 +91,6 @@ class TinySource:
         }
         for patch in ids:
             if patch in self.missing:
-                from graph.errors import StorageError
-
                 raise StorageError(f"patches/v.parquet lacks patch {patch}. Ingest its video again.")
         return [_picture(*known[patch]) for patch in ids]
 

@@ -1,0 +1,63 @@
+"""The recipes at a size for tests: the thinnest network there is, a few steps, every step logged. Also a process to kill.
+
+python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and dies by SIGKILL after step KILL_AT
+"""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.training.tiny import TinySource
+from training.loop import train
+from training.recipes import Recipe, get_recipe
+
+SOURCE = TinySource(videos=4, tracks=6, held_out_videos=1)
+
+
+def small(name: str, **changes: Any) -> Recipe:
+    """A demo recipe with eight channels in every layer, twelve steps and small batches."""
+    recipe = replace(
+        get_recipe(name, "demo"),
+        width=0.02,
+        hidden=16,
+        embedding=8,
+        context_hidden=12,
+        context_frames=2,
+        batch_pairs=8 if name in ("tracking", "inter", "multitask") else 30,
+        iterations=10,
+        warmup=2,
+        log_every=1,
+        checkpoint_every=4,
+        health_every=100,
+    )
+    return replace(recipe, **changes)
+
+
+def train_small(
+    output: Path, name: str = "transitive", source: Any = SOURCE, seed: int = 1, changes: Any = None, **settings: Any
+) -> Any:
+    """Train a small recipe into output/name, from a small context model beside it where it needs one."""
+    recipe = small(name, **(changes or {}))
+    if recipe.initial == "context" and "initial" not in settings:
+        context = output / "context"
+        if not (context / "model.json").is_file():
+            train(small("context", iterations=2), SOURCE, context, seed=0, device="cpu")
+        settings["initial"] = context
+    return train(recipe, source, output / name, seed=seed, device="cpu", **settings)
+
+
+def main() -> None:
+    output, name, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+    def progress(stage: str, done: int, total: int, unit: str) -> None:
+        if stage == f"train {name}" and done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train_small(output, name, progress=progress)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Batches hold the paper's pairs, each image once, and no negative that the graph forbids."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from graph.errors import InvalidInput
+from tests.training.tiny import TinySource
+from training.batches import Cursor, Links, allowed_negatives, check_learnable, ranking_batches
+from training.recipes import RECIPES, get_recipe
+
+
+def batches(recipe, source, count, step=0, cursor=Cursor(), seed=5):
+    table = source.table()
+    return list(islice(ranking_batches(source, recipe, table, Links(table, source), seed, step, cursor), count))
+
+
+def tiny(name, pairs=15):
+    return replace(get_recipe(name, "demo"), batch_pairs=pairs)
+
+
+def test_a_quadruple_gives_the_five_pairs_of_section_5():
+    source = TinySource()
+    row = source.table().row
+    expected = set()
+    for q in islice(source.quadruples(5, 0, 0), 3):
+        expected |= {(q.a, q.a_prime), (q.b, q.b_prime), (q.a, q.b_prime), (q.a_prime, q.b), (q.a_prime, q.b_prime)}
+    batch = batches(tiny("transitive"), source, 1)[0]
+    found = {tuple(batch.rows[pair]) for pair in batch.pairs}
+    assert found == {(row[x], row[y]) for x, y in expected}
+
+
+def test_every_image_is_encoded_once():
+    for batch in batches(tiny("transitive", 50), TinySource(), 20):
+        assert len(np.unique(batch.rows)) == len(batch.rows)
+        assert set(np.unique(batch.pairs)) == set(range(len(batch.rows)))
+
+
+def test_tracks_and_transitivity_weigh_two_to_seven():
+    batch = batches(tiny("transitive"), TinySource(), 1)[0]
+    table = TinySource().table()
+    intra = table.track[batch.rows[batch.pairs[:, 0]]] == table.track[batch.rows[batch.pairs[:, 1]]]
+    assert batch.weights[intra].sum() / batch.weights.sum() == pytest.approx(2 / 9, rel=1e-5)
+    assert batch.weights.mean() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_negatives_follow_the_rules():
+    source = TinySource()
+    table = source.table()
+    linked = {frozenset(pair) for pair in source.links()}
+    seen = set()
+    for batch in batches(tiny("transitive", 50), source, 30):
+        for (anchor, _), (negative,) in zip(batch.pairs, batch.negatives, strict=True):
+            x, c = batch.rows[anchor], batch.rows[negative]
+            assert table.parent[x] != table.parent[c]
+            assert table.video[x] != table.video[c]
+            assert frozenset((table.ids[table.track[x]], table.ids[table.track[c]])) not in linked
+            seen.add(int(c))
+    assert len(seen) == len(table.ids)  # and every patch serves as one
+
+
+def test_random_negatives_are_equally_likely():
+    source = TinySource(videos=3, tracks=2, parents=2)
+    counts: dict[int, int] = {}
+    for batch in batches(tiny("tracking", 6), source, 400):
+        anchors = batch.rows[batch.pairs[:, 0]]
+        where = np.flatnonzero(anchors == source.table().track[anchors].min())
+        for place in where:
+            negative = int(batch.rows[batch.negatives[place, 0]])
+            counts[negative] = counts.get(negative, 0) + 1
+    assert len(counts) == 4
+    assert max(counts.values()) < 1.5 * min(counts.values())
+
+
+def test_linked_patches_of_different_clusters_are_no_negatives():
+    source = TinySource(videos=2, tracks=2, parents=2)
+    table = source.table()
+    start = [index for index in range(len(table.ids)) if table.track[index] == index]
+    a = start[0]
+    b = next(s for s in start if table.video[s] != table.video[a] and table.parent[s] != table.parent[a])
+
+    class Linked(TinySource):
+        def links(self):
+            return [(table.ids[a], table.ids[b])]
+
+    ends = [index for index in range(len(table.ids)) if table.track[index] == b]
+    rows = np.array(sorted({a, *ends}))
+    free = allowed_negatives(rows, table, Links(table, source))
+    held = allowed_negatives(rows, table, Links(table, Linked(videos=2, tracks=2, parents=2)))
+    place = int(np.flatnonzero(rows == a)[0])
+    others = rows != a
+    assert free[place][others].all()
+    assert not held[place][others].any()
+    assert not held[:, place].any()
+
+
+def test_a_resumed_stream_gives_the_same_batches():
+    recipe = tiny("transitive", 25)
+    whole = batches(recipe, TinySource(), 12)
+    rest = batches(recipe, TinySource(), 6, step=6, cursor=whole[5].cursor)
+    for before, after in zip(whole[6:], rest, strict=True):
+        for name in vars(before):
+            assert np.array_equal(getattr(before, name), getattr(after, name)) or before.cursor == after.cursor
+        assert np.array_equal(before.rows, after.rows)
+        assert np.array_equal(before.negatives, after.negatives)
+
+
+def test_one_pass_meets_every_quadruple_once():
+    source = TinySource()
+    total = len(list(source.quadruples(5, 0, 0)))
+    read = batches(tiny("transitive", 15), source, total // 3)
+    starts = [batch.cursor for batch in read]
+    assert starts[-1] == Cursor(0, total)
+
+
+@pytest.mark.parametrize("name", ["tracking", "inter", "multitask"])
+def test_pair_recipes_give_their_own_pairs(name):
+    source = TinySource()
+    table = source.table()
+    batch = batches(tiny(name, 8), source, 1)[0]
+    same_track = table.track[batch.rows[batch.pairs[:, 0]]] == table.track[batch.rows[batch.pairs[:, 1]]]
+    assert same_track.all() if name != "inter" else not same_track.any()
+
+
+def test_held_out_videos_take_no_part():
+    source = TinySource(held_out_videos=1)
+    table = source.table()
+    for name in ("transitive", "tracking"):
+        for batch in batches(tiny(name), source, 10):
+            assert not table.held_out[batch.rows].any()
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (TinySource(parents=1), "one parent cluster"),
+        (TinySource(videos=1), "one video"),
+        (TinySource(videos=0), "no quadruples"),
+    ],
+)
+def test_nothing_to_learn_is_said(source, text):
+    with pytest.raises(InvalidInput, match=text):
+        check_learnable(source.table(), get_recipe("transitive"))
+
+
+def test_no_quadruple_is_said():
+    class Unlinked(TinySource):
+        def quadruples(self, seed, epoch, skip):
+            return iter(())
+
+    with pytest.raises(InvalidInput, match="no quadruples"):
+        batches(tiny("transitive"), Unlinked(), 1)
+
+
+def test_constrained_triples_are_a_start_its_end_and_the_other_end():
+    source = TinySource()
+    table = source.table()
+    batch = batches(tiny("constrained"), source, 1)[0]
+    a, a_prime, b_prime = (table.track[batch.rows[batch.triples[:, k]]] for k in range(3))
+    assert (a == a_prime).all()
+    assert (a != b_prime).all()
+    assert len(batch.triples) == 6
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_has_every_preset(name):
+    for preset in ("paper", "h200", "cpu-small", "demo"):
+        recipe = get_recipe(name, preset)
+        assert (recipe.name, recipe.preset) == (name, preset)
+
+
+def test_the_papers_numbers():
+    recipe = get_recipe("transitive")
+    assert (recipe.margin, recipe.learning_rate, recipe.batch_pairs, recipe.iterations) == (0.5, 0.001, 100, 200_000)
+    assert (recipe.hidden, recipe.embedding, recipe.trunk) == (4096, 1024, "vgg16")
+    assert recipe.images_per_step == 80  # 20 quadruples of four images give the 100 pairs
+
+
+@pytest.mark.parametrize(("name", "preset"), [("transitiv", "paper"), ("transitive", "fast")])
+def test_unknown_names_list_the_known(name, preset):
+    with pytest.raises(InvalidInput, match="transitive|cpu-small"):
+        get_recipe(name, preset)
