@@ -1,0 +1,98 @@
+"""Stored frames of videos in; which videos are re-encodings of each other out, by perceptual hash.
+
+A clip that was uploaded twice in two qualities has two ids, and its objects would be linked to themselves. Frames are
+hashed by the signs of their low frequencies, which survive scaling and compression; videos most of whose frames match
+are one family. Frames without contrast say nothing and are left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.fft import dctn
+
+from graph.records import Progress, no_progress
+from graph.shards import Shards
+
+BITS = 64
+_SIDE = 32  # a frame is shrunk to 32×32 before its frequencies are taken
+_LOW = 8  # 8×8 lowest frequencies
+_CONTRAST = 8.0  # least standard deviation of a frame's grey values (0..255)
+_SAME = 8  # bits in which two pictures of the same frame may differ
+_SHARE = 0.6  # of the frames of the shorter video that must have their like in the other
+_LEAST = 2  # matching frames, where a video has so many
+_BANDS = 4  # a hash is looked up by each 16 of its bits
+_CROWD = 64  # videos in one band from which on it tells nothing (title cards, test pictures)
+
+
+def frame_hash(jpeg: bytes) -> int | None:
+    """Return the 64-bit perceptual hash of a picture, None when it has next to no contrast."""
+    with Image.open(BytesIO(jpeg)) as picture:
+        picture.draft("L", (_SIDE * 2, _SIDE * 2))  # lets the JPEG decoder scale: ten times faster
+        grey = np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32)
+    if grey.std() < _CONTRAST:
+        return None
+    low = dctn(grey, norm="ortho")[:_LOW, :_LOW].ravel()
+    low[0] = 0.0  # the mean brightness is no feature
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+
+
+def find_twins(shards: Shards, video_ids: Sequence[str], progress: Progress = no_progress) -> dict[str, str]:
+    """Return for every video that has a twin the first (by id) of its family; the first names itself.
+
+    Reads `frames/<video>` of each; a video without that shard has no twin. Raises `StorageError` for a broken shard.
+    """
+    hashes: dict[str, list[int]] = {}
+    for done, video in enumerate(sorted(video_ids)):
+        progress("twins", done, len(video_ids), "videos")
+        name = f"frames/{video}"
+        if shards.exists(name):
+            found = (frame_hash(jpeg) for jpeg in shards.read(name, ["jpeg"])["jpeg"].to_pylist())
+            hashes[video] = [value for value in found if value is not None]
+    progress("twins", len(video_ids), len(video_ids), "videos")
+    return families(hashes)
+
+
+def families(hashes: Mapping[str, Sequence[int]]) -> dict[str, str]:
+    """Group videos by the hashes of their frames: video → first of its family, for videos that are not alone."""
+    head = {video: video for video in hashes}
+
+    def find(video: str) -> str:
+        while head[video] != video:
+            head[video] = head[head[video]]
+            video = head[video]
+        return video
+
+    packed = {video: np.array(values, np.uint64) for video, values in hashes.items()}
+    for a, b in sorted(_candidates(hashes)):
+        if find(a) != find(b) and _same_video(packed[a], packed[b]):
+            first, second = sorted((find(a), find(b)))
+            head[second] = first
+    members: dict[str, list[str]] = defaultdict(list)
+    for video in hashes:
+        members[find(video)].append(video)
+    return {video: first for first, family in members.items() if len(family) > 1 for video in family}
+
+
+def _candidates(hashes: Mapping[str, Sequence[int]]) -> set[tuple[str, str]]:
+    """Return the pairs of videos with two frames that agree in one band of their bits."""
+    bands: dict[tuple[int, int], set[str]] = defaultdict(set)
+    width = BITS // _BANDS
+    for video, values in hashes.items():
+        for value in values:
+            for band in range(_BANDS):
+                bands[band, (value >> (band * width)) & ((1 << width) - 1)].add(video)
+    crowds = (sorted(videos) for videos in bands.values() if 1 < len(videos) <= _CROWD)
+    return {pair for videos in crowds for pair in combinations(videos, 2)}
+
+
+def _same_video(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> bool:
+    """Say whether most frames of the shorter video have their like in the other."""
+    differing = np.bitwise_count(a[:, None] ^ b[None, :])
+    matched = (differing.min(axis=1 if len(a) <= len(b) else 0) <= _SAME).sum()
+    shorter = min(len(a), len(b))
+    return bool(matched >= min(_LEAST, shorter) and matched >= _SHARE * shorter)
