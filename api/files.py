@@ -102,6 +102,13 @@ class PatchFiles:
         self._keys: NDArray[np.uint64] = np.empty(0, np.uint64)  # all patches, sorted
         self._owners: NDArray[np.int32] = np.empty(0, np.int32)  # beside each key: the place of its video in _videos
 
+    def refresh(self) -> None:
+        """Look at the folders now, as is done by itself every `FRESH_S` seconds."""
+        with self._lock:
+            self._index(force=True)
+            for model in self._models:
+                self._folder(model, force=True)
+
     def video_of(self, patch_id: str) -> str:
         """Return the video of a patch; raises `NotFound`."""
         with self._lock:

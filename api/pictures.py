@@ -10,13 +10,14 @@ from PIL import Image, ImageOps
 from graph.errors import InvalidInput
 
 SIDE = 96  # pixels
+FORMATS = ("JPEG", "PNG", "WEBP")  # some of PIL's other readers start programs or are seldom tried
 LARGEST = 64 * 10**6  # pixels of a picture; a few bytes of PNG can unfold to terabytes
 
 
 def to_patch(name: str, data: bytes) -> NDArray[np.uint8]:
     """Turn a picture upright, cut its central square, scale it to 96×96; raises `InvalidInput` that names it."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
                 raise InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
             picture = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (SIDE, SIDE))

@@ -1,17 +1,15 @@
 """Pictures or patch ids come in; vectors go out as JSON, npy or Arrow, or the patches that are most like a picture."""
 
-import io
 from typing import Annotated, Any
 
-import numpy as np
-import pyarrow as pa
 from anyio import to_thread
 from fastapi import APIRouter, Body, File, Header, Query, Response, UploadFile
 from pydantic import BaseModel, Field, StringConstraints
 
 from api import pictures
+from api.embedding_forms import ARROW, JSON, NPY, answer, chosen_form
 from api.files import Vectors
-from api.problems import NotAcceptable, problem_responses
+from api.problems import problem_responses
 from api.responses import PATCH_ID, SimilarResponse, VectorsResponse
 from api.routes.patches import ModelQuery, similar_items
 from api.service import Service, Shared
@@ -21,7 +19,6 @@ router = APIRouter(tags=["embeddings"])
 
 MOST_PICTURES = 256
 MOST_IDS = 100_000
-JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apache.arrow.stream"
 _FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The vectors. npy: the (N, E) float32 matrix. Arrow: a stream with columns `id`, `vector`.",
@@ -40,42 +37,6 @@ class Lookup(BaseModel):
         min_length=1, max_length=MOST_IDS, examples=[["0123456789abcdef"]]
     )
     model: str | None = Field(None, max_length=200, description="Model id; the newest with embeddings if absent.")
-
-
-def chosen_form(accept: str) -> str:
-    """Choose the form the client likes best; raises `NotAcceptable`. JSON where it does not care."""
-    liked: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accept.split(",")):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        form = {"*/*": JSON, "application/*": JSON, "": JSON}.get(kind, kind)
-        try:
-            liked.append((-float(weight), place, form))
-        except ValueError:
-            raise NotAcceptable(f"{part.strip()!r} in Accept has no number as its q.") from None
-    for weight_, _, form in sorted(liked):
-        if form in (JSON, NPY, ARROW) and weight_ < 0:
-            return form
-    raise NotAcceptable(f"Vectors go out as {JSON}, {NPY} or {ARROW}; {accept!r} is none of them.")
-
-
-def answer(form: str, model: str, ids: list[str], vectors: Vectors) -> Response:
-    """Write vectors in one of the three forms."""
-    headers = {"Vary": "Accept", "X-Model": model}
-    if form == JSON:
-        body = VectorsResponse(model=model, ids=ids, vectors=vectors.tolist())
-        return Response(body.model_dump_json(), media_type=JSON, headers=headers)
-    if form == NPY:
-        file = io.BytesIO()
-        np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
-        return Response(file.getvalue(), media_type=NPY, headers=headers)
-    flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
-    columns = {"id": pa.array(ids, pa.string()), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])}
-    table = pa.table(columns).replace_schema_metadata({"model": model})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return Response(sink.getvalue().to_pybytes(), media_type=ARROW, headers=headers)
 
 
 def _embed(shared: Service, model: str | None, sent: list[tuple[str, bytes]]) -> tuple[str, Vectors]:

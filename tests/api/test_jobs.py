@@ -1,0 +1,117 @@
+"""Jobs over HTTP: listed newest first, followed by events until they end, cancelled; links and trainings start them."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from graph.connection import Connection
+from graph.jobs import create_job, get_job, request_cancel, update_job
+from graph.records import Job
+from tests.api.conftest import MODEL, World
+from workers import ledger
+
+
+def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    name = ""
+    for line in lines:
+        field, _, value = line.partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            yield name, json.loads(value)
+
+
+def test_jobs_come_newest_first_page_by_page(client: httpx.Client, connection: Connection) -> None:
+    for number in range(5):
+        create_job(connection, Job(f"j{number}", "ingest", created_at=f"2026-01-0{number + 1}T00:00:00+00:00"))
+    found, following = [], "/jobs?limit=2"
+    while following:
+        page = client.get(following).json()
+        found += [job["id"] for job in page["items"]]
+        following = page["next"]
+    assert found == ["j4", "j3", "j2", "j1", "j0"]
+
+
+def test_events_tell_every_change_and_end_with_the_job(client: httpx.Client, connection: Connection) -> None:
+    create_job(connection, Job("j", "link", target="context"))
+
+    def work() -> None:
+        for done in (1, 2):
+            time.sleep(1.2)
+            update_job(connection, "j", state="running", stage="clustering", done=done, total=2, unit="rounds")
+        time.sleep(1.2)
+        update_job(connection, "j", state="done", result="g1")
+
+    worker = threading.Thread(target=work)
+    with client.stream("GET", "/jobs/j/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        told = events(response.iter_lines())
+        first = next(told)
+        worker.start()
+        rest = list(told)
+    worker.join()
+    assert [name for name, _ in [first, *rest]] == ["job"] * 4
+    states = [(job["state"], job["done"], job["result"]) for _, job in [first, *rest]]
+    assert states == [("queued", 0, ""), ("running", 1, ""), ("running", 2, ""), ("done", 2, "g1")]
+
+
+def test_events_of_a_job_that_ended_are_one(client: httpx.Client, connection: Connection) -> None:
+    create_job(connection, Job("j", "train", state="failed", reason="no\nvideos <b>"))
+    told = list(events(iter(client.get("/jobs/j/events").text.splitlines())))
+    assert [(name, job["reason"]) for name, job in told] == [("job", "no\nvideos <b>")]
+
+
+def test_a_running_job_is_asked_to_stop(client: httpx.Client, connection: Connection) -> None:
+    create_job(connection, Job("j", "train"))
+    update_job(connection, "j", state="running")
+    answer = client.delete("/jobs/j")
+    assert (answer.status_code, answer.json()["state"]) == (202, "cancelling")
+    assert get_job(connection, "j").state == "cancelling"
+    assert client.delete("/jobs/none").status_code == 404
+    assert request_cancel(connection, "j").state == "cancelling"
+
+
+def test_linking_is_asked_for_once(client: httpx.Client, connection: Connection) -> None:
+    first = client.post("/links", json={"group": 2, "features": "hog"})
+    assert first.status_code == 202
+    assert first.headers["location"] == f"/jobs/{first.json()['id']}"
+    assert client.post("/links", json={"features": "hog", "group": 2}).json()["id"] == first.json()["id"]
+    arguments = ledger.arguments(connection, first.json()["id"])
+    assert (arguments["group"], arguments["neighbours"], arguments["features"]) == (2, 10, "hog")
+    assert client.post("/links").status_code == 202
+    assert len(client.get("/jobs").json()["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "status", "why"),
+    [
+        ("/links", {"features": "none"}, 404, "no model none"),
+        ("/links", {"group": 1}, 422, "body.group"),
+        ("/links", {"grup": 4}, 422, "body.grup"),
+        ("/trainings", {}, 422, "body.recipe"),
+        ("/trainings", {"recipe": "alchemy"}, 422, "Recipes: transitive"),
+        ("/trainings", {"recipe": "transitive", "preset": "huge"}, 422, "Presets: paper"),
+        ("/trainings", {"recipe": "transitive", "output": "/etc"}, 422, "body.output"),
+        ("/trainings", {"recipe": "transitive"}, 404, "transitive link"),
+    ],
+)
+def test_work_that_cannot_be_done_is_refused_at_once(
+    client: httpx.Client, address: str, body: dict[str, object], status: int, why: str
+) -> None:
+    answer = client.post(address, json=body)
+    assert answer.status_code == status
+    assert why in answer.json()["detail"]
+    assert client.get("/jobs").json()["items"] == []
+
+
+def test_a_training_of_a_linked_graph_is_queued(world: World) -> None:
+    answer = world.client.post("/trainings", json={"recipe": "transitive", "preset": "cpu-small", "seed": 3})
+    assert answer.status_code == 202
+    arguments = ledger.arguments(world.connection, answer.json()["id"])
+    assert arguments == {"recipe": "transitive", "preset": "cpu-small", "seed": 3}
+    assert [m["id"] for m in world.client.get("/models").json()["items"]] == [MODEL]
+    assert world.client.get(f"/models/{MODEL}").json()["embedding_dim"] == 16

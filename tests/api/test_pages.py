@@ -1,0 +1,93 @@
+"""Pages show what is there, escape what people named, and load nothing from elsewhere."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from tests.api.conftest import NAMES, World
+
+
+class Reader(HTMLParser):
+    """Collects a page's tags and the addresses it loads or leads to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attributes if name in ("href", "src", "action")]
+
+
+def test_every_page_that_can_be_reached_renders_and_loads_nothing_from_elsewhere(world: World) -> None:
+    seen: set[str] = set()
+    waiting = ["/browse", "/docs", "/problems"]
+    pages = 0
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        answer = world.client.get(address)
+        assert answer.status_code == 200, address
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        pages += 1
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        reader = Reader(answer.text)
+        assert "script" not in reader.tags
+        assert all(a.startswith(("/", "#")) and not a.startswith("//") for a in reader.addresses), address
+        waiting += [a.split("#")[0] or address for a in reader.addresses]
+    assert pages >= len(world.patches) + len(world.videos) + 8
+    assert {f"/patches/{p.id}/image" for p in world.patches} <= seen
+
+
+def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:
+    for video in world.videos:
+        patch = next(p for p in world.patches if p.video_id == video.id)
+        for address in ("/browse/videos", f"/browse/videos/{video.id}", f"/browse/patches/{patch.id}"):
+            text = world.client.get(address).text
+            assert html.escape(video.name) in text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+            assert "<script" not in text
+    assert NAMES[0].startswith("<script>")
+
+
+def test_a_patch_page_says_why(world: World) -> None:
+    quadruple = world.client.get("/graph/quadruples?limit=1").json()["items"][0]
+    text = world.client.get(f"/browse/patches/{quadruple['a']}").text
+    assert "the same object 30 frames later, tracked with confidence 0.90" in text
+    assert re.search(r"mutually among the nearest by features: distance \d\.\d+", text)
+    assert f"/browse/patches/{quadruple['a_prime']}" in text
+    assert f"/browse/clusters/{quadruple['a_parent']}" in text
+    assert "cosine" in text
+
+
+@pytest.mark.parametrize("page", ["", "/videos", "/quadruples", "/clusters", "/jobs"])
+def test_pages_of_an_empty_graph_say_what_to_do(client: httpx.Client, page: str) -> None:
+    answer = client.get(f"/browse{page}")
+    assert answer.status_code == 200
+    assert re.search("There are none|There are no videos yet", answer.text)
+
+
+def test_what_is_not_there_is_a_page_too(world: World) -> None:
+    answer = world.client.get(f"/browse/patches/{'f' * 16}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "There is no patch" in answer.text
+    assert world.client.get("/", follow_redirects=False).headers["location"] == "/browse"
+
+
+def test_pages_of_many_lead_on(world: World) -> None:
+    found = []
+    following = "/browse/quadruples"
+    while following:
+        text = world.client.get(following).text
+        found += re.findall(r'class="row"', text)
+        link = re.search(r'rel="next" href="([^"]+)"', text)
+        following = html.unescape(link.group(1)) if link else ""
+    assert len(found) == world.client.get("/graph/stats").json()["quadruples"] > 20
