@@ -5,6 +5,7 @@ most; then the failure leaves as one of `graph.errors` with its cause and its cu
 queries return maps and scalars (`p {.*}`), never nodes: no driver type leaves this file.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,12 +14,16 @@ from typing import Any
 from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity
 from neo4j.exceptions import (
     AuthError,
-    ClientError,
     ConfigurationError,
+    ConnectionPoolError,
     ConstraintError,
     DatabaseError,
+    DatabaseUnavailable,
     DriverError,
     Neo4jError,
+    ResultFailedError,
+    ServiceUnavailable,
+    SessionExpired,
     TransientError,
 )
 
@@ -27,8 +32,13 @@ from graph.errors import Conflict, InvalidInput, StorageError, TransitiveError, 
 Row = dict[str, Any]
 Statement = tuple[str, Mapping[str, Any]]
 
+_SCHEMES = ("bolt://", "bolt+s://", "bolt+ssc://", "neo4j://", "neo4j+s://", "neo4j+ssc://")
 FETCH_SIZE = 1000  # rows the server sends ahead of the reader: what a stream holds in memory
 CONNECT_S = 5.0  # seconds for one attempt to reach the server
+_ABOUT_THE_SERVER = (ServiceUnavailable, SessionExpired, ConnectionPoolError, ResultFailedError, ConfigurationError)
+
+# The driver warns at each retry, on stderr where nobody set up logging; what matters leaves here as an error.
+logging.getLogger("neo4j").setLevel(logging.ERROR)
 
 
 class AccessRefused(Unavailable):
@@ -45,6 +55,9 @@ class Connection:
         and attempts are 1, 2, 4, 8 … seconds apart). Raises `InvalidInput` when `uri` is no Bolt address.
         """
         self.uri = uri
+        wrong = "NEO4J_URI is no Bolt address of a Neo4j server{}. Example: bolt://host:7687"
+        if not uri.startswith(_SCHEMES):
+            raise InvalidInput(wrong.format(f": {uri!r}"))
         try:
             self._driver = GraphDatabase.driver(
                 uri,
@@ -142,15 +155,13 @@ class Connection:
                 return Unavailable(
                     f"Neo4j at {self.uri} has too little memory for this ({text}). Give it a larger heap."
                 )
-            case TransientError():
-                return Unavailable(
-                    f"Neo4j at {self.uri} cannot work now ({text}). Try again; `transitive status` tells."
-                )
+            case TransientError() if not isinstance(error, DatabaseUnavailable):
+                return Unavailable(f"Neo4j at {self.uri} is too busy ({text}). Run the same command again.")
             case DatabaseError():
                 return StorageError(f"Neo4j at {self.uri} failed: {text} Its log is in neo4j/logs of the home folder.")
-            case ClientError() | Neo4jError():
+            case Neo4jError() if not isinstance(error, DatabaseUnavailable):
                 return None
-            case DriverError() if not error.is_retryable() and not _is_about_connections(error):
+            case DriverError() if not isinstance(error, _ABOUT_THE_SERVER):
                 return None
         return Unavailable(
             f"Neo4j at {self.uri} does not answer ({text}). "
@@ -158,17 +169,9 @@ class Connection:
         )
 
 
-def _is_about_connections(error: DriverError) -> bool:
-    """Say whether a driver error tells of the network or the server rather than of wrong use."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"ServiceUnavailable", "SessionExpired", "ConnectionPoolError", "ConfigurationError"}) or (
-        "ResultFailedError" in names
-    )
-
-
 def _first_line(error: Exception) -> str:
     text = error.message if isinstance(error, Neo4jError) else str(error)
-    return (text or type(error).__name__).strip().splitlines()[0]
+    return (text or type(error).__name__).strip().splitlines()[0].rstrip(":")
 
 
 def _run(transaction: ManagedTransaction, query: str, parameters: Mapping[str, Any]) -> list[Row]:

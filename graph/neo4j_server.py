@@ -162,6 +162,7 @@ class Neo4jServer:
             "CLASSPATH": ":".join(str(jar) for jar in jars),
             "NEO4J_HOME": str(self._home),
             "NEO4J_CONF": str(self._home / "conf"),
+            "LC_ALL": "C.UTF-8",  # Java reads and names files in the locale's encoding; in a bare one, ASCII
         }
 
     def _ready(self) -> bool:
