@@ -1,0 +1,196 @@
+"""Sequences with known boxes in; how well and how fast ours and OpenCV's KCF follow them, side by side, out.
+
+    python -m tests.benchmarks.mining_tracking ../shared/data [--part choose|report]
+
+Sequences: the labelled clips of data/tracking; objects of data/detection pasted with known motion on panning pictures.
+Parameters were chosen on `choose` and are reported on `report`.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import av
+import cv2
+import numpy as np
+
+from tests.workers.mining.composites import pan, paste
+from workers.mining.kcf import BatchedKCF, Filter
+from workers.mining.opencv_kcf import OpenCVKCF
+
+LENGTH, SIDE = 30, 56.0
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """RGB frames and a box x, y, w, h for each."""
+
+    name: str
+    frames: list[np.ndarray]
+    boxes: np.ndarray
+
+
+def labelled(folder: Path, name: str, every: int = 10) -> list[Sequence]:
+    """Cut a labelled clip into sequences of LENGTH + 1 frames."""
+    boxes = np.loadtxt(folder / f"{name}.txt", delimiter=",")
+    with av.open(str(folder / f"{name}.mp4")) as clip:
+        frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
+    starts = range(0, len(boxes) - LENGTH, every)
+    return [Sequence(name, frames[s : s + LENGTH + 1], boxes[s : s + LENGTH + 1]) for s in starts]
+
+
+def composites(data: Path, seeds: range) -> list[Sequence]:
+    """Paste objects at 0.5 to 6 pixels a frame over panning pictures."""
+    objects = _objects(data / "detection" / "voc20_mini")
+    scenes = sorted((data / "imagenette" / "train").rglob("*.JPEG"))
+    made = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        scene = cv2.resize(cv2.imread(str(scenes[random.integers(len(scenes))])), (1100, 800))[..., ::-1]
+        thing = objects[random.integers(len(objects))]
+        side = random.uniform(60, 160)
+        thing = cv2.resize(thing, (int(side * random.uniform(0.7, 1.3)), int(side)), interpolation=cv2.INTER_AREA)
+        speed, angle, camera = random.uniform(0.5, 6), random.uniform(0, 6.28), random.uniform(-4, 4, 2)
+        move = speed * np.array([np.cos(angle), np.sin(angle)])
+        start = np.array([300, 200]) - move * LENGTH / 2
+        frames, boxes = [], []
+        for k, frame in enumerate(pan(scene, (600, 400), (250, 200), tuple(camera), LENGTH + 1)):
+            centre = start + move * k + 2 * np.sin(k / 3 + seed)
+            turned = cv2.warpAffine(
+                thing,
+                cv2.getRotationMatrix2D((thing.shape[1] / 2, thing.shape[0] / 2), 8 * np.sin(k / 9), 1.0),
+                thing.shape[1::-1],
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            picture = paste(frame, turned, tuple(centre)).astype(np.float32)
+            picture = np.clip(picture * (1 + 0.1 * np.sin(k / 5)) + random.normal(0, 4, picture.shape), 0, 255)
+            frames.append(picture.astype(np.uint8))
+            size = np.array(thing.shape[1::-1])
+            boxes.append([*(centre - size / 2), *size])
+        made.append(Sequence("composites", frames, np.array(boxes)))
+    return made
+
+
+def _objects(folder: Path) -> list[np.ndarray]:
+    found = []
+    for label in sorted(folder.rglob("*.xml"))[:200]:
+        root = ElementTree.parse(label).getroot()
+        image = next(iter(folder.rglob(root.findtext("filename", label.stem))), None)
+        if image is None:
+            continue
+        pixels = cv2.imread(str(image))[..., ::-1]
+        for item in root.iter("bndbox"):
+            x0, y0, x1, y1 = (int(float(item.findtext(k, "0"))) for k in ("xmin", "ymin", "xmax", "ymax"))
+            if min(x1 - x0, y1 - y0) > 80:
+                found.append(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+    return found
+
+
+def overlap(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Intersection over union of (N, 4) boxes."""
+    low = np.maximum(found[:, :2], truth[:, :2])
+    high = np.minimum(found[:, :2] + found[:, 2:], truth[:, :2] + truth[:, 2:])
+    both = np.clip(high - low, 0, None).prod(axis=1)
+    return both / (found[:, 2:].prod(axis=1) + truth[:, 2:].prod(axis=1) - both)
+
+
+def ours(sequence: Sequence, numbers: Filter) -> np.ndarray:
+    """Follow one sequence with the batched filter: (LENGTH, 4) boxes."""
+    box = sequence.boxes[0]
+    factor = min(1.0, SIDE / np.sqrt(box[2] * box[3]))
+    lumas = [_luma(frame, factor) for frame in sequence.frames]
+    tracker = BatchedKCF([lumas[0]], (box[None, :2] + box[None, 2:] / 2) * factor, box[None, 2:] * factor, numbers)
+    found = []
+    for luma in lumas[1:]:
+        tracker.update([luma])
+        size = tracker.sizes[0]
+        found.append(np.concatenate([tracker.centres[0] - size / 2, size]) / factor)
+    return np.array(found)
+
+
+def theirs(sequence: Sequence) -> np.ndarray:
+    """Follow one sequence with OpenCV's at 96 pixels: (LENGTH, 4) boxes."""
+    box = sequence.boxes[0]
+    tracker = OpenCVKCF([sequence.frames[0]], box[None, :2] + box[None, 2:] / 2, box[None, 2:])
+    found = []
+    for frame in sequence.frames[1:]:
+        tracker.update([frame])
+        found.append(np.concatenate([tracker.centres[0] - box[2:] / 2, box[2:]]))
+    return np.array(found)
+
+
+def _luma(frame: np.ndarray, factor: float) -> np.ndarray:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    while factor < 0.45:
+        grey, factor = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), factor * 2
+    return cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+
+
+def sequences(data: Path, part: str) -> dict[str, list[Sequence]]:
+    """Gather a part's sequences by name."""
+    name = {"choose": "bmx-trees", "report": "tennis"}[part]
+    seeds = {"choose": range(24), "report": range(100, 124)}[part]
+    return {name: labelled(data / "tracking", name), "composites": composites(data, seeds)}
+
+
+def score(found: list[np.ndarray], group: list[Sequence]) -> tuple[float, float]:
+    """Mean overlap, and share of frames with at least a half."""
+    values = np.concatenate([overlap(f, s.boxes[1:]) for f, s in zip(found, group, strict=True)])
+    return float(values.mean()), float((values >= 0.5).mean())
+
+
+def speed(count: int = 16) -> tuple[float, float]:
+    """Updates a second, frame scaling included, of both on one core: `count` tracks in 600×400 frames."""
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 255, (400, 600, 3), np.uint8) for _ in range(LENGTH + 1)]
+    greys = [np.ascontiguousarray(f[..., 1]) for f in frames]
+    centres, sizes = random.uniform([120, 120], [480, 280], (count, 2)), np.full((count, 2), 104.0)
+
+    def batched() -> None:
+        lumas = [cv2.resize(g, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for g in greys]
+        tracker = BatchedKCF([lumas[0]] * count, centres / 2, sizes / 2)
+        for luma in lumas[1:]:
+            tracker.update([luma] * count)
+
+    def opencv() -> None:
+        factor = 96 / 104
+        small = [cv2.resize(f, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for f in frames]
+        tracker = OpenCVKCF([small[0]] * count, centres * factor, sizes * factor)
+        for frame in small[1:]:
+            tracker.update([frame] * count)
+
+    rates = []
+    for work in (batched, opencv):
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            work()
+            times.append(time.process_time() - began)
+        rates.append(count * LENGTH / min(times))
+    return rates[0], rates[1]
+
+
+def main() -> None:
+    """Print both trackers' accuracy and speed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--part", choices=("choose", "report"), default="report")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    for name, group in sequences(arguments.data, arguments.part).items():
+        rows = {
+            "ours": [ours(s, Filter()) for s in group],
+            "ours, one size": [ours(s, Filter(scales=())) for s in group],
+            "cv2 at 96": [theirs(s) for s in group],
+        }
+        print(f"{name}, {len(group)} sequences of {LENGTH} frames")
+        for tracker, found in rows.items():
+            print("    {:18s} mean IoU {:.3f}, success at .5 {:.3f}".format(tracker, *score(found, group)))
+    fast, slow = speed()
+    print(f"updates/s on one core: {fast:.0f}, cv2 at 96 {slow:.0f}: {fast / slow:.1f} ×")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Pictures, an object and a way in; frames whose every motion is known, and files made of them, out."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+
+def texture(height: int, width: int, seed: int, fine: int = 4) -> np.ndarray:
+    """Make an RGB picture with corners at several sizes, as real scenes have."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for size in (fine, 4 * fine, 16 * fine):
+        noise = random.random((height // size + 2, width // size + 2, 3), dtype=np.float32)
+        total += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    total -= total.min()
+    return (total * (235 / total.max())).astype(np.uint8)
+
+
+def pan(scene: np.ndarray, size: tuple[int, int], start: tuple, velocity: tuple, count: int) -> Iterator[np.ndarray]:
+    """Move a camera of (width, height) over a large scene, to a fraction of a pixel."""
+    for number in range(count):
+        centre = (
+            start[0] + velocity[0] * number + size[0] / 2 - 0.5,
+            start[1] + velocity[1] * number + size[1] / 2 - 0.5,
+        )
+        yield cv2.getRectSubPix(scene, size, centre)
+
+
+def paste(frame: np.ndarray, thing: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+    """Lay an elliptic `thing` over a frame with its middle at `centre`, to a fraction of a pixel."""
+    height, width = thing.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    far = ((x - width / 2 + 0.5) / (width / 2)) ** 2 + ((y - height / 2 + 0.5) / (height / 2)) ** 2
+    alpha = np.clip((1 - far) * 8, 0, 1).astype(np.float32)
+    place = np.float32([[1, 0, centre[0] - width / 2 + 0.5], [0, 1, centre[1] - height / 2 + 0.5]])
+    size = (frame.shape[1], frame.shape[0])
+    moved = cv2.warpAffine(thing, place, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = cv2.warpAffine(alpha, place, size, flags=cv2.INTER_LINEAR)[..., None]
+    return (frame * (1 - mask) + moved * mask).astype(np.uint8)
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    rate: int | Fraction = 30,
+    *,
+    rotate: int = 0,
+    times: list[int] | None = None,
+    codec: str = "libx264",
+) -> Path:
+    """Encode RGB frames with little loss; `times` (in milliseconds) makes the frame rate vary."""
+    with av.open(str(path), "w") as container:
+        stream = None
+        for number, frame in enumerate(frames):
+            if stream is None:
+                stream = container.add_stream(codec, rate=rate)
+                stream.height, stream.width = frame.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "16", "preset": "ultrafast"} if codec == "libx264" else {"q": "2"}
+                if times is not None:
+                    stream.codec_context.time_base = Fraction(1, 1000)
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            if times is not None:
+                picture.pts, picture.time_base = times[number], Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        if stream is not None:
+            container.mux(stream.encode(None))
+    if rotate:
+        _rotate(path, rotate)
+    return path
+
+
+def _rotate(path: Path, degrees: int) -> None:
+    """Set the display matrix in an MP4's track header, as a phone held upright does."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4
+    matrix = at + (40 if data[at] == 0 else 52)
+    turns = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
+    a, b, c, d = (value * 65536 for value in turns)
+    values = [a, b, 0, c, d, 0, 0, 0, 1 << 30]
+    data[matrix : matrix + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in values)
+    path.write_bytes(data)
