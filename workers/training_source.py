@@ -10,6 +10,7 @@ from hashlib import blake2b
 from graph import generations, quadruples, videos
 from graph.errors import NotFound
 from graph.generations import Generation
+from graph.linking.twins import find_twins
 from graph.records import Quadruple
 from training.source import PatchRow, PatchTable
 from workers.workplace import Workplace
@@ -69,7 +70,10 @@ class GraphSource:
     @cached_property
     def held_out(self) -> frozenset[str]:
         """The videos kept out of training."""
-        return frozenset(self.linked.held_out if self.linked else generations.held_out_videos(self.videos))
+        if self.linked:
+            return frozenset(self.linked.held_out)
+        # as linking will choose them, so that a context network has not seen what is held out afterwards
+        return frozenset(generations.held_out_videos(self.videos, find_twins(self.place.shards, self.videos)))
 
     @property
     def training_videos(self) -> list[str]:

@@ -121,7 +121,7 @@ def notes(few: bool) -> list[str]:
     """Say what the demo's preset changed, so that nobody takes its numbers for the paper's."""
     recipe, context = get_recipe("transitive", _PRESET), get_recipe("context", _PRESET)
     changed = [
-        f"This is a demonstration with small numbers, so that two CPU cores finish in minutes: preset “{_PRESET}” uses a "
+        f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
         f"VGG16 of {recipe.width:g} times the width, trained for {context.iterations} steps of context prediction and "
         f"{recipe.iterations} of the paper's recipe (200,000 there). The full-size network stays the default of "
         "`transitive train`."

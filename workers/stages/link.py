@@ -10,6 +10,7 @@ from graph.generation_writer import write_generation
 from graph.linking.features import load_features
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import link as link_features
+from graph.linking.twins import find_twins
 from graph.records import Patch, Progress
 from workers.workplace import Workplace
 
@@ -32,8 +33,9 @@ def link(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str
         raise InvalidInput("There are no patches to link. Ingest videos in which something moves.")
     scratch = place.settings.home.absolute() / "scratch"
     features, ordered = load_features(place.shards, model, patches, scratch=scratch, progress=progress)
-    linking = link_features(features, ordered, parameters, scratch=scratch, progress=progress)
-    held_out = generations.held_out_videos(ready)
+    twins = find_twins(place.shards, ready, progress)
+    linking = link_features(features, ordered, parameters, twins=twins, scratch=scratch, progress=progress)
+    held_out = generations.held_out_videos(ready, twins)
     return write_generation(place.connection, linking, model, held_out, progress=progress)
 
 
