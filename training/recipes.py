@@ -228,7 +228,7 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
         iterations=iterations if recipe.iterations else 0,
         warmup=20 if recipe.iterations else 0,
         decay="cosine",
-        gradient_clip=1.0,
+        gradient_clip=0.0 if recipe.predict_context else 1.0,
         log_every=10,
         checkpoint_every=100,
         health_every=100,

@@ -1,4 +1,4 @@
-"""The recipes at a size for tests: the thinnest network there is, a few steps, every step logged. Also a process to kill.
+"""The recipes at a size for tests: the thinnest network, a few steps, every step logged. Also a process to kill.
 
 python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and dies by SIGKILL after step KILL_AT
 """

@@ -12,7 +12,8 @@ from training.batches import Cursor, Links, allowed_negatives, check_learnable, 
 from training.recipes import RECIPES, get_recipe
 
 
-def batches(recipe, source, count, step=0, cursor=Cursor(), seed=5):
+def batches(recipe, source, count, step=0, cursor=None, seed=5):
+    cursor = cursor or Cursor()
     table = source.table()
     return list(islice(ranking_batches(source, recipe, table, Links(table, source), seed, step, cursor), count))
 
@@ -180,5 +181,5 @@ def test_the_papers_numbers():
 
 @pytest.mark.parametrize(("name", "preset"), [("transitiv", "paper"), ("transitive", "fast")])
 def test_unknown_names_list_the_known(name, preset):
-    with pytest.raises(InvalidInput, match="transitive|cpu-small"):
+    with pytest.raises(InvalidInput, match=r"transitive|cpu-small"):
         get_recipe(name, preset)

@@ -1,4 +1,4 @@
-"""The loop: killed and resumed it meets the same losses, what cannot work is said in one line, what went wrong is kept."""
+"""The loop: killed and resumed it meets the same losses; what cannot work is said; what went wrong is kept."""
 
 import json
 import shutil
