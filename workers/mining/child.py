@@ -72,7 +72,7 @@ def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output
 
 def _is_memory(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
+        return error.errno in (errno.ENOMEM, errno.EAGAIN)  # EAGAIN: no memory for the stack of a scaling thread
     return isinstance(error, MemoryError) or "OutOfMemory" in str(error) or "Insufficient memory" in str(error)
 
 

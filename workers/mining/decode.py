@@ -3,6 +3,7 @@
 Decoding is the limit of mining, so only luma is scaled for every frame; colour is converted for the ends of tracks.
 """
 
+import errno
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -49,12 +51,14 @@ class Frame:
     picture: VideoFrame | None  # None where colour will not be asked for
     rotation: int  # quarter turns, counter-clockwise, that make the picture upright
     broken_before: bool  # damaged data lies between this frame and the one before
+    converter: VideoReformatter
 
     def colour(self) -> NDArray[np.uint8]:
         """Convert the whole picture to upright (height, width, 3) RGB."""
         if self.picture is None:
             raise ValueError(f"the picture of frame {self.index} was let go")
-        return np.rot90(np.asarray(self.picture.to_ndarray(format="rgb24"), np.uint8), self.rotation)
+        rgb = self.converter.reformat(self.picture, format="rgb24", threads=1).to_ndarray()
+        return np.rot90(np.asarray(rgb, np.uint8), self.rotation)
 
     def without_picture(self) -> "Frame":
         """Let go of the picture, which takes most of the memory."""
@@ -123,6 +127,7 @@ class Clip:
         rotation = 0
         broken = False
         first: VideoFrame | None = None
+        converter = VideoReformatter()
         for picture in self._pictures():
             if picture is None:
                 broken = True
@@ -142,7 +147,7 @@ class Clip:
             if index % self.every:
                 continue
             luma = np.ascontiguousarray(np.rot90(_half_luma(picture, self.scale), rotation))
-            yield Frame(index, self._time(picture, index), luma, picture, rotation, broken)
+            yield Frame(index, self._time(picture, index), luma, picture, rotation, broken, converter)
             broken = False
         if first is None:
             raise BadVideo(f"{self.path.name} holds no frame that can be decoded: it is damaged or cut off.")
@@ -158,12 +163,15 @@ class Clip:
                     return
                 try:
                     yield from packet.decode()
-                except av.FFmpegError:
+                except av.FFmpegError as error:
+                    if error.errno == errno.ENOMEM:
+                        raise
                     self.damaged += 1
                     yield None
-        except av.FFmpegError:  # the container itself ends in the middle
+        except av.FFmpegError as error:  # the container itself ends in the middle
+            if error.errno == errno.ENOMEM:
+                raise
             self.damaged += 1
-            return
 
     def _measure(self, picture: VideoFrame, rotation: int) -> None:
         width, height = picture.width, picture.height

@@ -9,6 +9,12 @@ import cv2
 import numpy as np
 
 
+_CODECS = {
+    "libx264": ("yuv420p", {"crf": "16", "preset": "ultrafast"}),
+    "mjpeg": ("yuvj420p", {"qmin": "2", "qmax": "4"}),
+}
+
+
 def texture(height: int, width: int, seed: int, fine: int = 4) -> np.ndarray:
     """Make an RGB picture with corners at several sizes, as real scenes have."""
     random = np.random.default_rng(seed)
@@ -59,8 +65,7 @@ def write_video(
             if stream is None:
                 stream = container.add_stream(codec, rate=rate)
                 stream.height, stream.width = frame.shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.options = {"crf": "16", "preset": "ultrafast"} if codec == "libx264" else {"q": "2"}
+                stream.pix_fmt, stream.options = _CODECS[codec]
                 if times is not None:
                     stream.codec_context.time_base = Fraction(1, 1000)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
