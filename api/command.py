@@ -12,11 +12,11 @@ from types import FrameType
 
 import typer
 
-from api.commands import demo, graph, ingest, link, mining, stack, train
+from api.commands import demo, export, graph, ingest, link, mining, stack, train
 from api.terminal import say
 from graph.errors import TransitiveError
 
-_FAMILIES = (stack, ingest, link, train, graph, demo, mining)
+_FAMILIES = (stack, ingest, link, train, export, graph, demo, mining)
 
 app = typer.Typer(
     name="transitive",

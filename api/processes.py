@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import psutil
 
@@ -30,10 +31,11 @@ class StackProcess:
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], port: int = 0) -> None:
         """Start `python ARGUMENTS` in its own session, so that Ctrl-C and a closed terminal do not reach it."""
+        told = _fingerprint(environment)
         make_folders(self.log.parent, self._state.parent)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
-        self._local.start([sys.executable, *arguments], self.log, environment, self._home, port=port)
+        self._local.start([sys.executable, *arguments], self.log, environment, self._home, port=port, told=told)
 
     @property
     def pid(self) -> int:
@@ -49,6 +51,10 @@ class StackProcess:
     def running(self) -> bool:
         """Say whether it runs."""
         return self._local.process() is not None
+
+    def knows(self, environment: Mapping[str, str]) -> bool:
+        """Say whether it was started with these addresses and passwords (a server may have moved since)."""
+        return self._local.remembered().get("told") == _fingerprint(environment)
 
     def died(self) -> bool:
         """Say whether it was started, was not stopped by `stop`, and is gone."""
@@ -71,6 +77,10 @@ class StackProcess:
     def last_words(self) -> str:
         """Return the last lines of its log, for an error message."""
         return tail(self.log, lines=3)
+
+
+def _fingerprint(environment: Mapping[str, str]) -> int:
+    return crc32("\n".join(f"{name}={value}" for name, value in sorted(environment.items())).encode())
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

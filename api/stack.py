@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import httpx
 import psutil
@@ -29,6 +30,8 @@ from workers import queue
 from workers.redis_server import RedisServer
 
 _PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
+# TERM lets a worker end its task, QUIT tells it not to wait; a job cut short is queued again by the next worker
+_END_WORKER = (signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,7 @@ class Stack:
             self.api.stop(patience=10)
             progress("stopping", 1, 4, "parts")
             for worker in self.workers.values():
-                # TERM lets a worker end its task, QUIT tells it not to wait; a job cut short is queued again by `up`
-                worker.stop(patience=4, signals=(signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL))
+                worker.stop(patience=4, signals=_END_WORKER)
             progress("stopping", 2, 4, "parts")
             self._redis.stop()
             progress("stopping", 3, 4, "parts")
@@ -129,6 +131,10 @@ class Stack:
         return found
 
     def _start_workers(self, found: Settings, progress: Progress) -> None:
+        environment = self._environment(found)
+        for worker in self.workers.values():
+            if worker.running() and not worker.knows(environment):  # a server came back elsewhere
+                worker.stop(patience=4, signals=_END_WORKER)
         missing = [name for name, worker in self.workers.items() if not worker.running()]
         if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
             return
@@ -139,7 +145,7 @@ class Stack:
     def _start_worker(self, name: str, found: Settings) -> None:
         size = (found.mining_workers or psutil.cpu_count() or 1) if name == "mining" else 1
         pool = ["--pool", "solo"] if name == "torch" else ["--pool", "threads", "--concurrency", str(size)]
-        node = f"{name}@{socket.gethostname()}-{abs(hash(str(self.home))) % 10**6}"
+        node = f"{name}@{socket.gethostname()}-{crc32(str(self.home).encode()):08x}"
         command = ["-m", "celery", "-A", "workers.tasks", "worker", "-Q", name, "-n", node, *pool]
         command += ["--without-gossip", "--without-mingle", "--loglevel", found.log_level]
         self.workers[name].start(command, self._environment(found))
@@ -153,12 +159,14 @@ class Stack:
             raise queue.redis_unavailable(found.redis_url.get_secret_value(), error) from error
 
     def _start_api(self, found: Settings, progress: Progress) -> None:
-        if self.api.running():
+        environment = self._environment(found)
+        if self.api.running() and self.api.knows(environment):
             return
+        self.api.stop(patience=5)
         progress("starting the API", 0, 1, "servers")
         port = free_port(found.host, [found.api_port])
         command = ["-m", "uvicorn", "api.app:create_app", "--factory", "--host", found.host, "--port", str(port)]
-        self.api.start([*command, "--log-level", found.log_level.lower()], self._environment(found), port)
+        self.api.start([*command, "--log-level", found.log_level.lower()], environment, port)
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and self.api.running():
             try:

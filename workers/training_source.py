@@ -23,6 +23,11 @@ MATCH (v:Video {id: $video})-[:HAS_PATCH]->(a:Patch {role: 'start'})
 OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
 RETURN a.id AS id, coalesce(c.id, -1) AS parent, [(a)-[:INTRA_INSTANCE]->(b) | b.id] AS ends
 """
+# (v)-[:HAS_PATCH]->(:start)
+_WITH_TRACKS = """
+MATCH (v:Video {status: 'ready'}) WHERE EXISTS { (v)-[:HAS_PATCH]->(:Patch {role: 'start'}) }
+RETURN v.id AS video ORDER BY video
+"""
 # (a)-[e:INTER_INSTANCE]->(b), one bucket of the generation
 _LINKS = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket = $bucket
@@ -73,7 +78,8 @@ class GraphSource:
         if self.linked:
             return frozenset(self.linked.held_out)
         # as linking will choose them, so that a context network has not seen what is held out afterwards
-        return frozenset(generations.held_out_videos(self.videos, find_twins(self.place.shards, self.videos)))
+        with_tracks = [row["video"] for row in self.place.connection.read(_WITH_TRACKS)]
+        return frozenset(generations.held_out_videos(with_tracks, find_twins(self.place.shards, self.videos)))
 
     @property
     def training_videos(self) -> list[str]:

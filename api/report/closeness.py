@@ -68,18 +68,20 @@ def nearest(vectors: Vectors, patch: str, count: int) -> list[str]:
     return [vectors.ids[index] for index in best if np.isfinite(similarity[index])]
 
 
-def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float]:
+def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float | bool]:
     """Return how often A' is closer to A than a patch C of another parent cluster, over held-out tracks.
 
-    C are patches of held-out tracks where there are any of another parent, else of all tracks (`others` says which:
-    1 held out, 0 all). `share` is absent when nothing can be compared.
+    C are patches of held-out tracks where there are any of another parent, else of all tracks (`others_held_out`: 1 or
+    0). Where no video could be kept out, all tracks are measured and `held_out` is 0, else 1. `share` is absent when
+    nothing can be compared.
     """
     row = vectors.rows()
     known = [track for track in tracks if track.start in row and track.end in row and track.parent >= 0]
-    tested = [track for track in known if track.held_out]
+    kept_out = [track for track in known if track.held_out]
+    tested = kept_out or known
     only_held_out = len({track.parent for track in tested}) > 1
     pool = _by_parent(tested if only_held_out else known, row)
-    wins = ties = compared = 0.0
+    wins = ties = compared = 0
     for track in tested:
         others = np.array([r for parent, rows in pool.items() if parent != track.parent for r in rows], np.int64)
         if not len(others):
@@ -88,10 +90,15 @@ def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float]:
         anchor = vectors.matrix[row[track.start]]
         own = float(anchor @ vectors.matrix[row[track.end]])
         against = vectors.matrix[others] @ anchor
-        wins += float((own > against).sum())
-        ties += float((own == against).sum())
+        wins += int((own > against).sum())
+        ties += int((own == against).sum())
         compared += len(others)
-    facts = {"tracks": float(len(tested)), "comparisons": compared, "others_held_out": float(only_held_out)}
+    facts = {
+        "tracks": len(tested),
+        "comparisons": compared,
+        "held_out": bool(kept_out),
+        "others_held_out": only_held_out,
+    }
     return facts | ({"share": (wins + ties / 2) / compared} if compared else {})
 
 

@@ -35,7 +35,8 @@ def link(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str
     features, ordered = load_features(place.shards, model, patches, scratch=scratch, progress=progress)
     twins = find_twins(place.shards, ready, progress)
     linking = link_features(features, ordered, parameters, twins=twins, scratch=scratch, progress=progress)
-    held_out = generations.held_out_videos(ready, twins)
+    # videos without a track teach and test nothing: keeping one of those out would keep out nothing
+    held_out = generations.held_out_videos(linking.video_ids, twins)
     return write_generation(place.connection, linking, model, held_out, progress=progress)
 
 
