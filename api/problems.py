@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pages.render import page
 from graph import errors
@@ -104,7 +105,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.TransitiveError, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_unknown)
+    app.add_middleware(Faults)
 
 
 def describe(error: errors.TransitiveError, path: str) -> Problem:
@@ -162,7 +163,29 @@ def _allowed(request: Request) -> list[str]:
     return sorted({method.upper() for methods in here for method in methods}) or ["GET"]
 
 
-async def _on_unknown(request: Request, error: Exception) -> Response:
-    problem = describe(errors.TransitiveError("The server failed; its log holds the cause."), request.url.path)
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(request, problem)
+class Faults:
+    """ASGI middleware: what nobody foresaw becomes a 500 that tells nothing, and its trace goes to the log, once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; answer it when that fails before anything was sent."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise ConnectionAbortedError("The answer broke off.") from None
+            problem = describe(errors.TransitiveError("The server failed; its log holds the cause."), scope["path"])
+            await _answer(Request(scope), problem)(scope, receive, send)

@@ -75,6 +75,7 @@ class Service:
             return "answers"
 
         def workers() -> str:
+            recovery.waiting_count(self.place.redis_url)  # says in our words that Redis is away
             names = queue.celery_app(self.place.redis_url).control.ping(timeout=1.0)
             if not names and not any(job.state == "running" for job in jobs.list_jobs(self.connection, limit=20)):
                 raise NotFound("No worker answers. `transitive up` starts the local ones.")

@@ -29,6 +29,7 @@ from graph.shards import Shards
 from graph.videos import write_video
 
 MODEL = "transitive-0123456789ab"
+MADE_BY = "context-of-the-world"
 TRACKS = 12  # of each video
 NAMES = ("<script>alert(1)</script>.mp4", "bikes & 'cars'.mp4")
 
@@ -79,8 +80,10 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(neo4j_server: Neo4jDetails, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings; only to be read."""
+def world_servers(
+    neo4j_server: Neo4jDetails, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Connection, Shards, httpx.Client, list[World]]]:
+    """The graph, the files and the app that `world` lives in."""
     environment = {
         "TRANSITIVE_HOME": str(tmp_path_factory.mktemp("world")),
         "NEO4J_URI": neo4j_server.bolt_uri,
@@ -91,8 +94,17 @@ def world(neo4j_server: Neo4jDetails, redis_url: str, tmp_path_factory: pytest.T
     settings = load_settings(environment)
     with neo4j_server.connect() as connection, serving(settings) as client:
         apply_schema(connection)
-        connection.write("MATCH (n) DETACH DELETE n")
-        yield _fill(connection, Shards(settings.data), client)
+        yield connection, Shards(settings.data), client, []
+
+
+@pytest.fixture
+def world(world_servers: tuple[Connection, Shards, httpx.Client, list[World]]) -> World:
+    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings; only to be read."""
+    connection, shards, client, made = world_servers
+    if not made or not connection.read("MATCH (g:Generation {feature_model: $made_by}) RETURN g.id", made_by=MADE_BY):
+        connection.write("MATCH (n) DETACH DELETE n")  # another test's; one of this module may have emptied the graph
+        made[:] = [_fill(connection, shards, client)]
+    return made[0]
 
 
 def _fill(connection: Connection, shards: Shards, client: httpx.Client) -> World:
@@ -125,5 +137,5 @@ def _fill(connection: Connection, shards: Shards, client: httpx.Client) -> World
     features = np.stack([vectors[p.id] for p in starts])
     parameters = LinkParameters(parents=4, smallest=2, group=2, exclude_same_video=True)
     linking = link(features, starts, parameters)
-    generation = write_generation(connection, linking, "context-model", [])
+    generation = write_generation(connection, linking, MADE_BY, [])
     return World(connection, client, videos, patches, tracks, jpegs, vectors, generation)

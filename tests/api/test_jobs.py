@@ -93,7 +93,7 @@ def test_linking_is_asked_for_once(client: httpx.Client, connection: Connection)
         ("/links", {"group": 1}, 422, "body.group"),
         ("/links", {"grup": 4}, 422, "body.grup"),
         ("/trainings", {}, 422, "body.recipe"),
-        ("/trainings", {"recipe": "alchemy"}, 422, "Recipes: transitive"),
+        ("/trainings", {"recipe": "alchemy"}, 422, "Recipes: context"),
         ("/trainings", {"recipe": "transitive", "preset": "huge"}, 422, "Presets: paper"),
         ("/trainings", {"recipe": "transitive", "output": "/etc"}, 422, "body.output"),
         ("/trainings", {"recipe": "transitive"}, 404, "transitive link"),
