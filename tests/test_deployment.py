@@ -1,5 +1,7 @@
 """docker-compose.yml and Dockerfile, checked without an engine: schema, settings, passwords, paths."""
 
+import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from graph.settings import load_settings
+from workers.queue import QUEUES
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -56,6 +59,16 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE.read_text())) - {"TRANSITIVE_LOG_LEVEL"}
     offered = {line.split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if line[:1].isalpha()}
     assert used == offered
+
+
+def test_the_commands_name_programs_and_queues_that_are_there(services: dict[str, Any]) -> None:
+    commands = {name: services[name]["command"] for name in ("api", "worker", "worker-gpu")}
+    module, factory = commands["api"][commands["api"].index("--factory") + 1].split(":")
+    assert callable(getattr(importlib.import_module(module), factory))
+    for name in ("worker", "worker-gpu"):
+        assert importlib.util.find_spec(commands[name][commands[name].index("--app") + 1]), name
+    served = {queue for name in ("worker", "worker-gpu") for queue in _filled_in(commands[name][-1]).split(",")}
+    assert served == set(QUEUES)
 
 
 def test_the_image_copies_only_what_exists() -> None:
