@@ -1,0 +1,13 @@
+"""One rank of a distributed training: `python -m tests.training.ddp_rank OUTPUT INITIAL` under torchrun's environment."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.small import train_small
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    changes = {"iterations": 4, "gradient_clip": 0.0}
+    train_small(Path(sys.argv[1]), "transitive", changes=changes, initial=Path(sys.argv[2]))

@@ -1,0 +1,47 @@
+"""Two ranks that share a batch and its negatives learn what one rank learns from the same batch."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from tests.training.small import train_small
+from training.journal import read_log
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_two_gloo_ranks_equal_one(tmp_path):
+    train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
+    start = tmp_path / "context"
+    changes = {"iterations": 4, "gradient_clip": 0.0}
+    train_small(tmp_path / "one", "transitive", changes=changes, initial=start)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.training.ddp_rank", str(tmp_path / "two"), str(start)],
+            cwd=ROOT,
+            env={**os.environ, **torchrun, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+    one, two = (read_log(tmp_path / name / "transitive") for name in ("one", "two"))
+    for alone, shared in zip(one, two, strict=True):
+        assert abs(alone["ranking_loss"] - shared["ranking_loss"]) < 1e-5
+        assert alone["active"] == shared["active"]
+    first, second = (load_file(tmp_path / name / "transitive/model.safetensors") for name in ("one", "two"))
+    begun = load_file(start / "model.safetensors")
+    for name in first:
+        assert torch.allclose(first[name], second[name], atol=1e-6), name
+    assert any(not torch.allclose(first[name], begun[name], atol=1e-6) for name in first if name in begun)  # it moved
