@@ -34,7 +34,8 @@ def main(memory_mb: int, lifeline: int) -> None:
     """Serve until stdin ends."""
     _die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+    most = _mapped() + (memory_mb << 20)  # the libraries' own mappings are not the video's
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Anything a library prints must not get between the messages.
     output = os.fdopen(os.dup(1), "wb")
@@ -80,6 +81,12 @@ def _send(output: BinaryIO, kind: str, content: Any) -> None:
     data = pickle.dumps((kind, content))
     output.write(HEADER.pack(len(data)) + data)
     output.flush()
+
+
+def _mapped() -> int:
+    """Say how many bytes of addresses this process has mapped."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[0]) * resource.getpagesize() if status.exists() else 1 << 30
 
 
 def _die_with_parent(lifeline: int) -> None:

@@ -8,7 +8,6 @@ import av
 import cv2
 import numpy as np
 
-
 _CODECS = {
     "libx264": ("yuv420p", {"crf": "16", "preset": "ultrafast"}),
     "mjpeg": ("yuvj420p", {"qmin": "2", "qmax": "4"}),

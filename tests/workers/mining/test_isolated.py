@@ -88,8 +88,8 @@ def test_a_hang_is_given_up(long_clip: Path, clip: Path) -> None:
 
 def test_too_much_memory_is_a_reason(tmp_path: Path) -> None:
     path = write_video(tmp_path / "large.mp4", [texture(2160, 3840, 1)] * 2)
-    with pytest.raises(BadVideo, match="memory"):
-        mine_isolated(path, Limits(memory_mb=620))
+    with pytest.raises(BadVideo, match="TRANSITIVE_MINING_MEMORY_MB"):
+        mine_isolated(path, Limits(memory_mb=48))
 
 
 def test_cancelling_stops_the_child(long_clip: Path) -> None:
