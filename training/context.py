@@ -122,15 +122,13 @@ def context_batch(
 def drop_colours(images: Tensor, noise: float, seed: int, step: int) -> Tensor:
     """Keep one colour of each normalised (M, 3, H, W) patch; the others become noise of `noise` times its deviation.
 
-    Each patch is centred first: its mean brightness would tell the network where the sky is. The noise is drawn for
-    a few patches and shared in turn: on a CPU drawing it for all took a fifth of the step.
+    The noise is drawn for a few patches and shared in turn: on a CPU drawing it for all took a fifth of the step.
     """
     generator = np.random.default_rng((seed, _STREAM_COLOURS, step))
     kept = torch.from_numpy(generator.integers(0, 3, len(images))).to(images.device)
     draws = torch.Generator(images.device).manual_seed(int(generator.integers(2**62)))
-    centred = images - images.mean(dim=(2, 3), keepdim=True)
     mask = torch.nn.functional.one_hot(kept, 3).view(-1, 3, 1, 1).to(images.dtype)
-    deviation = (centred * mask).sum(1, keepdim=True).std(dim=(2, 3), keepdim=True)
+    deviation = (images * mask).sum(1, keepdim=True).std(dim=(2, 3), keepdim=True)
     few = torch.empty_like(images[:_NOISES]).normal_(generator=draws)
     turn = torch.arange(len(images), device=images.device) % len(few)
-    return torch.where(mask > 0, centred, few[turn] * (noise * deviation))
+    return torch.where(mask > 0, images, few[turn] * (noise * deviation))

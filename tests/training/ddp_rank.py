@@ -1,4 +1,4 @@
-"""One rank of a distributed training: `python -m tests.training.ddp_rank OUTPUT INITIAL` under torchrun's environment."""
+"""One rank of a distributed training: `python -m tests.training.ddp_rank OUTPUT INITIAL`, as torchrun starts it."""
 
 import sys
 from pathlib import Path
