@@ -1,9 +1,12 @@
 """Settings come in; the FastAPI app goes out. Run as `uvicorn --factory api.app:create_app`."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -15,9 +18,13 @@ from api.pages import routes as pages
 from api.routes import embeddings, health, jobs, models, neighbours, patches, starts, videos
 from api.routes import graph as graph_routes
 from api.service import Service
+from graph.errors import TransitiveError
 from graph.settings import Settings, load_settings
 
+log = logging.getLogger(__name__)
+
 VERSION = "0.1.0"
+SWEEP_S = 30.0
 DESCRIPTION = """\
 From unlabelled videos to a graph of moving-object patches and a representation learned from it.
 
@@ -36,8 +43,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        shared.inbox.sweep()
+        sweeping = asyncio.create_task(_sweep(shared))
         yield
+        sweeping.cancel()
         shared.close()
 
     app = FastAPI(
@@ -70,6 +78,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # FastAPI's documented way to describe more than it finds itself
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+async def _sweep(shared: Service) -> None:
+    """Remove uploads that are no longer needed, again and again."""
+    while True:
+        try:
+            await to_thread.run_sync(shared.sweep)
+        except TransitiveError as error:  # Neo4j is away; the next time will do
+            log.info("uploads are not swept: %s", error)
+        await asyncio.sleep(SWEEP_S)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

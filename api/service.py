@@ -15,7 +15,7 @@ from graph.errors import InvalidInput, NotFound, TransitiveError
 from graph.records import Job, JobKind, Model
 from graph.settings import Settings
 from graph.shards import Shards
-from workers import queue, recovery
+from workers import ledger, queue, recovery
 from workers.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 3.0  # how long a request waits for a Neo4j that does not answer, before it says 503
 MOST_MODELS = 1000
+ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass
@@ -66,6 +67,19 @@ class Service:
         """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is taken in)."""
         self.connection.verify()
         recovery.waiting_count(self.place.redis_url)
+
+    def sweep(self) -> None:
+        """Remove uploads whose job has ended, and what killed servers left; raises `Unavailable`.
+
+        This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
+        """
+        for path in self.inbox.abandoned():
+            path.unlink(missing_ok=True)
+        kept = {path: queue.job_id("ingest", {"video": path.stem}) for path in self.inbox.settled()}
+        known = ledger.jobs(self.connection, kept.values()) if kept else {}
+        for path, job_id in kept.items():
+            if job_id not in known or known[job_id].state in ENDED:
+                path.unlink(missing_ok=True)
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         """Look at every part that is needed to work: whether it is there, and what is wrong if not."""

@@ -1,7 +1,7 @@
 """A multipart body comes in as a stream; one file under HOME/uploads goes out, whole or not at all.
 
 The bytes go to `<uuid>.partial` as they arrive (never through memory or a second temporary file) and are renamed once
-the body has ended. Whatever goes wrong on the way, nothing is left behind.
+the body has ended. Whatever goes wrong on the way, nothing is left behind. Once its job has ended, the file is removed.
 """
 
 import errno
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from anyio import to_thread
@@ -27,6 +26,7 @@ from graph.errors import InvalidInput, StorageError
 
 DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so many bytes
 ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
+SETTLED_S = 60  # a whole file gets its job within a moment
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
 
@@ -55,17 +55,13 @@ class Inbox:
                 "Put it on the server and name its path instead, or raise the limit."
             )
 
-    def sweep(self) -> None:
-        """Remove what a killed server left half-written."""
-        for path in self.folder.glob("*.partial"):
-            if time.time() - path.stat().st_mtime > ABANDONED_S:
-                path.unlink(missing_ok=True)
+    def abandoned(self) -> list[Path]:
+        """List what killed servers left half-written."""
+        return [path for path in self.folder.glob("*.partial") if _age(path) > ABANDONED_S]
 
-    def forget(self, arguments: dict[str, Any]) -> None:
-        """Remove the upload that an ingest job was to read, if it was one."""
-        path = Path(str(arguments.get("path", "")))
-        if arguments.get("remove_after") and path.parent == self.folder:
-            path.unlink(missing_ok=True)
+    def settled(self) -> list[Path]:
+        """List the whole files that are old enough to have a job (named `<video id><suffix>`)."""
+        return [path for path in self.folder.glob("*") if path.suffix != ".partial" and _age(path) > SETTLED_S]
 
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
@@ -114,13 +110,22 @@ class Incoming:
             raise _disk_error(error) from error
 
     def keep(self, name: str) -> Path:
-        """Give the finished file its lasting name `<uuid><suffix of name>` and return its path."""
+        """Give the finished file its lasting name `<video id><suffix of name>` and return its path."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
             raise _disk_error(error) from error
         suffix = Path(name).suffix
-        return self.path.rename(self.path.with_suffix(suffix if suffix[1:].isalnum() and suffix.isascii() else ""))
+        plain = suffix[1:].isalnum() and suffix.isascii()
+        return self.path.rename(self.path.with_name(self.video_id + (suffix if plain else "")))
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written; 0 for one that was removed in the meantime."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _disk_error(error: OSError) -> StorageError:

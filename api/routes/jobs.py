@@ -11,17 +11,15 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.problems import problem_responses
 from api.responses import JobResponse, Page
 from api.routes.paging import AfterText, Limit, cut
-from api.service import Shared
+from api.service import ENDED, Shared
 from graph import jobs
 from graph.errors import NotFound, Unavailable
 from graph.records import Job
-from workers import ledger
 
 router = APIRouter(tags=["jobs"])
 
 JobId = Annotated[str, Path(max_length=200, examples=["5f0c6a2b9e48d7a5c4e3f2b1"])]
 POLL_S = 0.5
-ENDED = ("done", "failed", "cancelled")
 
 
 def _existing(job_id: JobId, shared: Shared) -> Job:
@@ -44,10 +42,7 @@ def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
 @router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, shared: Shared) -> JobResponse:
     """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. Twice is no error."""
-    job = jobs.request_cancel(shared.connection, job_id)
-    if job.state == "cancelled":  # it never began, so no worker will remove its upload
-        shared.inbox.forget(ledger.arguments(shared.connection, job_id))
-    return JobResponse.model_validate(job)
+    return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
 
 
 @router.get(

@@ -19,7 +19,6 @@ from api.service import Service, Shared
 from graph import videos
 from graph.errors import InvalidInput
 from graph.records import Job
-from workers import ledger
 
 router = APIRouter(tags=["videos"])
 
@@ -123,15 +122,10 @@ def _submit(shared: Service, incoming: uploads.Incoming, name: str) -> Job:
     """Keep the file and ask for its mining; this thread runs to its end even when the client goes away."""
     path = incoming.keep(name)
     try:
-        arguments = {"path": str(path), "video": incoming.video_id, "name": name, "remove_after": True}
-        job = shared.submit("ingest", arguments, name)
-        # These bytes are on their way already: that job reads its own copy.
-        if ledger.arguments(shared.connection, job.id).get("path") != str(path):
-            path.unlink(missing_ok=True)
+        return shared.submit("ingest", {"path": str(path), "video": incoming.video_id, "name": name}, name)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return job
 
 
 def _ingest_path(shared: Service, text: str) -> Job:

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.uploads import ABANDONED_S, Inbox, plain_name, receive
+from api.service import Service
+from api.uploads import ABANDONED_S, SETTLED_S, Inbox, plain_name, receive
 from graph.connection import Connection
 from graph.errors import InvalidInput, StorageError
 from graph.jobs import get_job, update_job
@@ -37,6 +38,10 @@ def uploads(home: Path) -> list[Path]:
     return sorted((home / "uploads").glob("*")) if (home / "uploads").exists() else []
 
 
+def age(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
 def jobs(client: httpx.Client) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = client.get("/jobs").json()["items"]
     return items
@@ -49,11 +54,11 @@ def test_an_upload_becomes_a_file_and_a_job(small: httpx.Client, connection: Con
     assert answer.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["target"]) == ("ingest", "queued", "<b>bikes.MP4")
     (file,) = uploads(home)
-    assert file.suffix == ".MP4"
+    assert file.name == f"{hashlib.blake2b(VIDEO, digest_size=16).hexdigest()}.MP4"
     assert file.read_bytes() == VIDEO
     arguments = ledger.arguments(connection, job["id"])
     digest = hashlib.blake2b(VIDEO, digest_size=16).hexdigest()
-    assert arguments == {"path": str(file), "video": digest, "name": "<b>bikes.MP4", "remove_after": True}
+    assert arguments == {"path": str(file), "video": digest, "name": "<b>bikes.MP4"}
     assert small.get(answer.headers["location"]).json()["id"] == job["id"]
 
 
@@ -64,11 +69,36 @@ def test_the_same_bytes_again_are_the_same_job_and_one_file(small: httpx.Client,
     assert len(uploads(home)) == 1
 
 
-def test_cancelling_before_it_began_removes_the_upload(small: httpx.Client, home: Path) -> None:
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_an_upload_stays_until_its_job_has_ended(
+    small: httpx.Client, connection: Connection, home: Path, end: str
+) -> None:
     job = small.post("/videos", files={"file": ("a.mp4", VIDEO)}).json()
-    assert small.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
-    assert uploads(home) == []
-    assert small.delete(f"/jobs/{job['id']}").status_code == 202
+    (file,) = uploads(home)
+    service = Service.open(load_settings())
+    for state in ("queued", "running", "cancelling"):
+        update_job(connection, job["id"], state=state)
+        age(file, SETTLED_S + 60)
+        service.sweep()
+        assert file.exists(), state
+    update_job(connection, job["id"], state=end)
+    service.sweep()
+    assert not file.exists()
+    service.close()
+
+
+def test_an_upload_is_not_swept_while_its_job_is_being_asked_for(tmp_path: Path, home: Path) -> None:
+    """Between its renaming and its job a file has no job; one that never got one goes later."""
+    service = Service.open(load_settings())
+    with service.inbox.incoming() as incoming:
+        incoming.write(VIDEO)
+        file = incoming.keep("a.mp4")
+    service.sweep()
+    assert file.exists()
+    age(file, SETTLED_S + 60)
+    service.sweep()
+    assert not file.exists()
+    service.close()
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["with a length", "chunked"])
@@ -144,9 +174,7 @@ def test_a_path_below_an_allowed_folder_is_taken(small: httpx.Client, connection
     job = small.post("/videos", json={"path": str(video)}).json()
     arguments = ledger.arguments(connection, job["id"])
     assert arguments["path"] == str(video)
-    assert "remove_after" not in arguments  # the user's own file
-    small.delete(f"/jobs/{job['id']}")
-    assert video.exists()
+    assert uploads(home) == []
 
 
 def test_paths_elsewhere_are_refused_all_alike(small: httpx.Client, home: Path) -> None:
@@ -214,15 +242,14 @@ def test_a_queue_that_is_away_is_a_503_and_leaves_nothing(
         assert uploads(home) == []
 
 
-def test_the_sweep_removes_only_what_nobody_writes_any_more(tmp_path: Path) -> None:
+def test_what_a_killed_server_left_half_written_is_told_from_what_is_being_written(tmp_path: Path) -> None:
     old, new, whole = (tmp_path / name for name in ("old.partial", "new.partial", "whole.mp4"))
     for path in (old, new, whole):
         path.write_bytes(b"x")
-    past = time.time() - ABANDONED_S - 60
-    os.utime(old, (past, past))
-    os.utime(whole, (past, past))
-    Inbox(tmp_path, 1, 1).sweep()
-    assert sorted(tmp_path.iterdir()) == [new, whole]
+    age(old, ABANDONED_S + 60)
+    age(whole, ABANDONED_S + 60)
+    inbox = Inbox(tmp_path, 1, 1)
+    assert (inbox.abandoned(), inbox.settled()) == ([old], [whole])
 
 
 @pytest.mark.parametrize(
