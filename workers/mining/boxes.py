@@ -9,6 +9,7 @@ from workers.mining.motion import Flags, Floats, Motion
 from workers.mining.recipe import Mining
 
 _GRID = 4  # luma pixels between the places tried
+_SMALL = 0.65  # of the core's side, for objects that do not fill it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,11 @@ def place_boxes(motion: Motion, area: Area, crop: float, core: float, recipe: Mi
             break
         if any(_overlap(left, top, other.crop, crop) > 0 for other in boxes):
             continue
-        box = _with_core(start, members, inside & still, (left, top, crop), core, recipe)
-        if box is not None:
-            boxes.append(box)
+        for side in (core, _SMALL * core):
+            box = _with_core(start, members, inside & still, (left, top, crop), side, recipe)
+            if box is not None:
+                boxes.append(box)
+                break
     return boxes
 
 

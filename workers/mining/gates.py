@@ -12,6 +12,8 @@ from workers.mining.motion import Motion
 from workers.mining.recipe import Mining
 
 _THUMB = (32, 20)
+_CUT_CHANGE, _CUT_LIKENESS = 6.0, 0.6  # mean grey levels; correlation of thumbnails
+_FLASH = 40.0  # mean grey levels
 _BAR = 24  # luma; black of studio range is 16
 
 
@@ -24,22 +26,22 @@ class CutFinder:
         self._usual = 0.0
 
     def broke(self, luma: Luma) -> bool:
-        """Compare with the frame before: a jump far over the usual change that also empties the histogram."""
+        """Compare with the frame before: far more change than usual, into a picture that is unlike it; or a flash."""
         thumb = cv2.resize(luma, _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self._thumb = self._thumb, thumb
         if before is None:
             return False
         change = float(np.abs(thumb - before).mean())
-        jumped = (change > 8 + 4 * self._usual and _histogram_distance(before, thumb) > 0.25) or change > 40
+        unusual = change > _CUT_CHANGE + 3 * self._usual and _likeness(before, thumb) < _CUT_LIKENESS
+        jumped = unusual or change > _FLASH
         self._usual = 0.0 if jumped else 0.8 * self._usual + 0.2 * change
         return jumped
 
 
-def _histogram_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Share of the picture that changed its grey level, 0..1, in 16 levels."""
-    first, _ = np.histogram(a, 16, (0, 256))
-    second, _ = np.histogram(b, 16, (0, 256))
-    return float(np.abs(first - second).sum() / (2 * a.size))
+def _likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Correlate two thumbnails."""
+    first, second = a - a.mean(), b - b.mean()
+    return float((first * second).sum() / max(float(np.sqrt((first**2).sum() * (second**2).sum())), 1e-6))
 
 
 def picture_area(lumas: Sequence[Luma]) -> Area:
