@@ -28,6 +28,7 @@ INDEXES = (
     "CREATE INDEX inter_bucket IF NOT EXISTS FOR ()-[e:INTER_INSTANCE]-() ON (e.generation, e.bucket)",
     "CREATE INDEX job_created IF NOT EXISTS FOR (j:Job) ON (j.created_at)",
 )
+NAMES = "SHOW INDEXES YIELD name RETURN collect(name) AS names"  # a constraint's own index bears its name
 AWAIT_INDEXES = "CALL db.awaitIndexes(300)"
 
 
@@ -36,6 +37,9 @@ def apply_schema(connection: Connection) -> None:
 
     Raises `Unavailable` when the server does not answer, `Conflict` when the graph holds duplicates already.
     """
-    for statement in (*CONSTRAINTS, *INDEXES):
+    there = set(connection.read(NAMES)[0]["names"])
+    missing = [statement for statement in (*CONSTRAINTS, *INDEXES) if statement.split()[2] not in there]
+    for statement in missing:
         connection.write(statement)
-    connection.read(AWAIT_INDEXES)
+    if missing:
+        connection.read(AWAIT_INDEXES)
