@@ -3,44 +3,66 @@
 Exit status 0: done. 1: it failed, and one line says why and what to do. 2: it was called wrongly.
 """
 
+import importlib
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 import typer
 
-from api.commands import demo, export, graph, ingest, link, mining, stack, train
 from api.terminal import say
 from graph.errors import TransitiveError
 
-_FAMILIES = (stack, ingest, link, train, export, graph, demo, mining)
+# Each file of api/commands and the commands it adds. Only the file of the command that is called is imported: together
+# they bring in Celery, the Neo4j driver, Arrow and Jinja, which takes longer than many a command.
+FAMILIES = {
+    "stack": ("up", "down", "status"),
+    "ingest": ("ingest",),
+    "link": ("link",),
+    "train": ("train", "embed"),
+    "graph": ("graph",),
+    "demo": ("demo", "report"),
+    "export": ("export",),
+    "mining": ("mine", "track"),
+}
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
-app = typer.Typer(
-    name="transitive",
-    help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for family in _FAMILIES:
-    family.register(app)
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Make the app for these arguments: with the family of the command they name, or with all."""
+    app = typer.Typer(
+        name="transitive",
+        help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_group)
+    called = [family for family, commands in FAMILIES.items() if arguments and arguments[0] in commands]
+    for family in called or FAMILIES:
+        importlib.import_module(f"api.commands.{family}").register(app)
+    return app
 
 
 def main() -> None:
     """Run the command; a `TransitiveError` ends as one line and exit status 1, never as a stack trace."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        build(sys.argv[1:])()
     except TransitiveError as error:
         say(f"transitive: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("transitive: stopped. Run the same command again to go on.")
-        sys.exit(1)
+        _say_stopped()
+    except SystemExit as leaving:
+        if leaving.code == _INTERRUPTED:
+            _say_stopped()
+        raise
     except BrokenPipeError:
         # whoever read our output has gone; Python would complain again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,6 +70,15 @@ def main() -> None:
     except Exception as error:
         say(f"transitive: unexpected {type(error).__name__}: {_first_line(error)}. The details are in {_keep_trace()}.")
         sys.exit(1)
+
+
+def _group() -> None:
+    """Keep the commands below one name, also where only one family was imported."""
+
+
+def _say_stopped() -> None:
+    say("transitive: stopped. Run the same command again to go on.")
+    sys.exit(1)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,71 @@
+"""The report's numbers against loops that say what they mean, and its page."""
+
+import numpy as np
+import pytest
+
+from api.report.closeness import Track, Vectors, closer_share, nearest
+from api.report.curve import draw
+
+
+def random_world(seed: int) -> tuple[Vectors, list[Track]]:
+    random = np.random.default_rng(seed)
+    count = int(random.integers(3, 12))
+    ids = [f"{kind}{number}" for number in range(count) for kind in ("a", "b")]
+    matrix = random.normal(size=(2 * count, 5)).astype(np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    videos = [f"v{number % 3}" for number in range(count) for _ in ("a", "b")]
+    tracks = [
+        Track(f"a{number}", f"b{number}", int(random.integers(-1, 3)), bool(random.integers(0, 2)))
+        for number in range(count)
+    ]
+    return Vectors(ids, videos, matrix), tracks
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_share_of_closer_ends_against_a_plain_loop(seed: int) -> None:
+    vectors, tracks = random_world(seed)
+    row = vectors.rows()
+    known = [track for track in tracks if track.parent >= 0]
+    tested = [track for track in known if track.held_out] or known
+    kept_out = [track for track in known if track.held_out]
+    others = kept_out if len({track.parent for track in kept_out}) > 1 else known
+    wins = compared = 0
+    for track in tested:
+        for other in others:
+            for patch in (other.start, other.end):
+                if other.parent != track.parent:
+                    a = vectors.matrix[row[track.start]]
+                    wins += a @ vectors.matrix[row[track.end]] > a @ vectors.matrix[row[patch]]
+                    compared += 1
+    found = closer_share(vectors, tracks)
+    assert found["comparisons"] == compared
+    if compared:
+        assert found["share"] == pytest.approx(wins / compared)
+    else:
+        assert "share" not in found
+
+
+def test_a_perfect_and_a_blind_embedding() -> None:
+    perfect = np.repeat(np.eye(4, dtype=np.float32), 2, axis=0)
+    ids = [f"{kind}{number}" for number in range(4) for kind in ("a", "b")]
+    tracks = [Track(f"a{number}", f"b{number}", number % 2, True) for number in range(4)]
+    videos = [f"v{number}" for number in range(8)]
+    assert closer_share(Vectors(ids, videos, perfect), tracks)["share"] == 1.0
+    assert closer_share(Vectors(ids, videos, np.ones((8, 4), np.float32) / 2), tracks)["share"] == 0.5
+
+
+def test_neighbours_are_of_other_videos_and_ordered_by_cosine() -> None:
+    angles = np.deg2rad([0, 1, 10, 20, 30])
+    matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    vectors = Vectors(list("abcde"), ["v", "v", "w", "w", "x"], matrix)
+    assert nearest(vectors, "a", 2) == ["c", "d"]
+    assert nearest(vectors, "a", 10) == ["c", "d", "e"]
+
+
+def test_a_curve_needs_two_points_and_keeps_its_extremes_inside() -> None:
+    assert draw([(10, 1.0)], "x") == ""
+    svg = draw([(10, 2.0), (20, 1.0), (30, 1.5)], "loss")
+    assert svg.count("<polyline") == 1
+    assert ">2<" in svg
+    assert ">1<" in svg
+    assert "30 steps" in svg

@@ -1,0 +1,161 @@
+"""Real Celery workers and the real command, on the run's Neo4j and Redis: started once, emptied before each test."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.commands.demo import packaged_clips
+from api.stack import Stack
+from graph.connection import Connection
+from graph.neo4j_server import Neo4jDetails
+from graph.settings import Settings, load_settings
+from graph.shards import Shards
+
+COMMAND = Path(sys.executable).with_name("transitive")
+PATIENCE = 300.0  # seconds; a machine under load is slow, and nothing here is timed
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The JSON object on standard output."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A home with workers, and the command run on it."""
+
+    environment: dict[str, str]
+    stack: Stack
+    settings: Settings
+
+    def start(self, *arguments: str | Path, **changes: str) -> "subprocess.Popen[str]":
+        """Start `transitive ARGUMENTS` and return at once."""
+        return subprocess.Popen(
+            [str(COMMAND), *map(str, arguments)],
+            env=self.environment | changes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, **changes: str) -> Result:
+        """Run `transitive ARGUMENTS` to its end."""
+        return finish(self.start(*arguments, **changes))
+
+    @property
+    def shards(self) -> Shards:
+        """The files of this home."""
+        return Shards(self.settings.data)
+
+
+def finish(process: "subprocess.Popen[str]") -> Result:
+    """Wait for a command's end; it never writes a stack trace."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        out, err = process.communicate()
+        pytest.fail(f"the command hangs: {err}")
+    assert "Traceback" not in out + err
+    return Result(process.returncode, out, err)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that must happen."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def celery_workers(
+    tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jDetails, redis_url: str, jar_cache: Path
+) -> Iterator[Workshop]:
+    """A home whose three workers (and API) run on the run's servers; its name has a space and an umlaut."""
+    folder = tmp_path_factory.mktemp("würk shop")
+    named = {
+        "TRANSITIVE_HOME": str(folder),
+        "TRANSITIVE_CACHE": str(jar_cache),
+        "NEO4J_URI": neo4j_server.bolt_uri,
+        "NEO4J_USER": neo4j_server.user,
+        "NEO4J_PASSWORD": neo4j_server.password,
+        "REDIS_URL": redis_url,
+        "TRANSITIVE_API_PORT": "18000",
+        "TRANSITIVE_MIN_FREE_DISK_MB": "1",
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRANSITIVE_")} | named
+    settings = load_settings(environment)
+    stack = Stack(settings)
+    stack.up()
+    yield Workshop(environment, stack, settings)
+    stack.down()
+
+
+@pytest.fixture
+def workshop(celery_workers: Workshop, connection: Connection) -> Workshop:
+    """The home with workers, with an empty graph and no files."""
+    shutil.rmtree(celery_workers.settings.data, ignore_errors=True)
+    return celery_workers
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[Path]:
+    """Three short real clips."""
+    return packaged_clips()
+
+
+@pytest.fixture
+def clip(clips: list[Path]) -> Path:
+    """The shortest of them."""
+    return min(clips, key=lambda path: path.stat().st_size)
+
+
+def graph_sets(connection: Connection) -> dict[str, set[tuple[Any, ...]]]:
+    """Read the whole graph, apart from jobs and times, as sets of tuples; a double would show in `doubles`."""
+    queries = {
+        "videos": "MATCH (n:Video) RETURN n.id, n.status, n.frames",
+        "patches": "MATCH (v:Video)-[:HAS_PATCH]->(p:Patch) RETURN p.id, v.id, p.frame, p.x, p.y, p.w, p.h, p.role",
+        "intra": "MATCH (a)-[e:INTRA_INSTANCE]->(b) RETURN a.id, b.id, e.track_length, e.confidence",
+        "inter": "MATCH (a)-[e:INTER_INSTANCE]->(b) RETURN e.generation, a.id, b.id, e.distance",
+        "parents": "MATCH (p)-[:IN_PARENT]->(c) RETURN c.generation, c.id, c.size, p.id",
+        "children": "MATCH (p)-[:IN_CHILD]->(c) RETURN c.generation, c.id, p.id",
+        "models": "MATCH (m:Model) RETURN m.id, m.step, m.generation",
+        "jobs": "MATCH (j:Job) RETURN j.id, j.kind, j.state",
+    }
+    found: dict[str, set[tuple[Any, ...]]] = {}
+    doubles = set()
+    for name, query in queries.items():
+        rows = [tuple(row.values()) for row in connection.read(query)]
+        found[name] = set(rows)
+        if len(rows) != len(found[name]):
+            doubles.add((name,))
+    return {**found, "doubles": doubles}
+
+
+def assert_files_match(workshop: Workshop, connection: Connection) -> None:
+    """Every ready video has its two shards, no other shard is there, and nothing half-written."""
+    ready = sorted(row["id"] for row in connection.read("MATCH (v:Video {status: 'ready'}) RETURN v.id AS id"))
+    assert workshop.shards.names("patches") == ready
+    assert workshop.shards.names("frames") == ready
+    assert not list(Path(workshop.settings.data).rglob("*.partial"))

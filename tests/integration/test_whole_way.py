@@ -1,0 +1,77 @@
+"""From clips to embeddings by the command, on real parts; and once more, which must change nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graph.connection import Connection
+from tests.integration.conftest import Workshop, assert_files_match, graph_sets
+
+COUNTS = {
+    "videos": "MATCH (n:Video {status: 'ready'}) RETURN count(n) AS n",
+    "frames": "MATCH (n:Video {status: 'ready'}) RETURN sum(n.frames) AS n",
+    "patches": "MATCH (n:Patch) RETURN count(n) AS n",
+    "tracks": "MATCH (:Patch {role: 'start'})-[e:INTRA_INSTANCE]->(:Patch {role: 'end'}) RETURN count(e) AS n",
+    "intra_instance": "MATCH ()-[e:INTRA_INSTANCE]->() RETURN count(e) AS n",
+    "inter_instance": "MATCH ()-[e:INTER_INSTANCE]->() RETURN count(e) AS n",
+    "parent_clusters": "MATCH (n:ParentCluster) RETURN count(n) AS n",
+    "child_clusters": "MATCH (n:ChildCluster) RETURN count(n) AS n",
+    "quadruples": "MATCH (:Patch)<-[:INTRA_INSTANCE]-(:Patch)-[:INTER_INSTANCE]->(:Patch)-[:INTRA_INSTANCE]->(:Patch)"
+    " RETURN count(*) AS n",
+}
+SMALL = ("--preset", "demo", "--iterations", "11")  # two lines in the journal: enough for a curve
+
+
+def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
+    for arguments in (
+        ("ingest", *clips),
+        ("train", "context", *SMALL),
+        ("link", "--group", "2"),
+        ("train", "transitive", *SMALL),
+        ("embed",),
+    ):
+        result = workshop.run(*arguments, "--json")
+        assert result.code == 0, (arguments, result.err)
+        json.loads(result.out)
+    report = workshop.run("report", "--json")
+    assert report.code == 0, report.err
+    return report.facts
+
+
+def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
+    workshop: Workshop, connection: Connection, clips: list[Path]
+) -> None:
+    facts = whole_way(workshop, clips)
+    first = graph_sets(connection)
+    assert not first["doubles"]
+    assert all(first[name] for name in ("patches", "intra", "inter", "parents", "children", "models"))
+    counted = {name: connection.read(query)[0]["n"] for name, query in COUNTS.items()}
+    assert facts["graph"] == counted
+    assert json.loads(workshop.run("status", "--json").out)["graph"] == counted
+    assert_files_match(workshop, connection)
+    embedded = {
+        patch
+        for _, ids, _ in workshop.shards.all_vectors(f"embeddings/{facts['models']['after']['id']}")
+        for patch in ids
+    }
+    assert embedded == {row[0] for row in first["patches"]}
+    check_page(Path(str(facts["report"])), counted)
+    for one in facts["cypher"]:
+        assert connection.read(one["query"].replace("RETURN path", "RETURN length(path) AS length")), one["title"]
+    whole_way(workshop, clips)
+    assert graph_sets(connection) == first
+    assert_files_match(workshop, connection)
+
+
+def check_page(page: Path, counted: dict[str, int]) -> None:
+    """The page stands alone: pictures inside, no address to load anything from, and it says what report.json says."""
+    text = page.read_text()
+    assert 'src="data:image/jpeg;base64,' in text
+    assert 'src="http' not in text
+    assert "<link" not in text
+    assert "<script" not in text
+    assert "<polyline" in text
+    assert text.count("<pre>") == 3
+    beside = json.loads(page.with_name("report.json").read_text())
+    assert beside["graph"] == counted
+    assert beside["health"].keys() == {"before (pool5 of the context network)", "after (embedding)"}
