@@ -12,7 +12,7 @@ from graph.errors import InvalidInput
 PAPER_PATCHES = 10_000_000  # section 4.2
 PAPER_PARENTS = 5000
 PAPER_SMALLEST = 100
-PARENTS_EXPONENT = 0.7  # K grows with N ** 0.7
+PARENTS_EXPONENT = 0.6  # K grows with N ** 0.6
 FEWEST_PARENTS = 4  # a negative comes from another parent (section 5), so one parent teaches nothing
 
 
@@ -52,7 +52,7 @@ class LinkParameters:
 
 
 def parent_count(count: int) -> int:
-    """Return K for `count` patches: 5000 · (count / 10⁷)^0.7, and at least 4 where there are patches enough."""
+    """Return K for `count` patches: 5000 · (count / 10⁷)^0.6, and at least 4 where there are patches enough."""
     k = round(float(PAPER_PARENTS * (count / PAPER_PATCHES) ** PARENTS_EXPONENT))
     return max(1, min(max(k, FEWEST_PARENTS), count // FEWEST_PARENTS))
 

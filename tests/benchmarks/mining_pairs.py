@@ -1,6 +1,6 @@
 """Videos in; a contact sheet of 64 random pairs (A, A') to be looked at and counted out.
 
-    python -m tests.benchmarks.mining_pairs FOLDER --sheet pairs.png [--clips 60] [--seed 0]
+python -m tests.benchmarks.mining_pairs FOLDER --sheet pairs.png [--clips 60] [--seed 0]
 """
 
 import argparse
@@ -60,7 +60,9 @@ def main() -> None:
     cells += [np.zeros((116, 200, 3), np.uint8)] * (-len(cells) % _COLUMNS)
     rows = [np.concatenate(cells[i : i + _COLUMNS], axis=1) for i in range(0, len(cells), _COLUMNS)]
     write_png(arguments.sheet, np.concatenate(rows, axis=0))
-    print(f"{len(paths)} clips, {minutes:.1f} minutes, {len(pairs)} tracks ({len(pairs) / max(minutes, 1e-9):.0f}/minute)")
+    print(
+        f"{len(paths)} clips, {minutes:.1f} minutes, {len(pairs)} tracks ({len(pairs) / max(minutes, 1e-9):.0f}/minute)"
+    )
     print(f"{used} of {total} windows used; refused windows {dict(windows)}; refused tracks {dict(tracks)}")
     print(f"{len(failures)} failed: {failures}; {time.monotonic() - began:.0f} s")
 

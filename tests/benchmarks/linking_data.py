@@ -1,0 +1,27 @@
+"""Vectors like pool5's for the benchmarks of linking: not negative, on few directions, of length 1, float16."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pool5_like(
+    count: int, width: int = 4608, *, seed: int = 0, directions: int = 400, rank: int = 24
+) -> NDArray[np.float16]:
+    """Return (count, width): each near one of `directions` centres, varying along `rank` axes they share.
+
+    Of random vectors in 4608 dimensions hardly two are in each other's lists; real features vary along few axes, and
+    then a tenth to a half of them are.
+    """
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(directions, width)).astype(np.float32)
+    axes = generator.normal(size=(rank, width)).astype(np.float32)
+    result = np.empty((count, width), np.float16)
+    for start in range(0, count, 4096):
+        size = min(4096, count - start)
+        block = centres[generator.integers(directions, size=size)]
+        block += generator.normal(size=(size, rank)).astype(np.float32) @ axes / np.sqrt(np.float32(rank))
+        block += 0.1 * generator.normal(size=(size, width)).astype(np.float32)
+        np.maximum(block, 0, out=block)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        result[start : start + size] = block
+    return result
