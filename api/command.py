@@ -25,6 +25,7 @@ FAMILIES = {
     "link": ("link",),
     "train": ("train", "embed"),
     "graph": ("graph",),
+    "evaluate": ("evaluate", "compare"),
     "demo": ("demo", "report"),
     "export": ("export",),
     "mining": ("mine", "track"),

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from api.commands.stack import open_connection
+from api.interrupt import cancelling
 from api.stack import Stack
 from api.terminal import Bars, Json, answer, say, table
 from api.waiting import run_job
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound
 from graph.models import get_model
-from graph.records import Job, Progress
+from graph.records import Job
 from graph.settings import Settings, settings
 from workers import queue
 
@@ -122,8 +123,7 @@ def _train_from_pack(pack: Path, arguments: Mapping[str, Any], initial: Path | N
     chosen = get_recipe(arguments["recipe"], arguments["preset"])
     if not arguments["output"]:
         raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
-    with Bars() as bars:
-        progress: Progress = bars
+    with Bars() as bars, cancelling(bars) as progress:
         model = train_recipe(
             chosen,
             PackSource(pack),
