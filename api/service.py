@@ -1,5 +1,6 @@
 """Settings come in; what every route works with goes out: the graph, the files, the inbox and the encoders."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,11 +76,11 @@ class Service:
         """
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
-        kept = {path: queue.job_id("ingest", {"video": path.stem}) for path in self.inbox.settled()}
+        kept = {path: queue.job_id("ingest", {"video": path.name}) for path in self.inbox.settled()}
         known = ledger.jobs(self.connection, kept.values()) if kept else {}
         for path, job_id in kept.items():
             if job_id not in known or known[job_id].state in ENDED:
-                path.unlink(missing_ok=True)
+                shutil.rmtree(path, ignore_errors=True)
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         """Look at every part that is needed to work: whether it is there, and what is wrong if not."""

@@ -1,7 +1,8 @@
 """A multipart body comes in as a stream; one file under HOME/uploads goes out, whole or not at all.
 
-The bytes go to `<uuid>.partial` as they arrive (never through memory or a second temporary file) and are renamed once
-the body has ended. Whatever goes wrong on the way, nothing is left behind. Once its job has ended, the file is removed.
+The bytes go to `<uuid>.partial` as they arrive (never through memory or a second temporary file) and are moved to
+`<video id>/<name>` once the body has ended. Whatever goes wrong on the way, nothing is left behind. Once its job has
+ended, the file is removed.
 """
 
 import errno
@@ -26,7 +27,7 @@ from graph.errors import InvalidInput, StorageError
 
 DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so many bytes
 ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
-SETTLED_S = 60  # a whole file gets its job within a moment
+SETTLED_S = 60.0  # a whole file gets its job within a moment
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
 
@@ -60,8 +61,8 @@ class Inbox:
         return [path for path in self.folder.glob("*.partial") if _age(path) > ABANDONED_S]
 
     def settled(self) -> list[Path]:
-        """List the whole files that are old enough to have a job (named `<video id><suffix>`)."""
-        return [path for path in self.folder.glob("*") if path.suffix != ".partial" and _age(path) > SETTLED_S]
+        """List the folders, named by their video's id, whose files are old enough to have a job."""
+        return [path for path in self.folder.glob("*") if path.is_dir() and _age(path) > SETTLED_S]
 
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
@@ -110,18 +111,19 @@ class Incoming:
             raise _disk_error(error) from error
 
     def keep(self, name: str) -> Path:
-        """Give the finished file its lasting name `<video id><suffix of name>` and return its path."""
+        """Give the finished file its lasting place `<video id>/<name>` and return its path."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
             raise _disk_error(error) from error
-        suffix = Path(name).suffix
-        plain = suffix[1:].isalnum() and suffix.isascii()
-        return self.path.rename(self.path.with_name(self.video_id + (suffix if plain else "")))
+        folder = self.inbox.folder / self.video_id
+        folder.mkdir(exist_ok=True)
+        os.utime(folder)  # it may be an older one of the same bytes: it is not settled any more
+        return self.path.rename(folder / name)
 
 
 def _age(path: Path) -> float:
-    """Return the seconds since a file was written; 0 for one that was removed in the meantime."""
+    """Return the seconds since a file or folder was changed; 0 for one that was removed in the meantime."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
