@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -87,16 +88,14 @@ class Stack:
     def down(self, progress: Progress = no_progress) -> None:
         """Stop everything this home started; data stays. What is being worked on goes on after the next `up`."""
         with self._alone():
-            progress("stopping", 0, 4, "parts")
-            self.api.stop(patience=10)
-            progress("stopping", 1, 4, "parts")
-            for worker in self.workers.values():
-                worker.stop(patience=4, signals=_END_WORKER)
-            progress("stopping", 2, 4, "parts")
-            self._redis.stop()
-            progress("stopping", 3, 4, "parts")
-            self._neo4j.stop()
-            progress("stopping", 4, 4, "parts")
+            parts = [self.api, *self.workers.values()]
+            total = len(parts) + 2
+            progress("stopping", 0, total, "parts")
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda part: part.stop(patience=4, signals=_END_WORKER), parts))
+                progress("stopping", len(parts), total, "parts")
+                list(pool.map(lambda server: server.stop(), (self._redis, self._neo4j)))
+            progress("stopping", total, total, "parts")
 
     def status(self) -> StackStatus:
         """Say what runs and where."""
