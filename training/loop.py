@@ -126,9 +126,7 @@ def _train(
     model: nn.Module = wrap(network)
     if recipe.compile:
         model.compile()
-    optimiser = torch.optim.SGD(
-        network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+    optimiser = make_optimiser(recipe, network)
 
     # -- Where to begin -----------------------------------------------------------------------------------------
     step, cursor, seconds = 0, Cursor(), 0.0
@@ -244,6 +242,15 @@ def _train(
         write_model(output, network, recipe, model_record, facts)
         draw_curves(output)
     return model_record
+
+
+def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over all weights."""
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    return torch.optim.SGD(
+        network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

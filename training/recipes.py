@@ -56,6 +56,7 @@ class Recipe:
     context_frames: int = 32  # frames per mini-batch, each about nine patches
 
     # The optimiser
+    optimiser: Literal["sgd", "adam"] = "sgd"  # section 6 gives a rate and a batch: Caffe's SGD with momentum
     learning_rate: float = 0.001  # section 6
     momentum: float = 0.9  # Caffe
     weight_decay: float = 0.0005  # Caffe
@@ -204,12 +205,12 @@ def h200(recipe: Recipe) -> Recipe:
 
 def cpu_small(recipe: Recipe) -> Recipe:
     """A narrow VGG16 and a schedule of minutes on two cores; the same losses and pairs."""
-    return _narrow(recipe, width=0.25, steps=600, context_steps=700)
+    return _narrow(recipe, width=0.25, steps=600, context_steps=1000)
 
 
 def demo(recipe: Recipe) -> Recipe:
     """About a minute on two cores: a narrower VGG16, the same losses and pairs."""
-    return _narrow(recipe, width=0.125, steps=300, context_steps=300)
+    return _narrow(recipe, width=0.125, steps=300, context_steps=400)
 
 
 def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Recipe:
@@ -223,8 +224,10 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
         hidden=int(4096 * width),
         embedding=128,
         context_hidden=256,
-        context_frames=12 if not recipe.ranks else 4,
-        learning_rate=0.03 if not recipe.ranks else 0.01,
+        context_frames=6 if not recipe.ranks else 4,
+        # Context prediction stays at chance for long; Adam gives the layers without batch norm a rate of their own.
+        optimiser="adam" if not recipe.ranks else "sgd",
+        learning_rate=0.001 if not recipe.ranks else 0.01,
         iterations=iterations if recipe.iterations else 0,
         warmup=20 if recipe.iterations else 0,
         decay="cosine",

@@ -27,7 +27,7 @@ def small(name: str, **changes: Any) -> Recipe:
         context_hidden=12,
         context_frames=2,
         batch_pairs=8 if name in ("tracking", "inter", "multitask") else 30,
-        iterations=10,
+        iterations=0 if name == "scratch" else 10,
         warmup=2,
         log_every=1,
         checkpoint_every=4,

@@ -1,0 +1,110 @@
+"""Vectors of labelled pictures come in, how well their nearest neighbours share the label goes out. Section 6.1.
+
+Labels are only ever used here; no training reads this file or its pictures.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from graph.errors import InvalidInput
+from training.pixels import SIDE
+from training.source import IMAGE_SUFFIXES
+
+_BLOCK = 512
+_NEAREST = 20
+
+
+def labelled_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+    """Read a folder of one folder per class (ImageFolder): (N, 96, 96, 3) centre squares, (N,) labels, class names."""
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = [
+        (path, label)
+        for label, name in enumerate(classes)
+        for path in sorted((folder / name).rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES
+    ]
+    if len({label for _, label in found}) < 2:
+        raise InvalidInput(f"{folder} must hold a folder of pictures per class, two classes at least.")
+    pictures = np.empty((len(found), SIDE, SIDE, 3), np.uint8)
+    for index, (path, _) in enumerate(found):
+        with Image.open(path) as image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side)
+            pictures[index] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box))
+    return pictures, np.array([label for _, label in found], np.int64), classes
+
+
+def neighbours(vectors: NDArray[np.floating], most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Order the others by cosine, nearest first: (N, most) rows and cosines of (N, D) vectors, never the row itself."""
+    precise = vectors.astype(np.float32)
+    unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
+    most = min(most, len(unit) - 1)
+    rows, cosines = np.empty((len(unit), most), np.int64), np.empty((len(unit), most), np.float32)
+    for first in range(0, len(unit), _BLOCK):
+        similar = unit[first : first + _BLOCK] @ unit.T
+        similar[np.arange(len(similar)), first + np.arange(len(similar))] = -np.inf
+        order = np.argsort(-similar, axis=1, kind="stable")[:, :most]
+        rows[first : first + _BLOCK] = order
+        cosines[first : first + _BLOCK] = np.take_along_axis(similar, order, axis=1)
+    return rows, cosines
+
+
+def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[str, float]:
+    """Measure (N, D) vectors against (N,) labels, each picture asking all others.
+
+    Returns:
+        precision@1, @5, @10: share of the nearest k with the query's label.
+        mAP@R: precision averaged over the ranks of hits among the nearest R, R the number of others of that label
+            (Musgrave et al. 2020).
+        kNN-20: accuracy of the vote of the nearest 20, ties to the nearer.
+    """
+    count = np.bincount(labels)
+    among = count[labels] - 1
+    asked = among > 0
+    rows, _ = neighbours(vectors, max(int(among.max()), _NEAREST))
+    hit = labels[rows] == labels[:, None]
+    place = np.arange(1, rows.shape[1] + 1)
+    precision = np.cumsum(hit, axis=1) / place
+    inside = hit & (place[None] <= among[:, None])
+    out = {f"precision@{k}": float(precision[asked, k - 1].mean()) for k in (1, 5, 10) if k <= rows.shape[1]}
+    out["mAP@R"] = float(((precision * inside).sum(1)[asked] / among[asked]).mean())
+    nearest = labels[rows[:, :_NEAREST]]
+    votes = np.zeros((len(labels), len(count)))
+    # A vote of 1 each, and a hair more for nearer ones, so that only ties are decided by it.
+    weight = 1 + 1e-3 * np.linspace(1, 0, nearest.shape[1])
+    for column in range(nearest.shape[1]):
+        votes[np.arange(len(labels)), nearest[:, column]] += weight[column]
+    out["kNN-20"] = float((votes.argmax(1) == labels).mean())
+    return out
+
+
+def draw_neighbours(
+    pictures: NDArray[np.uint8],
+    named: Sequence[tuple[str, NDArray[np.floating]]],
+    labels: NDArray[np.int64],
+    path: Path,
+) -> None:
+    """Draw figure 7: a query a row, its six nearest by each of the named vectors; green frames share the label."""
+    shown, columns, space = 8, 6, SIDE + 6
+    queries = np.linspace(0, len(pictures) - 1, shown).astype(np.int64)
+    sheet = Image.new("RGB", ((1 + len(named) * columns) * space + 12 * len(named), shown * space + 16), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, query in enumerate(queries):
+        sheet.paste(Image.fromarray(pictures[query]), (3, 16 + row * space))
+    for group, (name, vectors) in enumerate(named):
+        left = space + group * (columns * space + 12) + 12
+        draw.text((left, 2), name, fill="black")
+        near, _ = neighbours(vectors, columns)
+        for row, query in enumerate(queries):
+            for column, other in enumerate(near[query]):
+                x, y = left + column * space, 16 + row * space
+                colour = "#2a9d3a" if labels[other] == labels[query] else "#c0c0c0"
+                draw.rectangle((x - 3, y - 3, x + SIDE + 2, y + SIDE + 2), fill=colour)
+                sheet.paste(Image.fromarray(pictures[other]), (x, y))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
