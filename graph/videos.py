@@ -9,51 +9,54 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 from graph.connection import Connection, Row, Statement
-from graph.errors import NotFound
+from graph.errors import Conflict, NotFound
 from graph.records import IntraInstance, Patch, Video
 from graph.rows import as_record
 
 ROWS = 5000  # rows bound to one statement
+ROWS_AT_ONCE = 20_000  # rows written in one transaction: 50 MB of the server's heap, whatever the video's length
 DELETED_AT_ONCE = 2000  # patches removed in one transaction; each takes its edges along
 
-# (v) is locked by the SET before its status is read, so that of two writers of one video the second sees the first's.
-# A video that is ready stays as it is; one that failed, or was half deleted, is written anew.
+# (v) is locked by the first SET before its status is read, so that of two writers of one video the second sees the
+# first's. A video that is ready stays as it is; one that failed, or was half written or deleted, is written anew.
 _CLAIM = """
 MERGE (v:Video {id: $id})
-SET v.locked = true
+SET v.asked = $writer
+REMOVE v.asked
 WITH v WHERE coalesce(v.status, '') <> 'ready'
-SET v.status = 'writing'
+SET v = $properties
+SET v.writer = $writer, v.status = 'failed', v.reason = 'It is being written. Ingest it again if this stays so.'
+RETURN v.id AS id
 """
-# (v:writing)-[:HAS_PATCH]->(p)   what a deletion that was killed may have left
+# (v)-[:HAS_PATCH]->(p)   what a run that was killed may have left
 _CLEAR = """
-MATCH (v:Video {id: $id, status: 'writing'})-[:HAS_PATCH]->(p:Patch)
+MATCH (v:Video {id: $id, writer: $writer})-[:HAS_PATCH]->(p:Patch)
 DETACH DELETE p
 """
-# (v:writing)-[:HAS_PATCH]->(:Patch)
+# (v)-[:HAS_PATCH]->(:Patch)
 _CREATE_PATCHES = """
-MATCH (v:Video {id: $id, status: 'writing'})
+MATCH (v:Video {id: $id, writer: $writer})
 UNWIND $rows AS row
 CREATE (v)-[:HAS_PATCH]->(p:Patch)
 SET p = row
 """
 # (a)-[:INTRA_INSTANCE]->(b)      A → A'
 _CREATE_TRACKS = """
-MATCH (v:Video {id: $id, status: 'writing'})
+MATCH (v:Video {id: $id, writer: $writer})
 UNWIND $rows AS row
 MATCH (a:Patch {id: row.start_id})
 MATCH (b:Patch {id: row.end_id})
 CREATE (a)-[e:INTRA_INSTANCE]->(b)
 SET e = row.properties
 """
+# takes `writer` away with all else that is no property of a video
 _FINISH = """
-MATCH (v:Video {id: $id, status: 'writing'})
+MATCH (v:Video {id: $id, writer: $writer})
 SET v = $properties
-"""
-_UNLOCK = """
-MATCH (v:Video {id: $id})
-REMOVE v.locked
+RETURN v.id AS id
 """
 _GET_VIDEO = """
 MATCH (v:Video {id: $id})
@@ -88,9 +91,10 @@ MATCH (v:Video {id: $id})
 SET v.status = 'failed', v.reason = 'It is being deleted. Delete it again to finish that.'
 RETURN v.id AS id
 """
-# (v)-[:HAS_PATCH]->(p), with every edge of p
+# (v)-[:HAS_PATCH]->(p), with every edge of p; never of a video that became ready meanwhile
 _DELETE_PATCHES = """
-MATCH (:Video {id: $id})-[:HAS_PATCH]->(p:Patch)
+MATCH (v:Video {id: $id})-[:HAS_PATCH]->(p:Patch)
+WHERE v.status <> 'ready'
 WITH p LIMIT $limit
 DETACH DELETE p
 RETURN count(*) AS deleted
@@ -104,18 +108,30 @@ DETACH DELETE v
 def write_video(
     connection: Connection, video: Video, patches: Sequence[Patch], tracks: Sequence[IntraInstance]
 ) -> None:
-    """Write a video with all its patches and tracks in one transaction; a video that is ready already stays as it is.
+    """Write a video with all its patches and tracks; one that is ready already stays as it is.
 
-    Raises `Unavailable` or `StorageError`; then nothing of the video is in the graph.
+    Up to `ROWS_AT_ONCE` patches and tracks are one transaction: all is there or nothing. A longer video counts as
+    failed until its last transaction, and what a killed run left is cleared away by the next. Raises `Unavailable`,
+    `StorageError`, and `Conflict` when another run writes the same long video.
     """
+    rows = connection.read(_GET_VIDEO, id=video.id)
+    if rows and rows[0]["video"].get("status") == "ready":
+        return
+    _delete_patches(connection, video.id)  # in small steps, where a killed run left many
+    me: dict[str, Any] = {"id": video.id, "writer": uuid4().hex}
     patch_rows = [asdict(patch) for patch in patches]
     track_rows = [_track_row(track) for track in tracks]
-    properties = asdict(video)
-    statements: list[Statement] = [(_CLAIM, {"id": video.id}), (_CLEAR, {"id": video.id})]
-    statements += [(_CREATE_PATCHES, {"id": video.id, "rows": rows}) for rows in _batches(patch_rows)]
-    statements += [(_CREATE_TRACKS, {"id": video.id, "rows": rows}) for rows in _batches(track_rows)]
-    statements += [(_FINISH, {"id": video.id, "properties": properties}), (_UNLOCK, {"id": video.id})]
-    connection.write_many(statements)
+    rest: list[Statement] = [(_CREATE_PATCHES, {**me, "rows": batch}) for batch in _batches(patch_rows)]
+    rest += [(_CREATE_TRACKS, {**me, "rows": batch}) for batch in _batches(track_rows)]
+    rest.append((_FINISH, {**me, "properties": asdict(video)}))
+    at_once = ROWS_AT_ONCE // ROWS
+    claim: Statement = (_CLAIM, {**me, "properties": asdict(video)})
+    results = connection.write_many([claim, (_CLEAR, me), *rest[:at_once]])
+    claimed = bool(results[0])  # if not, another run has made it ready since we looked
+    for start in range(at_once, len(rest), at_once):
+        results = connection.write_many(rest[start : start + at_once])
+    if claimed and not results[-1]:
+        raise Conflict(f"Another run took over writing video {video.id}. Ask for it again when that is done.")
 
 
 def get_video(connection: Connection, video_id: str) -> Video:
@@ -163,9 +179,13 @@ def delete_video(connection: Connection, video_id: str) -> None:
     """
     if not connection.write(_RETIRE, id=video_id):
         raise NotFound(f"There is no video {video_id}. `GET /videos` lists those there are.")
+    _delete_patches(connection, video_id)
+    connection.write(_DELETE_VIDEO, id=video_id)
+
+
+def _delete_patches(connection: Connection, video_id: str) -> None:
     while connection.write(_DELETE_PATCHES, id=video_id, limit=DELETED_AT_ONCE)[0]["deleted"]:
         pass
-    connection.write(_DELETE_VIDEO, id=video_id)
 
 
 def _track_row(track: IntraInstance) -> Row:

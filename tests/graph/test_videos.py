@@ -1,12 +1,13 @@
 """Videos, patches and tracks: read back from the real server as sets of tuples."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, replace
 
 import pytest
 
 from graph import videos
 from graph.connection import Connection
-from graph.errors import NotFound
+from graph.errors import Conflict, NotFound
 from graph.records import IntraInstance, Patch, Video, patch_id
 
 VIDEO = Video("a" * 32, "dog.mp4", 25.0, 640, 360, 250, 10.0, "ready", "", "2026-01-01T00:00:00+00:00")
@@ -103,3 +104,81 @@ def test_what_is_not_there_is_named(connection):
     with pytest.raises(NotFound, match="no patch 456"):
         videos.get_patch(connection, "456")
     assert videos.list_patches(connection, "123") == []
+
+
+def test_a_long_video_takes_several_transactions_and_is_not_ready_before_the_last(connection, monkeypatch):
+    monkeypatch.setattr(videos, "ROWS", 2)
+    monkeypatch.setattr(videos, "ROWS_AT_ONCE", 4)
+    patches, tracks = mined(6)
+    states = []
+    write_many = Connection.write_many
+
+    def watched(self: Connection, statements):
+        found = write_many(self, statements)
+        states.append((videos.ready_video_ids(connection), len(videos.list_patches(connection, VIDEO.id))))
+        if dying and len(states) == 2:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Connection, "write_many", watched)
+    dying = True
+    with pytest.raises(KeyboardInterrupt):
+        videos.write_video(connection, VIDEO, patches, tracks)
+    assert states == [([], 4), ([], 8)]
+    half = videos.get_video(connection, VIDEO.id)
+    assert (half.status, half.reason) == ("failed", "It is being written. Ingest it again if this stays so.")
+    dying = False
+    videos.write_video(connection, VIDEO, patches, tracks)
+    assert [len(ready) for ready, _ in states[2:]] == [0, 0, 0, 0, 1]
+    monkeypatch.undo()
+    several = whole_graph(connection)
+    videos.delete_video(connection, VIDEO.id)
+    videos.write_video(connection, VIDEO, patches, tracks)
+    assert whole_graph(connection) == several
+
+
+def test_two_writers_of_one_video_write_it_once(connection):
+    patches, tracks = mined(50)
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(videos.write_video, connection, VIDEO, patches, tracks) for _ in range(4)]:
+            future.result()
+    assert [len(part) for part in whole_graph(connection)] == [1, 100, 50]
+    assert connection.read("MATCH ()-[e]->() RETURN count(e) AS count") == [{"count": 150}]
+
+
+def test_a_writer_of_a_long_video_whose_place_was_taken_says_so(connection, monkeypatch):
+    monkeypatch.setattr(videos, "ROWS", 2)
+    monkeypatch.setattr(videos, "ROWS_AT_ONCE", 4)
+    write_many = Connection.write_many
+
+    def overtaken(self: Connection, statements):
+        found = write_many(self, statements)
+        monkeypatch.setattr(Connection, "write_many", write_many)
+        videos.write_video(connection, VIDEO, *mined(6))
+        return found
+
+    monkeypatch.setattr(Connection, "write_many", overtaken)
+    with pytest.raises(Conflict, match="Another run took over"):
+        videos.write_video(connection, VIDEO, *mined(6))
+    assert [len(part) for part in whole_graph(connection)] == [1, 12, 6]
+
+
+def test_a_deletion_killed_in_the_middle_is_completed_by_the_next(connection, monkeypatch):
+    monkeypatch.setattr(videos, "DELETED_AT_ONCE", 3)
+    videos.write_video(connection, VIDEO, *mined(4))
+    write = Connection.write
+
+    def killed(self: Connection, query: str, **parameters):
+        if len(videos.list_patches(connection, VIDEO.id)) < 4:
+            raise KeyboardInterrupt
+        return write(self, query, **parameters)
+
+    monkeypatch.setattr(Connection, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        videos.delete_video(connection, VIDEO.id)
+    monkeypatch.setattr(Connection, "write", write)
+    assert len(videos.list_patches(connection, VIDEO.id)) == 2
+    assert videos.ready_video_ids(connection) == []
+    assert "Delete it again" in videos.get_video(connection, VIDEO.id).reason
+    videos.delete_video(connection, VIDEO.id)
+    assert whole_graph(connection) == (set(), set(), set())
