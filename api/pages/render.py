@@ -1,15 +1,17 @@
 """A template's name and what it shows come in; HTML goes out, with every value escaped."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 STYLE = (Path(__file__).parent / "style.css").read_text()
 
 # A page may show this server's images and the style below, and nothing else: no script, no frame, no outside address.
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "default-src 'none'; img-src 'self' data:; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
         "base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -38,5 +40,11 @@ def _number(value: int) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
+def _code(text: str) -> Markup:
+    """Set what stands between backticks as code; everything is escaped first."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+_environment.filters["code"] = _code
 _environment.filters["seconds"] = _seconds
 _environment.filters["number"] = _number
