@@ -28,6 +28,7 @@ FAMILIES = {
     "evaluate": ("evaluate", "compare"),
     "demo": ("demo", "report"),
     "export": ("export",),
+    "model": ("export-model",),
     "mining": ("mine", "track"),
 }
 _INTERRUPTED = 130  # what typer makes of Ctrl-C

@@ -48,11 +48,15 @@ def output(tmp_path, context_model):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_golden_losses(name, tmp_path, context_model):
-    """The first ten steps on a fixed tiny graph; 1e-3 leaves room for another CPU's order of sums, no more."""
+    """The first ten steps on a fixed tiny graph, with room for another CPU's order of sums and no more.
+
+    The ranking losses begin next to the margin and move by 1e-4 a step, hence the finer tolerance.
+    """
     train_small(tmp_path, name, source_for(name), initial=context_model)
     found = [loss for _, loss in losses(tmp_path / name)]
     golden = json.loads(GOLDEN.read_text())[name]
-    assert found == pytest.approx(golden, rel=1e-3)
+    close = {"rel": 1e-3} if name in ("context", "multitask") else {"rel": 0, "abs": 2e-5}
+    assert found == pytest.approx(golden, **close)
 
 
 @pytest.mark.parametrize("name", ["transitive", "multitask"])
