@@ -6,13 +6,16 @@ cancels the jobs; running the same command again goes on.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
 
 from api.stack import Stack
-from api.terminal import Bars, say
+from api.terminal import Bars, answer, say
 from graph.connection import Connection
 from graph.errors import Cancelled, TransitiveError, Unavailable
-from graph.records import Job
+from graph.records import Job, JobKind
 from graph.settings import Settings
 from workers import ledger, queue, recovery
 
@@ -27,17 +30,33 @@ Draw = Callable[[Bars, Mapping[str, Job]], None]
 
 
 class Waiting:
-    """Jobs that a command waits for."""
+    """Jobs that a command asks for and waits for; leaving the `with` block by Ctrl-C cancels them."""
 
-    def __init__(self, stack: Stack, found: Settings, connection: Connection, job_ids: Sequence[str]) -> None:
-        """Wait for `job_ids` on the stack whose addresses are in `found`."""
+    def __init__(self, stack: Stack, found: Settings, connection: Connection) -> None:
+        """Work on the stack whose addresses are in `found`."""
         self._stack = stack
         self._found = found
         self._connection = connection
-        self._ids = list(job_ids)
+        self._ids: list[str] = []
         self._jobs: dict[str, Job] = {}
         self._moved = time.monotonic()
         self._restarts = 0
+
+    def __enter__(self) -> "Waiting":
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel the jobs where Ctrl-C ended the block."""
+        if isinstance(error, KeyboardInterrupt) and self._ids:
+            self._cancel()
+
+    def submit(self, kind: JobKind, arguments: dict[str, Any], target: str) -> Job:
+        """Ask for work, and wait for it as well."""
+        self._ids.append(queue.identity(kind, arguments))
+        return queue.submit(self._connection, self._redis_url, kind, arguments, target)
 
     @property
     def _redis_url(self) -> str:
@@ -46,19 +65,15 @@ class Waiting:
     def until_finished(self, bars: Bars, draw: Draw) -> dict[str, Job]:
         """Return the jobs by id once all are finished; raises `Unavailable` when nobody works on them."""
         looked = time.monotonic()
-        try:
-            while True:
-                self._read()
-                draw(bars, self._jobs)
-                if all(job.state in FINISHED for job in self._jobs.values()):
-                    return self._jobs
-                time.sleep(_POLL_SECONDS)
-                if time.monotonic() - looked > _LOOK_AFTER_SECONDS:
-                    self._look_after_workers()
-                    looked = time.monotonic()
-        except KeyboardInterrupt:
-            self._cancel()
-            raise
+        while True:
+            self._read()
+            draw(bars, self._jobs)
+            if all(job.state in FINISHED for job in self._jobs.values()):
+                return self._jobs
+            time.sleep(_POLL_SECONDS)
+            if time.monotonic() - looked > _LOOK_AFTER_SECONDS:
+                self._look_after_workers()
+                looked = time.monotonic()
 
     def _read(self) -> None:
         before = self._jobs
@@ -95,7 +110,7 @@ class Waiting:
         """Ask the unfinished jobs to stop, and wait a little for those that run, so that nothing writes afterwards."""
         say("Stopping …")
         try:
-            ledger.cancel(self._connection, [job.id for job in self._jobs.values() if job.state not in FINISHED])
+            ledger.cancel(self._connection, self._ids)
             end = time.monotonic() + _CANCEL_SECONDS
             while time.monotonic() < end:
                 self._read()
@@ -108,14 +123,31 @@ class Waiting:
             return
 
 
-def run_job(stack: Stack, found: Settings, connection: Connection, job: Job, bars: Bars) -> Job:
-    """Wait for one job, drawing a bar for each of its stages; raises its failure as an error of ours."""
-    finished = Waiting(stack, found, connection, [job.id]).until_finished(bars, _draw_stages)[job.id]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Work to ask for: a job's kind, its arguments, and what it is called for people."""
+
+    kind: JobKind
+    arguments: dict[str, Any]
+    target: str
+
+
+def run_job(stack: Stack, found: Settings, connection: Connection, asked: Asked, bars: Bars) -> Job:
+    """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as an error of ours."""
+    with Waiting(stack, found, connection) as waiting:
+        job = waiting.submit(asked.kind, asked.arguments, asked.target)
+        finished = waiting.until_finished(bars, _draw_stages)[job.id]
     if finished.state == "failed":
         raise TransitiveError(finished.reason)
     if finished.state == "cancelled":
         raise Cancelled(finished.reason or "The job was cancelled. Run the same command again to go on.")
     return finished
+
+
+def detached(connection: Connection, found: Settings, asked: Asked, as_json: bool) -> None:
+    """Ask for a job, print its id, and do not wait."""
+    job = queue.submit(connection, found.redis_url.get_secret_value(), asked.kind, asked.arguments, asked.target)
+    answer({"job": job.id}, as_json, job.id)
 
 
 def _draw_stages(bars: Bars, jobs: Mapping[str, Job]) -> None:

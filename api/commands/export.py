@@ -8,7 +8,7 @@ import typer
 from api.stack import Stack
 from api.terminal import Bars, Json, answer
 from graph import generations
-from graph.generation_writer import bucket_of
+from graph.generation_batches import bucket_of
 from graph.records import Quadruple
 from graph.settings import settings
 from training.pack import write_pack

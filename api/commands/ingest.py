@@ -71,7 +71,8 @@ def ingest(
     with open_connection(found) as connection:
         if detach:
             videos, already, _ = sort_out(connection, files)
-            jobs = [submit(connection, found, video) for video in videos]
+            url = found.redis_url.get_secret_value()
+            jobs = [queue.submit(connection, url, "ingest", _arguments(video), video.path.name) for video in videos]
             submitted = {"jobs": [job.id for job in jobs], "already": [video.path.name for video in already]}
             answer(submitted, as_json, "\n".join(job.id for job in jobs))
             return
@@ -121,10 +122,8 @@ def sort_out(connection: Connection, files: Sequence[Path]) -> tuple[list[VideoF
     return list(new.values()), list(already.values()), twins
 
 
-def submit(connection: Connection, found: Settings, video: VideoFile) -> Job:
-    """Ask the mining queue for one video."""
-    arguments = {"path": str(video.path), "video": video.id, "name": video.path.name}
-    return queue.submit(connection, found.redis_url.get_secret_value(), "ingest", arguments, video.path.name)
+def _arguments(video: VideoFile) -> dict[str, Any]:
+    return {"path": str(video.path), "video": video.id, "name": video.path.name}
 
 
 def ingest_files(stack: Stack, found: Settings, connection: Connection, files: Sequence[Path]) -> Outcome:
@@ -136,9 +135,9 @@ def ingest_files(stack: Stack, found: Settings, connection: Connection, files: S
         say(f"{twin.name} has the bytes of another file; it is taken once.")
     if not videos:
         return Outcome([], [], [], already, twins)
-    jobs = [submit(connection, found, video) for video in videos]
-    with Bars() as bars:
-        ended = Waiting(stack, found, connection, [job.id for job in jobs]).until_finished(bars, _Drawing())
+    with Waiting(stack, found, connection) as waiting, Bars() as bars:
+        jobs = [waiting.submit("ingest", _arguments(video), video.path.name) for video in videos]
+        ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:
         by_state[ended[job.id].state].append(ended[job.id])

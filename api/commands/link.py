@@ -8,15 +8,13 @@ import typer
 from api.commands.stack import open_connection
 from api.stack import Stack
 from api.terminal import Bars, Json, answer, say, table
-from api.waiting import run_job
+from api.waiting import Asked, detached, run_job
 from graph import generations
 from graph.connection import Connection
 from graph.counts import graph_counts
 from graph.errors import NotFound
 from graph.models import latest_model
-from graph.records import Job
-from graph.settings import Settings, settings
-from workers import queue
+from graph.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -47,11 +45,11 @@ def link(
     with Bars() as bars:
         found = stack.up(bars)
         with open_connection(found) as connection:
-            job = submit(connection, found, arguments)
+            asked = linking(connection, arguments)
             if detach:
-                answer({"job": job.id}, as_json, job.id)
+                detached(connection, found, asked, as_json)
                 return
-            generation = run_job(stack, found, connection, job, bars).result
+            generation = run_job(stack, found, connection, asked, bars).result
             made = generations.get_generation(connection, generation)
             counts = graph_counts(connection)
     facts: dict[str, Any] = {
@@ -72,8 +70,8 @@ def link(
     answer(facts, as_json, table(rows))
 
 
-def submit(connection: Connection, found: Settings, arguments: dict[str, Any]) -> Job:
-    """Ask for a linking; says so when a context network must be trained before."""
+def linking(connection: Connection, arguments: dict[str, Any]) -> Asked:
+    """Make the request for a linking; says so when a context network must be trained before."""
     if not arguments["features"]:
         try:
             latest_model(connection, "context")
@@ -81,5 +79,4 @@ def submit(connection: Connection, found: Settings, arguments: dict[str, Any]) -
             say(
                 "No context network was trained yet, so it is trained first (`transitive train context` does it alone)."
             )
-    target = arguments["features"] or "context"
-    return queue.submit(connection, found.redis_url.get_secret_value(), "link", arguments, target)
+    return Asked("link", arguments, arguments["features"] or "context")

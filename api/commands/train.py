@@ -13,13 +13,10 @@ from api.commands.stack import open_connection
 from api.interrupt import cancelling
 from api.stack import Stack
 from api.terminal import Bars, Json, answer, say, table
-from api.waiting import run_job
-from graph.connection import Connection
+from api.waiting import Asked, detached, run_job
 from graph.errors import InvalidInput, NotFound
 from graph.models import get_model
-from graph.records import Job
-from graph.settings import Settings, settings
-from workers import queue
+from graph.settings import settings
 
 _WATCH_SECONDS = 1.0
 
@@ -64,11 +61,10 @@ def train(
     with Bars() as bars:
         found = stack.up(bars)
         with open_connection(found) as connection:
-            job = submit(connection, found, arguments)
             if detach:
-                answer({"job": job.id}, as_json, job.id)
+                detached(connection, found, training(arguments), as_json)
                 return
-            model = get_model(connection, run_job(stack, found, connection, job, bars).result)
+            model = get_model(connection, run_job(stack, found, connection, training(arguments), bars).result)
     folder = output or Path(found.data) / "models" / model.id
     _report({**asdict(model), "folder": str(folder)}, as_json)
 
@@ -83,20 +79,19 @@ def embed(
     with Bars() as bars:
         found = stack.up(bars)
         with open_connection(found) as connection:
-            job = queue.submit(connection, found.redis_url.get_secret_value(), "embed", {"model": model}, model)
+            asked = Asked("embed", {"model": model}, model)
             if detach:
-                answer({"job": job.id}, as_json, job.id)
+                detached(connection, found, asked, as_json)
                 return
-            finished = run_job(stack, found, connection, job, bars)
+            finished = run_job(stack, found, connection, asked, bars)
             made = get_model(connection, finished.result)
     facts = {"model": made.id, "dimensions": made.embedding_dim}
     answer(facts, as_json, f"Every patch has a {made.embedding_dim}-dimensional embedding of model {made.id}.")
 
 
-def submit(connection: Connection, found: Settings, arguments: dict[str, Any]) -> Job:
-    """Ask for a training."""
-    target = f"{arguments['recipe']} ({arguments['preset']})"
-    return queue.submit(connection, found.redis_url.get_secret_value(), "train", arguments, target)
+def training(arguments: dict[str, Any]) -> Asked:
+    """Make the request for a training."""
+    return Asked("train", arguments, f"{arguments['recipe']} ({arguments['preset']})")
 
 
 def check_recipe(recipe: str, preset: str) -> None:

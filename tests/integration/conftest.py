@@ -20,6 +20,7 @@ from graph.connection import Connection
 from graph.neo4j_server import Neo4jDetails
 from graph.settings import Settings, load_settings
 from graph.shards import Shards
+from tests.workers.mining.composites import paste, texture, write_video
 
 COMMAND = Path(sys.executable).with_name("transitive")
 PATIENCE = 300.0  # seconds; a machine under load is slow, and nothing here is timed
@@ -80,11 +81,12 @@ def finish(process: "subprocess.Popen[str]") -> Result:
     return Result(process.returncode, out, err)
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something that must happen."""
+def wait_until(condition: Callable[[], bool], what: str, command: "subprocess.Popen[str]") -> None:
+    """Wait for something that must happen while a command runs."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"never: {what}"
+        assert command.poll() is None, f"never: {what}; the command ended: {finish(command)}"
         time.sleep(0.05)
 
 
@@ -120,15 +122,23 @@ def workshop(celery_workers: Workshop, connection: Connection) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def clips() -> list[Path]:
-    """Three short real clips."""
-    return packaged_clips()
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A short real clip, and three drawn ones: an object that crosses a scene, each of its own look."""
+    folder = tmp_path_factory.mktemp("clips")
+    real = next(path for path in packaged_clips() if path.name == "bikes.mp4")
+    return [real, *(draw_clip(folder / f"drawn {seed}.mp4", seed) for seed in range(3))]
+
+
+def draw_clip(path: Path, seed: int, frames: int = 90) -> Path:
+    """Write a video in which one object crosses a standing scene."""
+    scene, thing = texture(320, 480, seed), texture(110, 110, 100 + seed)
+    return write_video(path, (paste(scene, thing, (90 + 3 * k, 130 + 20 * seed)) for k in range(frames)))
 
 
 @pytest.fixture
 def clip(clips: list[Path]) -> Path:
-    """The shortest of them."""
-    return min(clips, key=lambda path: path.stat().st_size)
+    """One of them."""
+    return clips[-1]
 
 
 def graph_sets(connection: Connection) -> dict[str, set[tuple[Any, ...]]]:

@@ -52,7 +52,7 @@ def test_a_mining_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
     command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs")
+    wait_until(lambda: running(connection), "a job runs", command)
     os.kill(workshop.stack.workers["mining"].pid, signal.SIGKILL)
     result = finish(command)
     assert result.code == 0, result.err
@@ -66,7 +66,7 @@ def test_a_command_killed_in_the_middle_is_completed_by_running_it_again(
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
     command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs")
+    wait_until(lambda: running(connection), "a job runs", command)
     command.kill()
     command.communicate()
     assert workshop.run("ingest", *clips).code == 0
@@ -79,7 +79,7 @@ def test_ctrl_c_cancels_what_waits_and_the_same_command_goes_on(
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
     command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs")
+    wait_until(lambda: running(connection), "a job runs", command)
     command.send_signal(signal.SIGINT)
     result = finish(command)
     assert result.code == 1
@@ -97,7 +97,7 @@ def test_ctrl_c_in_a_training_leaves_a_checkpoint_and_the_same_command_goes_on_f
     arguments = ("train", "context", "--preset", "demo", "--iterations", "40", "--json")
     command = workshop.start(*arguments)
     at_work = "MATCH (j:Job {kind: 'train', state: 'running'}) WHERE j.done >= 3 RETURN j"
-    wait_until(lambda: bool(connection.read(at_work)), "three steps are done")
+    wait_until(lambda: bool(connection.read(at_work)), "three steps are done", command)
     command.send_signal(signal.SIGINT)
     assert finish(command).code == 1
     (folder,) = (Path(workshop.settings.data) / "models").iterdir()
@@ -142,7 +142,7 @@ def test_neo4j_killed_in_the_middle_ends_in_one_line_and_the_same_command_comple
         command = workshop.start("ingest", *clips)
         password = (tmp_path / "home" / "secrets" / "neo4j_password").read_text().strip()
         with Connection(facts["neo4j"]["bolt"], "neo4j", password) as connection:
-            wait_until(lambda: running(connection), "a job runs")
+            wait_until(lambda: running(connection), "a job runs", command)
         os.kill(server, signal.SIGKILL)
         ended = finish(command)
         assert ended.code == 1

@@ -26,7 +26,7 @@ def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
     for arguments in (
         ("ingest", *clips),
         ("train", "context", *SMALL),
-        ("link", "--group", "2"),
+        ("link", "--group", "2", "--parents", "3", "--smallest", "1"),
         ("train", "transitive", *SMALL),
         ("embed",),
     ):
