@@ -22,7 +22,7 @@ from workers.workplace import Workplace
 if TYPE_CHECKING:
     from training.encoder import Encoder
 
-PATIENCE_S = 3.0  # how long a request waits for a Neo4j that does not answer, before it says 503
+PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
 MOST_MODELS = 1000
 ENDED = ("done", "failed", "cancelled")
 
