@@ -181,10 +181,10 @@ def tail(log: Path, lines: int = 6, start: int = 0) -> str:
 
 
 def make_folders(*folders: Path) -> None:
-    """Create folders; raises `StorageError` when that is not possible."""
+    """Create folders only the owner can look into; raises `StorageError` when that is not possible."""
     for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
                 f"{folder} cannot be created: {error.strerror}. TRANSITIVE_HOME names another place."

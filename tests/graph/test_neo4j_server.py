@@ -72,6 +72,8 @@ def test_neo4j_browser_is_served_and_told_where_bolt_is(second):
 def test_secrets_are_the_owners_alone_and_nowhere_else(second, second_home):
     details = second.details()
     assert stat.S_IMODE(details.password_file.stat().st_mode) == 0o600
+    for folder in ("neo4j", "secrets"):
+        assert stat.S_IMODE((second_home / folder).stat().st_mode) == 0o700
     assert len(details.password) >= 24
     assert details.password not in " ".join(second._process.process().cmdline())
     written = [path for path in second_home.rglob("*") if path.is_file() and path != details.password_file]
@@ -87,22 +89,19 @@ def test_it_outlives_whoever_started_it_and_is_found_by_others(second, second_ho
 
 def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(second):
     before = second.details()
-    with before.connect() as connection:
-        connection.write("UNWIND range(1, 500) AS n CREATE (:Kept {n: n})")
-    os.kill(second._process.process().pid, signal.SIGKILL)
-    second._process.wait_until(lambda: False, 30, lambda: None)
-    assert not second.running()
-    with before.connect(patience_s=0) as hasty, pytest.raises(Unavailable, match="does not answer"):
-        hasty.read("RETURN 1")
     with before.connect(patience_s=120) as patient:
+        patient.write("UNWIND range(1, 500) AS n CREATE (:Kept {n: n})")
+        os.kill(second._process.process().pid, signal.SIGKILL)
+        second._process.wait_until(lambda: False, 30, lambda: None)
+        assert not second.running()
+        with before.connect(patience_s=0) as hasty, pytest.raises(Unavailable, match="does not answer"):
+            hasty.read("RETURN 1")
         writer = threading.Thread(target=patient.write, args=("CREATE (:Kept {n: 501})",))
         writer.start()
         assert second.start() == before
         writer.join()
-    with before.connect() as connection:
-        assert connection.read("MATCH (k:Kept) RETURN count(k) AS count, max(k.n) AS most") == [
-            {"count": 501, "most": 501}
-        ]
+        kept = patient.read("MATCH (k:Kept) RETURN count(k) AS count, max(k.n) AS most")
+    assert kept == [{"count": 501, "most": 501}]
 
 
 _BUSY = """
