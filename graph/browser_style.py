@@ -10,7 +10,7 @@ STYLE: dict[str, dict[str, str]] = {
              "text-color-internal": "#FFFFFF", "font-size": "10px"},
     "relationship": {"color": "#A5ABB6", "shaft-width": "1px", "font-size": "8px", "padding": "3px",
                      "text-color-external": "#000000", "text-color-internal": "#FFFFFF", "caption": "'<type>'"},
-    "node.Video": {"diameter": "65px", "color": "#4C4C4C", "border-color": "#2B2B2B", 
+    "node.Video": {"diameter": "65px", "color": "#4C4C4C", "border-color": "#2B2B2B",
                    "caption": "'{name}'", "text-color-internal": "#FFFFFF"},
     "node.Patch": {"diameter": "50px", "color": "#F79767", "border-color": "#F36924", "caption": "'{role} {time_s}'",
                    "text-color-internal": "#000000"},

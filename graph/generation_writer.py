@@ -1,92 +1,32 @@
 """A linking comes in; a generation stands in the graph, switched to in one small transaction, or nothing does.
 
-Edges of one parent touch no patch of another, so two connections write the parents of even and of odd number at the
-same time without ever waiting for each other's locks. Edges are CREATEd, grouped by their start: no look-up for what
-cannot be there yet. So that a transaction that is retried after its answer got lost writes nothing twice, each lane
-counts its batches in a node of its own, in the same transaction.
+Several lanes (generation_batches) write at the same time. So that a transaction that is retried after its answer got
+lost writes nothing twice, each lane counts its batches in a node of its own, in the same transaction.
 """
 
 import json
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import groupby
 from typing import Any
-
-import numpy as np
 
 from graph.connection import Connection
 from graph.errors import Conflict, Unavailable
+from graph.generation_batches import LANES, Batch, batches, bucket_count
 from graph.generations import LINKING, erase, unfinished
 from graph.linking.run import Linking
 from graph.lock import Lock, exclusive
 from graph.records import Progress, no_progress
-
-LANES = 2
-ROWS = 5000  # edges to a transaction
-BUCKET_ROWS = 4096  # edges to a bucket of the shuffled stream
 
 _CREATE = """
 CREATE (g:Generation {id: $id, state: 'building'})
 WITH g UNWIND range(0, $lanes - 1) AS lane
 CREATE (:WritingLane {generation: $id, lane: lane, batch: -1})
 """
-# `before` is what the lane had written: a batch that is there already (its answer got lost) is not written again
-_LANE = """
-MATCH (l:WritingLane {generation: $generation, lane: $lane})
-SET l.asked = $batch
-WITH l, l.batch AS before
-SET l.batch = $batch
-WITH before
-CALL {
-    WITH before
-    WITH before WHERE before < $batch
-"""
-_LANE_END = """
-    RETURN count(*) AS written
-}
-RETURN before, written
-"""
-# (p:Patch)-[:IN_PARENT]->(c)
-_PARENT = (
-    _LANE
-    + """
-MERGE (c:ParentCluster {generation: $generation, id: $parent}) ON CREATE SET c.size = $size
-WITH c UNWIND $rows AS id
-MATCH (p:Patch {id: id})
-CREATE (p)-[:IN_PARENT]->(c)
-"""
-    + _LANE_END
-)
-# (p:Patch)-[:IN_CHILD]->(c)
-_CHILDREN = (
-    _LANE
-    + """
-UNWIND $rows AS row
-CREATE (c:ChildCluster {generation: $generation, id: row[0], parent: $parent})
-WITH c, row UNWIND row[1] AS id
-MATCH (p:Patch {id: id})
-CREATE (p)-[:IN_CHILD]->(c)
-"""
-    + _LANE_END
-)
-# (a:Patch)-[:INTER_INSTANCE]->(b:Patch)
-_EDGES = (
-    _LANE
-    + """
-UNWIND $rows AS row
-MATCH (a:Patch {id: row[0]})
-UNWIND row[1] AS edge
-MATCH (b:Patch {id: edge[0]})
-CREATE (a)-[:INTER_INSTANCE {generation: $generation, distance: edge[1], parent: $parent, bucket: edge[2],
-                             held_out: edge[3]}]->(b)
-"""
-    + _LANE_END
-)
 # (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b')
 _BUCKETS = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0
@@ -118,15 +58,6 @@ _READY = """
 MATCH (g:Generation {id: $id, state: 'ready'})
 RETURN g.id AS id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    query: str
-    parent: int
-    rows: list[Any]
-    expected: int  # edges it must make
-    size: int = 0  # of the parent
 
 
 def write_generation(
@@ -167,16 +98,6 @@ def write_generation(
     return generation
 
 
-def bucket_of(a_id: str, b_id: str, buckets: int) -> int:
-    """Return the bucket of an edge: a hash, so every bucket is a random sample, the same wherever it is computed."""
-    return int.from_bytes(blake2b(f"{a_id}:{b_id}".encode(), digest_size=8).digest(), "big") % buckets
-
-
-def bucket_count(edges: int) -> int:
-    """Return how many buckets so many edges are spread over."""
-    return max(1, round(edges / BUCKET_ROWS))
-
-
 def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str]) -> str:
     content = json.dumps(
         [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos)]
@@ -193,7 +114,7 @@ def _write_all(
     stop = threading.Event()
 
     def run(lane: int) -> None:
-        for number, batch in enumerate(_batches(linking, lane, held_out)):
+        for number, batch in enumerate(batches(linking, lane, held_out)):
             if stop.is_set():
                 return
             _write_batch(connection, generation, lane, number, batch)
@@ -212,7 +133,7 @@ def _write_all(
     progress("writing edges", total, total, "edges")
 
 
-def _write_batch(connection: Connection, generation: str, lane: int, number: int, batch: _Batch) -> None:
+def _write_batch(connection: Connection, generation: str, lane: int, number: int, batch: Batch) -> None:
     rows = connection.write(
         batch.query,
         generation=generation,
@@ -220,59 +141,13 @@ def _write_batch(connection: Connection, generation: str, lane: int, number: int
         batch=number,
         parent=batch.parent,
         size=batch.size,
+        ids=batch.ids,
         rows=batch.rows,
     )
     if not rows:
         raise Conflict("Another linking removed what this one was writing. Run it again when that is done.")
     if rows[0]["before"] < number and rows[0]["written"] != batch.expected:
         raise Conflict("Patches were deleted while they were linked. Run the linking again.")
-
-
-def _batches(linking: Linking, lane: int, held_out: set[str]) -> Iterator[_Batch]:
-    """Yield everything of the parents of this lane: members, then children, then edges, parent after parent."""
-    ids, videos = linking.patch_ids, linking.video_ids
-    buckets = bucket_count(len(linking.pairs))
-    order = np.argsort(linking.parents, kind="stable")
-    bounds = np.searchsorted(linking.parents[order], np.arange(len(linking.parent_sizes) + 1))
-    group_parent = linking.parents[linking.groups[:, 0]]
-    group_order = np.argsort(group_parent, kind="stable")
-    group_bounds = np.searchsorted(group_parent[group_order], np.arange(len(linking.parent_sizes) + 1))
-    pair_parent = linking.parents[linking.pairs[:, 0]]
-    pair_order = np.argsort(pair_parent, kind="stable")
-    pair_bounds = np.searchsorted(pair_parent[pair_order], np.arange(len(linking.parent_sizes) + 1))
-    for parent in range(lane, len(linking.parent_sizes), LANES):
-        members = order[bounds[parent] : bounds[parent + 1]].tolist()
-        for start in range(0, len(members), ROWS):
-            rows: list[Any] = [ids[row] for row in members[start : start + ROWS]]
-            yield _Batch(_PARENT, parent, rows, len(rows), len(members))
-        groups = group_order[group_bounds[parent] : group_bounds[parent + 1]]
-        step = ROWS // linking.groups.shape[1]
-        for start in range(0, len(groups), step):
-            rows = [
-                [number, [ids[row] for row in linking.groups[number].tolist()]]
-                for number in groups[start : start + step].tolist()
-            ]
-            yield _Batch(_CHILDREN, parent, rows, len(rows) * linking.groups.shape[1])
-        pairs = pair_order[pair_bounds[parent] : pair_bounds[parent + 1]]
-        for start in range(0, len(pairs), ROWS):
-            chosen = pairs[start : start + ROWS]
-            edges = zip(linking.pairs[chosen].tolist(), linking.distances[chosen].tolist(), strict=True)
-            rows = [
-                [
-                    ids[a],
-                    [
-                        [
-                            ids[b],
-                            distance,
-                            bucket_of(ids[a], ids[b], buckets),
-                            videos[a] in held_out or videos[b] in held_out,
-                        ]
-                        for (_, b), distance in group
-                    ],
-                ]
-                for a, group in groupby(edges, key=lambda edge: edge[0][0])
-            ]
-            yield _Batch(_EDGES, parent, rows, len(chosen))
 
 
 def _properties(connection: Connection, generation: str, linking: Linking, feature_model: str) -> dict[str, Any]:

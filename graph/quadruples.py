@@ -21,7 +21,7 @@ from graph.shuffle import shuffled
 # (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'); no row at all: the generation is gone
 _BUCKET = """
 MATCH (g:Generation {id: $generation, state: 'ready'})
-OPTIONAL MATCH (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[e:INTER_INSTANCE]->(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)
+OPTIONAL MATCH (a2)<-[:INTRA_INSTANCE]-(a:Patch)-[e:INTER_INSTANCE]->(b:Patch)-[:INTRA_INSTANCE]->(b2)
 WHERE e.generation = $generation AND e.bucket = $bucket AND e.held_out = $held_out
 RETURN g.id AS generation, collect(a.id) AS a, collect(a2.id) AS a2, collect(b.id) AS b, collect(b2.id) AS b2,
        collect(e.parent) AS parent

@@ -1,15 +1,21 @@
 """Buckets of quadruples in, one epoch's shuffled sequence out: a pure function that graph and pack file share.
 
-The seed and the epoch order the buckets, and the rows inside each; a bucket is a random sample already (its number is a
-hash), so the whole is a shuffle that never holds more than one bucket. Where a bucket comes from does not matter: its
-rows are sorted first, so the same set gives the same sequence.
+The seed and the epoch order the buckets, and the rows inside each; a bucket is a random sample already (its number is
+a hash), so the whole is a shuffle that holds a few buckets at most. Where a bucket comes from does not matter: its
+rows are sorted first, so the same set gives the same sequence. The next buckets are read while one is worked on.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from operator import attrgetter
 
 import numpy as np
 
 from graph.records import Quadruple
+
+_AHEAD = 2  # buckets being read while one is handed out
+_IDENTITY = attrgetter("a", "b", "a_prime", "b_prime")
 
 
 def shuffled(
@@ -24,17 +30,27 @@ def shuffled(
     `sizes` tells how many rows each bucket holds, so that skipping reads nothing: what was seen before a cursor costs
     no query. Empty buckets are not read.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(sizes))
+    order: list[int] = np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist()
+    wanted = []  # buckets, and how many rows of each were seen before the cursor
     skip = cursor
-    for bucket in order.tolist():
-        if sizes[bucket] == 0 or skip >= sizes[bucket]:
-            skip -= sizes[bucket]
-            continue
-        rows = sorted(read_bucket(bucket), key=_identity)
+    for bucket in order:
+        if skip < sizes[bucket]:
+            wanted.append((bucket, skip))
+        skip = max(0, skip - sizes[bucket])
+    for (bucket, seen), found in zip(wanted, _read_ahead(read_bucket, [bucket for bucket, _ in wanted]), strict=True):
+        rows = sorted(found, key=_IDENTITY)
         inside = np.random.default_rng([seed, epoch, bucket]).permutation(len(rows))
-        yield [rows[index] for index in inside[skip:].tolist()]
-        skip = 0
+        yield [rows[index] for index in inside[seen:].tolist()]
 
 
-def _identity(row: Quadruple) -> tuple[str, str, str, str]:
-    return row.a, row.b, row.a_prime, row.b_prime
+def _read_ahead(
+    read_bucket: Callable[[int], Sequence[Quadruple]], buckets: Sequence[int]
+) -> Iterator[Sequence[Quadruple]]:
+    with ThreadPoolExecutor(_AHEAD, "quadruples") as pool:
+        coming: deque[Future[Sequence[Quadruple]]] = deque()
+        for bucket in buckets:
+            coming.append(pool.submit(read_bucket, bucket))
+            if len(coming) > _AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

@@ -20,7 +20,14 @@ class World:
 
 
 def make_world(
-    patches: int, videos: int, *, seed: int = 0, width: int = 32, kinds: int = 6, noise: float = 0.5, spare_tracks: int = 0
+    patches: int,
+    videos: int,
+    *,
+    seed: int = 0,
+    width: int = 32,
+    kinds: int = 6,
+    noise: float = 0.5,
+    spare_tracks: int = 0,
 ) -> World:
     """Draw `patches` starts over `videos` videos around `kinds` directions; the first `spare_tracks` have two ends."""
     generator = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graph import generation_writer
+from graph import generation_batches
 from graph.connection import Connection
 from graph.errors import Cancelled, Conflict, NotFound, Unavailable
 from graph.generation_writer import write_generation
@@ -60,8 +60,8 @@ def written(connection: Connection, world: World) -> Connection:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation_writer, "ROWS", 12)
-    monkeypatch.setattr(generation_writer, "BUCKET_ROWS", 20)
+    monkeypatch.setattr(generation_batches, "ROWS", 12)
+    monkeypatch.setattr(generation_batches, "BUCKET_ROWS", 20)
 
 
 def snapshot(connection: Connection) -> list[str]:
@@ -239,13 +239,13 @@ KILLED = """
     import os, pickle, signal, sys
     from pathlib import Path
     from graph.connection import Connection
-    from graph import generation_writer
+    from graph import generation_batches, generation_writer
 
     def progress(stage, done, total, unit):
         if done > int(sys.argv[4]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    generation_writer.ROWS = 5
+    generation_batches.ROWS = 5
     linking = pickle.loads(Path(sys.argv[3]).read_bytes())
     with Connection(sys.argv[1], "neo4j", sys.argv[2]) as connection:
         generation_writer.write_generation(connection, linking, "context-1", progress=progress)

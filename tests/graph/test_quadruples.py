@@ -6,10 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from graph import generation_writer
+from graph import generation_batches
 from graph.connection import Connection
 from graph.errors import NotFound
-from graph.generation_writer import bucket_of, write_generation
+from graph.generation_batches import bucket_of
+from graph.generation_writer import write_generation
 from graph.generations import Generation, delete_generation, get_generation, held_out_videos
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import Linking, link
@@ -32,7 +33,7 @@ def linking(world: World) -> Linking:
 
 @pytest.fixture
 def generation(connection: Connection, world: World, linking: Linking, monkeypatch: pytest.MonkeyPatch) -> Generation:
-    monkeypatch.setattr(generation_writer, "BUCKET_ROWS", 16)
+    monkeypatch.setattr(generation_batches, "BUCKET_ROWS", 16)
     write_world(connection, world)
     held_out = held_out_videos(linking.video_ids)
     return get_generation(connection, write_generation(connection, linking, "context", held_out))
@@ -100,7 +101,7 @@ def test_a_running_stream_keeps_its_generation(connection: Connection, world: Wo
     next(running)
     delete_generation(connection, generation.id)
     with pytest.raises(NotFound, match="was deleted while it was read"):
-        next(running)
+        flat(running)
 
 
 def test_counts_by_kind(connection: Connection, world: World, linking: Linking, generation: Generation) -> None:
