@@ -27,7 +27,8 @@ class CutFinder:
 
     def broke(self, luma: Luma) -> bool:
         """Compare with the frame before: far more change than usual, into a picture that is unlike it; or a flash."""
-        thumb = cv2.resize(luma, _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = cv2.resize(luma, (4 * _THUMB[0], 4 * _THUMB[1]), interpolation=cv2.INTER_LINEAR)
+        thumb = cv2.resize(small, _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self._thumb = self._thumb, thumb
         if before is None:
             return False

@@ -21,6 +21,7 @@ Flags = NDArray[np.bool_]
 
 _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much and loses small movers
 _STOP = (3, 10, 0.03)  # at most ten iterations, or steps under 0.03 pixels
+_ENOUGH = 200  # points for a homography
 _MEMORY = 5  # steps after which a point that left the camera's motion is believed again
 
 
@@ -96,7 +97,7 @@ def follow(lumas: Sequence[Luma], starts: Sequence[int], span: int, recipe: Mini
         before = points[k, living]
         after, kept = _step(lumas[k], lumas[k + 1], before, recipe)
         living, before, after = living[kept], before[kept], after[kept]
-        points[k + 1 :, living] = after
+        points[k + 1 : k + span + 1, living] = after  # also where a point that gets lost is last seen
         alive[k + 1, living] = True
         fitted = _camera_step(before, after, strayed[living] <= k - _MEMORY, recipe)
         if fitted is not None:
@@ -158,7 +159,9 @@ def _camera_step(before: Floats, after: Floats, steady: Flags, recipe: Mining) -
     # A standing camera is the commonest one, and a fitted homography would only add its noise.
     if (_length(after[use] - before[use]) < recipe.standing).mean() > 0.5:
         return np.eye(3)
-    fitted, _ = cv2.findHomography(before[use], after[use], cv2.RANSAC, recipe.inlier, maxIters=500)
+    some = np.flatnonzero(use)
+    some = some[:: max(1, len(some) // _ENOUGH)]
+    fitted, _ = cv2.findHomography(before[some], after[some], cv2.RANSAC, recipe.inlier, maxIters=250)
     return None if fitted is None else np.asarray(fitted, np.float64)
 
 

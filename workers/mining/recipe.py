@@ -33,7 +33,7 @@ class Mining:
     core: int = 104  # side of the tracked middle, in pixels of the working frame; 227 drifts onto background
     full_rate: float = 40.0  # videos with more frames a second are taken with a stride
 
-    step: int = 3  # frames between two Lucas-Kanade steps
+    step: int = 5  # frames between two Lucas-Kanade steps
     cell: int = 8  # one corner per cell of this side, so that plain objects get points as well
     corner_quality: float = 4e-4  # smallest eigenvalue of a corner, of luma in 0..1 over 3×3
     backward_error: float = 0.7  # a point is lost when tracking it back misses by more
