@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from graph.connection import Connection
+from graph.generations import require_generation
 from tests.integration.conftest import Workshop, assert_files_match, graph_sets
+from training.pack import PackSource
+from workers.training_source import GraphSource
+from workers.workplace import Workplace
 
 COUNTS = {
     "videos": "MATCH (n:Video {status: 'ready'}) RETURN count(n) AS n",
@@ -39,7 +43,7 @@ def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
 
 
 def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
-    workshop: Workshop, connection: Connection, clips: list[Path]
+    workshop: Workshop, connection: Connection, clips: list[Path], tmp_path: Path
 ) -> None:
     facts = whole_way(workshop, clips)
     first = graph_sets(connection)
@@ -58,9 +62,29 @@ def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
     check_page(Path(str(facts["report"])), counted)
     for one in facts["cypher"]:
         assert connection.read(one["query"].replace("RETURN path", "RETURN length(path) AS length")), one["title"]
+    check_pack(workshop, connection, tmp_path / "one file.pack")
     whole_way(workshop, clips)
     assert graph_sets(connection) == first
     assert_files_match(workshop, connection)
+
+
+def check_pack(workshop: Workshop, connection: Connection, pack: Path) -> None:
+    """A pack gives a training what the graph gives it: the same patches, pixels, links and sequence of quadruples."""
+    result = workshop.run("export", "--pack", pack, "--json")
+    assert result.code == 0, result.err
+    place = Workplace(workshop.settings, connection, workshop.shards)
+    packed, live = PackSource(pack), GraphSource(place, require_generation(connection))
+    assert packed.fingerprint == live.fingerprint
+    assert packed.table().ids == live.table().ids
+    for name in ("video", "parent", "track", "held_out"):
+        assert (getattr(packed.table(), name) == getattr(live.table(), name)).all()
+    assert set(packed.links()) == set(live.links())
+    assert list(packed.frames()) == list(live.frames())
+    assert packed.images(live.table().ids[:7]) == live.images(live.table().ids[:7])
+    for seed, epoch, skip in ((0, 0, 0), (3, 2, 0), (3, 2, 1)):
+        sequence = list(live.quadruples(seed, epoch, skip))
+        assert sequence
+        assert list(packed.quadruples(seed, epoch, skip)) == sequence
 
 
 def check_page(page: Path, counted: dict[str, int]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from graph import models
 from graph.errors import InvalidInput, NotFound
+from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
@@ -25,7 +26,9 @@ def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress
     `preset` first.
     """
     model = str(arguments.get("features") or "") or context_model(place, str(arguments.get("preset") or ""), progress)
-    if model != "hog":
+    if model == "hog":
+        encode_missing(place, "features/hog", hog, "computing features", progress)
+    else:
         if not models.get_model(place.connection, model).pool5_dim:
             raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
         compute_features(place, model, progress)
