@@ -7,7 +7,6 @@ the repository and in the cache; so a first start only fetches, eight at a time,
 
 import fcntl
 import hashlib
-import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
-import certifi
 import httpx
 import jgo
 from jgo.constants import MAVEN_CENTRAL_URL
@@ -194,8 +192,8 @@ def _save(client: httpx.Client, url: str, path: Path) -> str:
 
 def _client() -> httpx.Client:
     """Trust the system's certificates (a company's proxy may need them) and certifi's (a bare machine has none)."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
     return httpx.Client(verify=context, timeout=httpx.Timeout(_TIMEOUT_S, connect=10.0), follow_redirects=True)
 
 
