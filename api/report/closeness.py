@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import NotFound
+from graph.nearest import nearest_by_cosine
 from graph.shards import Shards
 
 _MOST_PATCHES = 20_000  # looked at for the pictures of nearest neighbours
@@ -62,10 +63,9 @@ def load_vectors(shards: Shards, folder: str, video_ids: Sequence[str]) -> Vecto
 def nearest(vectors: Vectors, patch: str, count: int) -> list[str]:
     """Return the patches of other videos nearest to this one, best first."""
     row = vectors.rows()[patch]
-    similarity = vectors.matrix @ vectors.matrix[row]
-    similarity[[video == vectors.videos[row] for video in vectors.videos]] = -np.inf
-    best = np.argsort(-similarity, kind="stable")[:count]
-    return [vectors.ids[index] for index in best if np.isfinite(similarity[index])]
+    others = [other for other, video in enumerate(vectors.videos) if video != vectors.videos[row]]
+    best, _ = nearest_by_cosine(vectors.matrix[others], vectors.matrix[row : row + 1], count)
+    return [vectors.ids[others[index]] for index in best[0]]
 
 
 def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float | bool]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from graph.errors import InvalidInput
+from graph.nearest import nearest_by_cosine
 from training.pixels import SIDE
 from training.source import IMAGE_SUFFIXES
 
-_BLOCK = 512
 _NEAREST = 20
 
 
@@ -44,14 +44,10 @@ def neighbours(vectors: NDArray[np.floating], most: int) -> tuple[NDArray[np.int
     precise = vectors.astype(np.float32)
     unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
     most = min(most, len(unit) - 1)
-    rows, cosines = np.empty((len(unit), most), np.int64), np.empty((len(unit), most), np.float32)
-    for first in range(0, len(unit), _BLOCK):
-        similar = unit[first : first + _BLOCK] @ unit.T
-        similar[np.arange(len(similar)), first + np.arange(len(similar))] = -np.inf
-        order = np.argsort(-similar, axis=1, kind="stable")[:, :most]
-        rows[first : first + _BLOCK] = order
-        cosines[first : first + _BLOCK] = np.take_along_axis(similar, order, axis=1)
-    return rows, cosines
+    rows, cosines = nearest_by_cosine(unit, unit, most + 1)
+    others = rows != np.arange(len(unit))[:, None]
+    others[others.all(axis=1), -1] = False  # crowded out by equals: drop the last instead
+    return rows[others].reshape(-1, most), cosines[others].reshape(-1, most)
 
 
 def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -1,0 +1,27 @@
+"""Vectors and questions in, the exact nearest of the vectors out: faiss, on a GPU where faiss-gpu finds one."""
+
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+_MOST_ON_GPU = 2048  # faiss' GPU code keeps no longer lists
+
+
+def nearest_by_cosine(
+    vectors: NDArray[Any], questions: NDArray[Any], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return (Q, count) rows of the nearest `vectors` (N, D) to each of the `questions` (Q, D), and their cosines.
+
+    Both are of length 1; nearest first, exact. `count` is at most N.
+    """
+    base = np.ascontiguousarray(vectors, np.float32)
+    asked = np.ascontiguousarray(questions, np.float32)
+    kept = min(count, len(base))
+    if kept <= _MOST_ON_GPU and faiss.get_num_gpus():
+        resources = faiss.StandardGpuResources()
+        cosines, rows = faiss.knn_gpu(resources, asked, base, kept, metric=faiss.METRIC_INNER_PRODUCT)
+    else:
+        cosines, rows = faiss.knn(asked, base, kept, metric=faiss.METRIC_INNER_PRODUCT)
+    return rows.astype(np.int64), cosines
