@@ -7,6 +7,7 @@ import typer
 
 from api.stack import Stack
 from api.terminal import Bars, Json, answer, table
+from graph import generations
 from graph.connection import Connection
 from graph.counts import graph_counts
 from graph.errors import TransitiveError
@@ -55,17 +56,28 @@ def describe(stack: Stack) -> dict[str, Any]:
         "workers": found.workers,
         "home": str(stack.home),
         "graph": None,
+        "generation": None,
     }
     addresses = stack.addresses()
     if addresses.neo4j_uri:
         with open_connection(addresses, patience_s=5.0) as connection:
             facts["graph"] = asdict(graph_counts(connection))
+            current = generations.current_generation(connection)
+            stale = generations.staleness(connection)
+            facts["generation"] = {"id": current, "videos_since": stale} if current else None
     return facts
 
 
 def open_connection(found: Settings, patience_s: float = 30.0) -> Connection:
     """Connect to the Neo4j that these settings name."""
     return Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value(), patience_s)
+
+
+def _linked(generation: dict[str, Any] | None) -> str:
+    if generation is None:
+        return "not yet: `transitive link`"
+    since = generation["videos_since"]
+    return f"generation {generation['id']}" + (f"; {since} videos came since: `transitive link`" if since else "")
 
 
 def _report(stack: Stack, as_json: bool) -> None:
@@ -82,6 +94,7 @@ def _report(stack: Stack, as_json: bool) -> None:
         "Redis": "running" if facts["redis"] else "not running",
         "workers": ", ".join(f"{name} {'up' if up else 'down'}" for name, up in facts["workers"].items()),
         "home": facts["home"],
+        "linked": _linked(facts["generation"]),
         **{name.replace("_", " "): f"{count:,}" for name, count in (facts["graph"] or {}).items()},
     }
     answer(facts, as_json, table(rows))
