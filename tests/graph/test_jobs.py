@@ -9,7 +9,7 @@ from graph.jobs import get_job, list_jobs, request_cancel
 
 def write_job(connection: Connection, name: str, state: str = "queued", created_at: str = "2026-01-01") -> None:
     connection.write(
-        "CREATE (:Job {id: $id, kind: 'train', state: $state, created_at: $created_at, updated_at: '', finished_at: ''})",
+        "CREATE (:Job {id: $id, kind: 'train', state: $state, created_at: $created_at, finished_at: ''})",
         id=name,
         state=state,
         created_at=created_at,
