@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import problems
-from api.limits import BodyLimit
+from api.limits import BodyLimit, refuse_foreign_pages
 from api.metrics import Measured, Measurements
 from api.pages import documentation
 from api.pages import routes as pages
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        dependencies=[Depends(refuse_foreign_pages)],
         docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
         redoc_url=None,
     )

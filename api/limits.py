@@ -1,13 +1,26 @@
-"""A request's body comes in; the same body goes on, or a 413 once it is longer than this route may take."""
+"""A request comes in; the same request goes on, or a 413 when its body is too long, or a 403 from a foreign page."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import TooLarge
+from api.problems import Forbidden, TooLarge
 
 BODY_BYTES = 64 * 1024**2  # forms of images and lists of ids; videos have their own, larger limit (uploads.py)
+
+
+def refuse_foreign_pages(request: Request) -> None:
+    """Raise `Forbidden` when a page of another origin makes somebody's browser change something here.
+
+    There are no passwords, so any page that a browser on this machine has open could use it. The browser itself keeps
+    such pages from reading (no CORS headers are sent); forms it would post.
+    """
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        site = request.headers.get("sec-fetch-site", "none")
+        if site not in ("none", "same-origin"):
+            raise Forbidden("Pages of other sites cannot change anything here. Send the request without a browser.")
 
 
 class BodyLimit:

@@ -72,6 +72,16 @@ def test_a_fault_of_ours_is_a_500_that_tells_nothing(client: httpx.Client, conne
     assert answer.json()["detail"] == "The server failed; its log holds the cause."
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 202), (None, 202)]
+)
+def test_pages_of_other_sites_cannot_change_anything(client: httpx.Client, site: str | None, status: int) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    assert client.post("/links", headers=headers).status_code == status
+    assert client.post("/videos", files={"file": ("a.mp4", b"x")}, headers=headers).status_code == status
+    assert len(client.get("/jobs", headers=headers).json()["items"]) == (2 if status == 202 else 0)
+
+
 def test_requests_are_counted_by_route_not_by_id(client: httpx.Client) -> None:
     for number in range(3):
         client.get(f"/videos/{number:032x}")
