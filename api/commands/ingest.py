@@ -122,12 +122,18 @@ def sort_out(connection: Connection, files: Sequence[Path]) -> tuple[list[VideoF
     return list(new.values()), list(already.values()), twins
 
 
-def _arguments(video: VideoFile) -> dict[str, Any]:
-    return {"path": str(video.path), "video": video.id, "name": video.path.name}
+def _arguments(video: VideoFile, stride: int | None = None) -> dict[str, Any]:
+    asked = {"path": str(video.path), "video": video.id, "name": video.path.name}
+    return asked | ({"stride": stride} if stride else {})
 
 
-def ingest_files(stack: Stack, found: Settings, connection: Connection, files: Sequence[Path]) -> Outcome:
-    """Mine what is not in the graph yet and wait for it, showing every video that is being worked on."""
+def ingest_files(
+    stack: Stack, found: Settings, connection: Connection, files: Sequence[Path], stride: int | None = None
+) -> Outcome:
+    """Mine what is not in the graph yet and wait for it, showing every video that is being worked on.
+
+    `stride` is how many frames lie between the starts of two windows, where it is not the usual number.
+    """
     videos, already, twins = sort_out(connection, files)
     if already:
         say(f"{len(already)} of {len(files)} videos are in the graph already and are left alone.")
@@ -136,7 +142,7 @@ def ingest_files(stack: Stack, found: Settings, connection: Connection, files: S
     if not videos:
         return Outcome([], [], [], already, twins)
     with Waiting(stack, found, connection) as waiting, Bars() as bars:
-        jobs = [waiting.submit("ingest", _arguments(video), video.path.name) for video in videos]
+        jobs = [waiting.submit("ingest", _arguments(video, stride), video.path.name) for video in videos]
         ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:

@@ -12,7 +12,7 @@ from graph.errors import BadVideo, InvalidInput, NotFound, StorageError, Unavail
 from graph.records import Progress, Video
 from workers import ledger
 from workers.mining.isolated import mine_isolated
-from workers.mining.recipe import Limits
+from workers.mining.recipe import Limits, Mining
 from workers.mining.video import MinedVideo, video_id
 from workers.workplace import Workplace
 
@@ -35,7 +35,8 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
     check_disk(place)
     name = arguments.get("name") or path.name
     try:
-        mined = mine_isolated(path, Limits.of(place.settings), progress)
+        stride = int(arguments.get("stride", Mining().stride))
+        mined = mine_isolated(path, Limits.of(place.settings), progress, Mining(stride=stride))
     except BadVideo as error:
         failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
         videos.write_video(place.connection, failed, [], [])
