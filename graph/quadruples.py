@@ -13,17 +13,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from graph.connection import Connection
-from graph.errors import NotFound
-from graph.generations import Generation, require_generation
+from graph.generations import Generation, get_generation, require_generation
 from graph.records import Quadruple
 from graph.shuffle import shuffled
 
-# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'); no row at all: the generation is gone
+# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'), one row with an entry for each A-B
 _BUCKET = """
 MATCH (g:Generation {id: $generation, state: 'ready'})
-OPTIONAL MATCH (a2)<-[:INTRA_INSTANCE]-(a:Patch)-[e:INTER_INSTANCE]->(b:Patch)-[:INTRA_INSTANCE]->(b2)
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 WHERE e.generation = $generation AND e.bucket = $bucket AND e.held_out = $held_out
-RETURN g.id AS generation, collect(a.id) AS a, collect(a2.id) AS a2, collect(b.id) AS b, collect(b2.id) AS b2,
+WITH g, a, b, e, [(a)-[:INTRA_INSTANCE]->(end) | end.id] AS a2, [(b)-[:INTRA_INSTANCE]->(end) | end.id] AS b2
+RETURN g.id AS generation, collect(a.id) AS a, collect(a2) AS a2, collect(b.id) AS b, collect(b2) AS b2,
        collect(e.parent) AS parent
 """
 # the same with conditions; a null parameter sets none. $after is the key of the last row of the page before
@@ -101,14 +101,15 @@ def stream(
 
 def _read_bucket(connection: Connection, generation: Generation, bucket: int, held_out: bool) -> list[Quadruple]:
     rows = connection.read(_BUCKET, generation=generation.id, bucket=bucket, held_out=held_out)
-    if not rows:
-        raise NotFound(f"Generation {generation.id} was deleted while it was read. Start again with the current one.")
-    columns = rows[0]
+    if not rows:  # nothing in the bucket any more, or no generation
+        get_generation(connection, generation.id)
+        return []
+    columns = [rows[0][name] for name in ("a", "a2", "b", "b2", "parent")]
     return [
         Quadruple(a, a_prime, b, b_prime, parent, parent)
-        for a, a_prime, b, b_prime, parent in zip(
-            columns["a"], columns["a2"], columns["b"], columns["b2"], columns["parent"], strict=True
-        )
+        for a, a_ends, b, b_ends, parent in zip(*columns, strict=True)
+        for a_prime in a_ends
+        for b_prime in b_ends
     ]
 
 

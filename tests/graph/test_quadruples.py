@@ -100,7 +100,7 @@ def test_a_running_stream_keeps_its_generation(connection: Connection, world: Wo
     running = stream(connection, generation.id)
     next(running)
     delete_generation(connection, generation.id)
-    with pytest.raises(NotFound, match="was deleted while it was read"):
+    with pytest.raises(NotFound, match=f"There is no generation {generation.id}"):
         flat(running)
 
 
