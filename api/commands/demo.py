@@ -130,7 +130,7 @@ def notes(few: bool) -> list[str]:
     ]
     if few:
         changed.append(
-            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_STRIDE} frames instead of every 15,"
+            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_STRIDE} frames instead of 15,"
             " child clusters are pairs instead of groups of 4, and no "
             "parent cluster is dropped for its size (the paper drops those under 100 patches)."
         )
