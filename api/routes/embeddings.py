@@ -54,7 +54,7 @@ async def _read(files: list[UploadFile]) -> list[tuple[str, bytes]]:
 @router.post(
     "/embeddings",
     response_model=VectorsResponse,
-    responses=problem_responses(404, 406, 413, also=_FORMS),
+    responses=problem_responses(403, 404, 406, 413, also=_FORMS),
     summary="Embed pictures",
 )
 async def embed_pictures(shared: Shared, files: Pictures, model: ModelQuery = None, accept: Accept = JSON) -> Response:
@@ -68,7 +68,7 @@ async def embed_pictures(shared: Shared, files: Pictures, model: ModelQuery = No
 @router.post(
     "/embeddings/lookup",
     response_model=VectorsResponse,
-    responses=problem_responses(404, 406, 413, also=_FORMS),
+    responses=problem_responses(403, 404, 406, 413, also=_FORMS),
     summary="Embeddings of many patches",
 )
 def look_up(shared: Shared, asked: Annotated[Lookup, Body()], accept: Accept = JSON) -> Response:
@@ -78,7 +78,7 @@ def look_up(shared: Shared, asked: Annotated[Lookup, Body()], accept: Accept = J
     return answer(form, name, asked.ids, shared.files.embeddings(name, asked.ids))
 
 
-@router.post("/similar", responses=problem_responses(404, 413), summary="Patches most like a picture")
+@router.post("/similar", responses=problem_responses(403, 404, 413), summary="Patches most like a picture")
 async def find_similar(
     shared: Shared,
     file: Annotated[UploadFile, File(description="JPEG, PNG or WebP; the central square is used.")],

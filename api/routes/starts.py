@@ -55,7 +55,7 @@ def _started(response: Response, job: Job) -> JobResponse:
 @router.post(
     "/links",
     status_code=202,
-    responses=problem_responses(404, also=JOB_STARTED),
+    responses=problem_responses(403, 404, also=JOB_STARTED),
     summary="Start linking",
     tags=["graph"],
 )
@@ -72,7 +72,7 @@ def start_linking(
 @router.post(
     "/trainings",
     status_code=202,
-    responses=problem_responses(404, also=JOB_STARTED),
+    responses=problem_responses(403, 404, also=JOB_STARTED),
     summary="Start a training",
     tags=["models"],
 )

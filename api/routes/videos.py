@@ -178,7 +178,7 @@ def list_patches(
     return Page(items=[patch_response(patch) for patch in items], next=following)
 
 
-@router.delete("/videos/{video_id}", status_code=204, responses=problem_responses(404), summary="Delete a video")
+@router.delete("/videos/{video_id}", status_code=204, responses=problem_responses(403, 404), summary="Delete a video")
 def delete_video(video_id: VideoId, shared: Shared) -> None:
     """Remove a video, its patches, every edge of them, and their pixels and vectors."""
     videos.delete_video(shared.connection, video_id)
