@@ -37,7 +37,7 @@ def link(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str
     linking = link_features(features, ordered, parameters, twins=twins, scratch=scratch, progress=progress)
     # videos without a track teach and test nothing: keeping one of those out would keep out nothing
     held_out = generations.held_out_videos(linking.video_ids, twins)
-    return write_generation(place.connection, linking, model, held_out, progress=progress)
+    return write_generation(place.connection, linking, model, held_out, videos=ready, progress=progress)
 
 
 def link_parameters(arguments: dict[str, Any]) -> LinkParameters:
