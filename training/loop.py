@@ -275,7 +275,7 @@ def replay(output: Path, recipe: Recipe, seed: int) -> float:
     saved: dict[str, Tensor] = read_weights(output / "bad_batch.safetensors")
     step = int(saved.pop("step"))
     loss, _ = compute_loss(network.train(), network, recipe, StepInput(**saved), seed, step, measure=False)
-    return float(loss)
+    return loss.item()
 
 
 def _start(network: Network, recipe: Recipe, initial: Path | None) -> str:

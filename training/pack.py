@@ -38,7 +38,7 @@ def write_pack(
 ) -> int:
     """Write everything `source` gives into one file, whole or not at all; returns its size in bytes.
 
-    `bucket_of` and `buckets` are the generation's (`graph.generation_writer.bucket_of`): they fix the sequence.
+    `bucket_of` and `buckets` are the generation's own (the bucket of the edge A–B): they fix the sequence.
     """
     table = source.table()
     row = table.row

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tests.training.tiny import TinySource
 from training.loop import train
 from training.recipes import Recipe, get_recipe
@@ -50,6 +52,7 @@ def train_small(
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # as in tests/training/conftest.py: sums in another order are other bits
     output, name, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
     def progress(stage: str, done: int, total: int, unit: str) -> None:
