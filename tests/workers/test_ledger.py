@@ -63,7 +63,9 @@ def test_a_claim_returns_the_arguments(connection: Connection) -> None:
     assert claimed[1] == ARGUMENTS
 
 
-def test_a_job_whose_heartbeat_stopped_is_taken_over_and_the_first_owner_changes_nothing(connection: Connection) -> None:
+def test_a_job_whose_heartbeat_stopped_is_taken_over_and_the_first_owner_changes_nothing(
+    connection: Connection,
+) -> None:
     open_(connection)
     ledger.claim(connection, "j1", "host|1|1|first")
     grow_old(connection)
