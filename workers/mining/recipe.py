@@ -37,7 +37,7 @@ class Mining:
     cell: int = 8  # one corner per cell of this side, so that plain objects get points as well
     corner_quality: float = 4e-4  # smallest eigenvalue of a corner, of luma in 0..1 over 3×3
     backward_error: float = 0.7  # a point is lost when tracking it back misses by more
-    inlier: float = 0.8  # residual of a point that moves with the camera, in one step
+    inlier: float = 1.0  # residual of a point that moves with the camera, in one step
     standing: float = 0.25  # most points move less than this in one step: the camera stands
     net_motion: float = 1.5  # a point moves when its summed residual is longer than this ...
     coherence: float = 0.6  # ... and is this share of the way it went
@@ -45,7 +45,7 @@ class Mining:
     least_moving: int = 8  # moving points in a box
     least_core_share: float = 0.4  # share of the core's points that move
     most_moving: float = 0.6  # of all points; above it everything moves: flash, water, a wrong homography
-    least_inliers: float = 0.4  # of the points in one step; below it the homography is not supported
+    least_inliers: float = 0.3  # of the points in one step; below it the homography is not supported
     most_camera: float = 0.5  # of the frame's width, over the window
     static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
     same_picture: float = 0.98  # correlation of A and A' that teaches nothing
