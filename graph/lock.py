@@ -80,9 +80,7 @@ def _acquire(connection: Connection, lock: Lock) -> None:
         holder = holders[0]["owner"] if holders else ""
         if holder and not _is_dead(holder):
             host, process = holder.split(":")[:2]
-            raise Conflict(
-                f"Another {lock.name} is running (process {process} on {host}). Wait for it, or cancel it."
-            )
+            raise Conflict(f"Another {lock.name} is running (process {process} on {host}). Wait for it, or cancel it.")
         dead = holder
     raise Conflict(f"Another {lock.name} started at the same moment. Try again when it is done.")
 
