@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from graph.connection import Connection
+from graph.errors import Cancelled
 from graph.jobs import get_job
 from workers import ledger, queue
 from workers.progress import JobProgress
@@ -91,9 +92,9 @@ def test_cancelling_stops_a_queued_job_at_once_and_a_running_one_at_its_next_rep
     ledger.cancel(connection, ["waiting", "running"])
     states = {name: job.state for name, job in ledger.jobs(connection, ["waiting", "running"]).items()}
     assert states == {"waiting": "cancelled", "running": "cancelling"}
-    with JobProgress(connection, "running", "host|1|1|a") as progress:
-        with pytest.raises(Exception, match="Stopped on request"):
-            progress("mine", 1, 10, "frames")
+    stopped = pytest.raises(Cancelled, match="Stopped on request")
+    with JobProgress(connection, "running", "host|1|1|a") as progress, stopped:
+        progress("mine", 1, 10, "frames")
     assert ledger.claim(connection, "waiting", "host|1|1|b") is None
 
 
