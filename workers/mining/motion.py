@@ -35,6 +35,7 @@ class Motion:
     inliers: Floats  # (K,) share of the living points that move with the camera
     net: Doubles  # (N, 2) residuals to the camera's motion, summed as vectors, where that was farthest
     moving: Flags  # (N,) the net residual is long, and coherent
+    backward: Floats  # (K+1, N) by how much tracking a point back missed; 0 in the first frame
     overlay: Flags  # (N,) stands still on the screen while the camera moves: text, watermarks, bars
 
     def background_at(self, place: Doubles) -> Doubles:
@@ -81,6 +82,7 @@ def follow(lumas: Sequence[Luma], starts: Sequence[int], span: int, recipe: Mini
     asked = {k for start in starts for k in range(start, start + span)}
     points = np.zeros((len(lumas), 0, 2), np.float32)
     alive = np.zeros((len(lumas), 0), bool)
+    backward = np.zeros((len(lumas), 0), np.float32)
     strayed = np.zeros(0, int)  # the last step in which a point did not go with the camera
     camera = np.repeat(np.eye(3)[None], len(lumas), axis=0)
     inliers = np.zeros(len(lumas), np.float32)
@@ -90,13 +92,15 @@ def follow(lumas: Sequence[Luma], starts: Sequence[int], span: int, recipe: Mini
             points = np.concatenate([points, np.repeat(new[None], len(lumas), axis=0)], axis=1)
             alive = np.concatenate([alive, np.zeros((len(lumas), len(new)), bool)], axis=1)
             alive[k, -len(new) or alive.shape[1] :] = True
+            backward = np.concatenate([backward, np.zeros((len(lumas), len(new)), np.float32)], axis=1)
             strayed = np.concatenate([strayed, np.full(len(new), -_MEMORY)])
         living = np.flatnonzero(alive[k])
         if k not in asked or not len(living):
             continue
         before = points[k, living]
-        after, kept = _step(lumas[k], lumas[k + 1], before, recipe)
+        after, missed, kept = _step(lumas[k], lumas[k + 1], before, recipe)
         living, before, after = living[kept], before[kept], after[kept]
+        backward[k + 1, living] = missed[kept]
         points[k + 1 : k + span + 1, living] = after  # also where a point that gets lost is last seen
         alive[k + 1, living] = True
         fitted = _camera_step(before, after, strayed[living] <= k - _MEMORY, recipe)
@@ -105,17 +109,25 @@ def follow(lumas: Sequence[Luma], starts: Sequence[int], span: int, recipe: Mini
             near = _length(after - _apply(fitted, before)) < recipe.inlier
             inliers[k] = near.mean()
             strayed[living[~near]] = k
-    return [_window(points, alive, camera, inliers, start, span, recipe) for start in starts]
+    return [_window(points, alive, backward, camera, inliers, start, span, recipe) for start in starts]
 
 
 def _window(
-    points: Floats, alive: Flags, camera: Doubles, inliers: Floats, start: int, span: int, recipe: Mining
+    points: Floats,
+    alive: Flags,
+    backward: Floats,
+    camera: Doubles,
+    inliers: Floats,
+    start: int,
+    span: int,
+    recipe: Mining,
 ) -> Motion | None:
     """Take one window out of the chain and say which of its points move on their own."""
     use = np.flatnonzero(alive[start])
     if len(use) < 4 * recipe.least_moving:
         return None
     points, alive = points[start : start + span + 1, use], alive[start : start + span + 1, use]
+    backward = backward[start : start + span + 1, use]
     camera, inliers = camera[start : start + span], inliers[start : start + span]
     expected = np.stack([_apply(step, places) for step, places in zip(camera, points[:-1], strict=True)])
     lived = alive[1:, :, None]
@@ -131,16 +143,17 @@ def _window(
     seen = alive.sum(axis=0) > min(3, span)
     overlay = seen & (walked < 0.15 * drift) & (drift > 3 * recipe.net_motion)
     moving = seen & ~overlay & (total > recipe.net_motion) & (total > recipe.coherence * way)
-    return Motion(points, alive, camera, inliers, net, moving, overlay)
+    return Motion(points, alive, camera, inliers, net, moving, backward, overlay)
 
 
-def _step(before: Luma, after: Luma, places: Floats, recipe: Mining) -> tuple[Floats, Flags]:
-    """Move points by pyramidal Lucas-Kanade and say which find their way back."""
+def _step(before: Luma, after: Luma, places: Floats, recipe: Mining) -> tuple[Floats, Doubles, Flags]:
+    """Move points by pyramidal Lucas-Kanade; also by how much each misses on its way back, and which are kept."""
     there, found = _flow(before, after, places)
     back, returned = _flow(after, before, there)
     height, width = before.shape
     inside = (there >= 1).all(axis=1) & (there[:, 0] < width - 1) & (there[:, 1] < height - 1)
-    return there, found & returned & (_length(back - places) < recipe.backward_error) & inside
+    missed = _length(back - places)
+    return there, missed, found & returned & (missed < recipe.backward_error) & inside
 
 
 def _flow(before: Luma, after: Luma, places: Floats) -> tuple[Floats, Flags]:

@@ -111,6 +111,7 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
         "peak_mean": float(peaks.mean()),
         "peak_least": float(peaks.min()),
         "motion_agreement": agreement,
+        "backward_error": float(motion.backward[1:, box.members][motion.alive[1:, box.members]].mean()),
         "object_error": to_object,
         "apart": apart,
         "unlike": _unlike(motion.net[box.members]),
