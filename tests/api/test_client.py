@@ -11,9 +11,9 @@ import pytest
 from api.client import Client
 from graph.connection import Connection
 from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, TransitiveError, Unavailable
-from graph.jobs import create_job, update_job
 from graph.records import Job
 from tests.api.conftest import MODEL, World
+from tests.graph.written_jobs import create_job, update_job
 
 
 def test_the_client_reads_the_whole_graph(world: World) -> None:

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from graph.connection import Connection
-from graph.jobs import create_job, get_job, request_cancel, update_job
+from graph.jobs import get_job, request_cancel
 from graph.records import Job
 from tests.api.conftest import MODEL, World
+from tests.graph.written_jobs import create_job, update_job
 from workers import ledger
 
 

@@ -16,9 +16,10 @@ from api.service import Service
 from api.uploads import ABANDONED_S, SETTLED_S, Inbox, plain_name, receive
 from graph.connection import Connection
 from graph.errors import InvalidInput, StorageError
-from graph.jobs import get_job, update_job
+from graph.jobs import get_job
 from graph.settings import load_settings
 from tests.api.conftest import serving
+from tests.graph.written_jobs import update_job
 from workers import ledger
 
 VIDEO = b"not really a video, " * 1000

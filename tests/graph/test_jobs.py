@@ -2,22 +2,14 @@
 
 import pytest
 
-from graph.connection import Connection
 from graph.errors import Conflict, NotFound
 from graph.jobs import get_job, list_jobs, request_cancel
-
-
-def write_job(connection: Connection, name: str, state: str = "queued", created_at: str = "2026-01-01") -> None:
-    connection.write(
-        "CREATE (:Job {id: $id, kind: 'train', state: $state, created_at: $created_at, finished_at: ''})",
-        id=name,
-        state=state,
-        created_at=created_at,
-    )
+from graph.records import Job
+from tests.graph.written_jobs import create_job
 
 
 def test_a_job_comes_back_as_it_was_written(connection):
-    write_job(connection, "j", "running")
+    create_job(connection, Job("j", "train", state="running", created_at="2026-01-01"))
     job = get_job(connection, "j")
     assert (job.id, job.kind, job.state, job.created_at, job.done) == ("j", "train", "running", "2026-01-01", 0)
 
@@ -26,7 +18,7 @@ def test_a_job_comes_back_as_it_was_written(connection):
     ("before", "after"), [("queued", "cancelled"), ("running", "cancelling"), ("cancelling", "cancelling")]
 )
 def test_a_request_to_stop_moves_each_state_on(connection, before, after):
-    write_job(connection, "j", before)
+    create_job(connection, Job("j", "train", state=before))
     assert request_cancel(connection, "j").state == after
     job = get_job(connection, "j")
     assert job.state == after
@@ -36,7 +28,7 @@ def test_a_request_to_stop_moves_each_state_on(connection, before, after):
 
 @pytest.mark.parametrize("state", ["done", "failed"])
 def test_a_finished_job_cannot_be_cancelled(connection, state):
-    write_job(connection, "j", state)
+    create_job(connection, Job("j", "train", state=state))
     with pytest.raises(Conflict, match=f"{state} already"):
         request_cancel(connection, "j")
     assert get_job(connection, "j").state == state
@@ -51,7 +43,7 @@ def test_what_is_not_there_is_named(connection):
 def test_pages_go_from_the_newest_to_the_oldest(connection):
     times = ["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-02", "2026-01-05"]
     for number, time in enumerate(times):
-        write_job(connection, f"j{number}", created_at=time)
+        create_job(connection, Job(f"j{number}", "train", created_at=time))
     seen: list[str] = []
     while page := list_jobs(connection, after=seen[-1] if seen else "", limit=2):
         seen += [job.id for job in page]
