@@ -5,6 +5,7 @@ VENV   := .venv
 LOCK   := requirements/$(if $(GPU),gpu,cpu).lock
 READY  := $(VENV)/.ready-$(if $(GPU),gpu,cpu)
 RUN    := $(VENV)/bin/
+SHARED ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-gpu lock clean
@@ -40,8 +41,14 @@ format: setup  ## bring the code into its format and order
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-bench: setup  ## every speed claim beside its alternative, with the ratio
-	@for file in tests/benchmarks/bench_*.py; do name=$$(basename $$file .py); echo "── $$name"; $(RUN)python -m tests.benchmarks.$$name || exit 1; done
+bench: setup  ## every speed claim beside its alternative, with the ratio (SHARED=DIR: the real clips)
+	$(RUN)python -m tests.benchmarks.mining_tracking $(SHARED)
+	$(RUN)python -m tests.benchmarks.mining_follow $(SHARED)/videos
+	$(RUN)python -m tests.benchmarks.mining_speed $(SHARED)/videos
+	$(RUN)python -m tests.benchmarks.linking_kmeans
+	$(RUN)python -m tests.benchmarks.linking_cliques --count 20000
+	$(RUN)python -m tests.benchmarks.linking_graph
+	$(RUN)python -m tests.benchmarks.training_step
 
 bench-gpu: setup  ## the same for a machine with a GPU
 	@$(RUN)python -m tests.benchmarks.gpu

@@ -1,6 +1,6 @@
 """Seconds per positive pair of one training step: ours against three towers and pytorch-metric-learning's triplet loss.
 
-    python -m tests.benchmarks.bench_step [--device cpu|cuda] [--width 0.25] [--quadruples 8] [--repeats 3]
+    python -m tests.benchmarks.training_step [--device cpu|cuda] [--width 0.25] [--quadruples 8] [--repeats 3]
 
 Both train the same network on the same pairs and the same negatives. Three towers encode X, X+ and X- of every triplet;
 ours encodes each image of the mini-batch once.
