@@ -35,7 +35,7 @@ def small(name: str, **changes: Any) -> Recipe:
         checkpoint_every=4,
         health_every=100,
         optimiser="sgd",  # Adam's first steps follow the sign of a gradient: no golden loss survives another CPU
-        learning_rate=0.01,
+        learning_rate=0.001 if name in ("context", "multitask") else 0.01,
     )
     return replace(recipe, **changes)
 
