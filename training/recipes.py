@@ -241,6 +241,15 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
 PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"paper": paper, "h200": h200, "cpu-small": cpu_small, "demo": demo}
 
 
+# Named sets of recipes for `transitive compare --suite`
+SUITES: dict[str, tuple[str, ...]] = {
+    "small": (
+        *("scratch", "context", "tracking", "inter", "transitive"),
+        *("multitask", "transitive-hog", "transitive-15"),
+    ),
+}
+
+
 def get_recipe(name: str, preset: str = "paper") -> Recipe:
     """Build recipe `name` at `preset`; raises `InvalidInput` that lists what there is."""
     if name not in RECIPES:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,16 +14,14 @@ from graph import generations
 from graph.errors import InvalidInput, NotFound, TransitiveError
 from graph.records import Progress
 from graph.settings import settings
-from training.encoder import Encoder
-from training.evaluation.compare import SUITES
-from training.evaluation.compare import compare as compare_recipes
-from training.evaluation.measure import evaluate_health, evaluate_retrieval
 from training.pack import PackSource
-from training.recipes import get_recipe
+from training.recipes import SUITES, get_recipe
 from training.source import TrainingSource
-from workers.stages.train import choose_generation, initial_model
 from workers.training_source import GraphSource
 from workers.workplace import Workplace
+
+if TYPE_CHECKING:
+    from training.encoder import Encoder
 
 Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
 app = typer.Typer(
@@ -44,6 +42,8 @@ def health(
     as_json: Json = False,
 ) -> None:
     """Measure a model on the videos kept out of training, without labels."""
+    from training.evaluation.measure import evaluate_health  # torch takes seconds: only those who measure pay
+
     with _source(pack) as (source, place), Bars() as bars:
         encoder = _encoder(model, place)
         found = evaluate_health(encoder, source, bars)
@@ -58,6 +58,9 @@ def retrieval(
     as_json: Json = False,
 ) -> None:
     """Measure nearest neighbours over labelled pictures."""
+    from training.encoder import Encoder
+    from training.evaluation.measure import evaluate_retrieval
+
     if model and Path(model).is_dir():
         encoder = Encoder.load(Path(model), settings().device)
     else:
@@ -81,6 +84,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Train recipes from one start on the same number of images, and put their measures in one table."""
+    from training.evaluation.compare import compare as compare_recipes
+
     if suite not in SUITES:
         raise InvalidInput(f"There is no suite {suite!r}. Suites: {', '.join(SUITES)}.")
     named = [get_recipe(name, preset).name for name in recipes or SUITES[suite]]
@@ -117,7 +122,8 @@ def _source(pack: Path | None) -> Iterator[tuple[TrainingSource, Workplace | Non
         yield GraphSource(place, generations.require_generation(place.connection)), place
 
 
-def _encoder(model: str, place: Workplace | None) -> Encoder:
+def _encoder(model: str, place: Workplace | None) -> "Encoder":
+    from training.encoder import Encoder
     from workers.stages.embed import choose_model
 
     if model and Path(model).is_dir():
@@ -130,6 +136,8 @@ def _encoder(model: str, place: Workplace | None) -> Encoder:
 
 def _start(place: Workplace | None, preset: str, progress: Progress) -> Path:
     """Find the context model all start from; on the graph it is trained where there is none of this preset."""
+    from workers.stages.train import choose_generation, initial_model
+
     if place is None:
         raise InvalidInput("With --pack, name the folder of the context model all start from: --initial DIR.")
     recipe = get_recipe("transitive", preset)
@@ -141,6 +149,8 @@ def _start(place: Workplace | None, preset: str, progress: Progress) -> Path:
 
 def _source_of(name: str, preset: str, source: TrainingSource, place: Workplace | None) -> TrainingSource | None:
     """Return what a recipe reads; None, and a line that says so, where its kind of links is not there."""
+    from workers.stages.train import choose_generation
+
     recipe = get_recipe(name, preset)
     if place is None or not recipe.ranks:
         return source
@@ -154,7 +164,7 @@ def _source_of(name: str, preset: str, source: TrainingSource, place: Workplace 
     return source if linked.id == source.generation else GraphSource(place, linked)
 
 
-def _answer(encoder: Encoder, found: dict[str, dict[str, float]], as_json: bool) -> None:
+def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:
     lines = [f"model {encoder.model.id}"]
     for vectors, numbers in found.items():
         lines += [f"{vectors:<10} {name:<22} {value:.4f}" for name, value in numbers.items()]

@@ -19,12 +19,6 @@ from training.loop import train
 from training.recipes import Recipe, get_recipe
 from training.source import TrainingSource
 
-SUITES: dict[str, tuple[str, ...]] = {
-    "small": (
-        *("scratch", "context", "tracking", "inter", "transitive"),
-        *("multitask", "transitive-hog", "transitive-15"),
-    ),
-}
 # What is shown, in this order; `pool5` is what the paper retrieves with (section 6.1)
 COLUMNS = (
     "health/pool5/auc",
