@@ -94,7 +94,7 @@ def test_ctrl_c_in_a_training_leaves_a_checkpoint_and_the_same_command_goes_on_f
     workshop: Workshop, connection: Connection, clip: Path
 ) -> None:
     assert workshop.run("ingest", clip).code == 0
-    arguments = ("train", "context", "--preset", "demo", "--iterations", "40", "--json")
+    arguments = ("train", "context", "--preset", "demo", "--iterations", "20", "--json")
     command = workshop.start(*arguments)
     at_work = "MATCH (j:Job {kind: 'train', state: 'running'}) WHERE j.done >= 3 RETURN j"
     wait_until(lambda: bool(connection.read(at_work)), "three steps are done", command)
@@ -105,7 +105,7 @@ def test_ctrl_c_in_a_training_leaves_a_checkpoint_and_the_same_command_goes_on_f
     assert not (folder / "model.json").exists()
     result = workshop.run(*arguments)
     assert result.code == 0, result.err
-    assert result.facts["step"] == 40
+    assert result.facts["step"] == 20
     assert Path(result.facts["folder"]) == folder
 
 
