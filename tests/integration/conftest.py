@@ -92,7 +92,7 @@ def wait_until(condition: Callable[[], bool], what: str, command: "subprocess.Po
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: they would take the jobs of other tests
 def celery_workers(
     tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jDetails, redis_url: str, jar_cache: Path
 ) -> Iterator[Workshop]:

@@ -39,7 +39,8 @@ def no_children_left() -> Iterator[None]:
 
 
 def children() -> list[psutil.Process]:
-    return [c for c in psutil.Process().children() if "workers.mining.child" in c.cmdline()]
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if "workers.mining.child" in child.cmdline()]
 
 
 def wait_for(condition, seconds: float = 20.0) -> bool:
