@@ -21,6 +21,7 @@ _QUADRUPLES_SHOWN = 12
 _CHILDREN_SHOWN = 8
 _QUERIES_SHOWN = 6
 _NEIGHBOURS_SHOWN = 6
+_TRACKS_THAT_TELL = 100  # with fewer held-out tracks the report says that its shares tell little
 
 # (a)-[:INTRA_INSTANCE]->(b), with the parent cluster of a
 _TRACKS = """
@@ -72,6 +73,10 @@ def gather(report: ReportInput) -> dict[str, Any]:
     before = closeness.load_vectors(report.shards, f"features/{report.context.id}", order)
     after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", order)
     counted = quadruples.count_quadruples(report.connection, generation.id)
+    health = {
+        "before (pool5 of the context network)": closeness.closer_share(before, tracks),
+        "after (embedding)": closeness.closer_share(after, tracks),
+    }
     return {
         "graph": asdict(graph_counts(report.connection)),
         "positives": {
@@ -85,10 +90,8 @@ def gather(report: ReportInput) -> dict[str, Any]:
         "linking": {"parameters": dict(generation.parameters), "quality": dict(generation.quality)},
         "models": {"before": asdict(report.context), "after": asdict(report.trained)},
         "seconds": {name: round(seconds, 1) for name, seconds in report.stages.items()},
-        "health": {
-            "before (pool5 of the context network)": closeness.closer_share(before, tracks),
-            "after (embedding)": closeness.closer_share(after, tracks),
-        },
+        "health": health,
+        "few_tracks": min(found["tracks"] for found in health.values()) < _TRACKS_THAT_TELL,
         "loss": read_losses(report.models / report.trained.id),
         "notes": list(report.notes),
         "addresses": dict(report.addresses),
