@@ -76,6 +76,9 @@ def train(
     if recipe.needs_cuda and chosen.type != "cuda":
         raise Unavailable(f"Preset {recipe.preset} needs a CUDA device. Use --preset cpu-small or demo, or paper.")
     _check_links(recipe, source)
+    # Several threads would add the gradients of one image, shared by its pairs, in any order: measured, two trainings
+    # of one seed parted within ten steps. A GPU is left its speed.
+    torch.use_deterministic_algorithms(chosen.type == "cpu")
     with ranks(chosen) as chosen:
         try:
             return _train(recipe, source, output, seed, chosen, resume, initial, progress)

@@ -252,3 +252,17 @@ def test_every_log_line_has_step_and_loss_and_the_folder_is_complete(output):
     card = json.loads((folder / "model.json").read_text())
     assert {"recipe", "generation", "fingerprint", "measures", "licence", "numbers", "initial"} <= card.keys()
     assert not list(folder.rglob("*.partial"))
+
+
+def test_two_trainings_of_one_seed_are_equal_with_two_threads(tmp_path):
+    """Without deterministic sums they part within ten steps."""
+    torch.set_num_threads(2)
+    try:
+        for name in ("one", "other", "third"):
+            train_small(tmp_path / name, "context", changes={"width": 0.125, "context_frames": 6})
+    finally:
+        torch.set_num_threads(1)
+    one, other, third = (losses(tmp_path / name / "context") for name in ("one", "other", "third"))
+    assert one == other == third
+    weights = [load_file(tmp_path / name / "context" / "model.safetensors") for name in ("one", "other")]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
