@@ -9,6 +9,7 @@ from graph.connection import Connection
 from graph.neo4j_server import Neo4jDetails, Neo4jServer
 from graph.schema import apply_schema
 from graph.settings import load_settings, settings
+from tests.ports import quiet_port
 from workers.redis_server import RedisServer
 
 _EMPTY = "MATCH (n) WITH n LIMIT 20000 DETACH DELETE n RETURN count(*) AS deleted"
@@ -38,7 +39,7 @@ def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def neo4j_server(servers_home: Path, jar_cache: Path) -> Iterator[Neo4jDetails]:
     """A running Neo4j: how to reach it."""
-    server = Neo4jServer(servers_home, jar_cache, bolt_port=0, http_port=0)
+    server = Neo4jServer(servers_home, jar_cache, bolt_port=quiet_port(), http_port=quiet_port())
     yield server.start()
     server.stop()
 
@@ -46,7 +47,7 @@ def neo4j_server(servers_home: Path, jar_cache: Path) -> Iterator[Neo4jDetails]:
 @pytest.fixture(scope="session")
 def redis_url(servers_home: Path, jar_cache: Path) -> Iterator[str]:
     """A running Redis: its address with the password."""
-    server = RedisServer(servers_home, jar_cache, port=0)
+    server = RedisServer(servers_home, jar_cache, port=quiet_port())
     yield server.start()
     server.stop()
 

@@ -12,13 +12,14 @@ import pytest
 from redis import AuthenticationError, Redis
 
 from graph.errors import Unavailable
+from tests.ports import quiet_port
 from workers import redis_server
 from workers.redis_server import RedisServer, jar_binary
 
 
 @pytest.fixture
 def server(tmp_path: Path, jar_cache: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / 'a "home" with spaces', jar_cache, port=0)
+    server = RedisServer(tmp_path / 'a "home" with spaces', jar_cache, port=quiet_port())
     yield server
     server.stop()
 
