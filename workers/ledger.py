@@ -70,6 +70,7 @@ SET job.kind = job.kind
 WITH job WHERE job.state IN ['running', 'cancelling']
 SET job.finished_at = CASE WHEN job.state = 'running' THEN '' ELSE $now END,
     job.state = CASE WHEN job.state = 'running' THEN 'queued' ELSE 'cancelled' END,
+    job.owner = '',
     job.updated_at = $now
 """
 
@@ -146,7 +147,7 @@ def hand_over(connection: Connection, identifier: str, owner: str, arguments: di
 
 
 def orphan(connection: Connection, identifier: str) -> None:
-    """Let go of a job whose worker is known to be dead, without waiting for its heartbeat to grow old."""
+    """Take a job from its worker, which is dead or silent; one that wakes up again changes nothing any more."""
     connection.write(_ORPHAN, id=identifier, now=now())
 
 
