@@ -24,7 +24,7 @@ from workers.mining.gates import CutFinder, motion_reason, picture_area, still_r
 from workers.mining.motion import Motion, follow
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
-from workers.mining.tracks import Candidate, Track, track_all
+from workers.mining.tracks import Candidate, Track, looked_at, track_all
 
 _BLOCK = 16  # windows tracked together
 
@@ -184,7 +184,7 @@ class _Work:
             reasons[s] = motion_reason(motion, self.area, recipe)
             if motion is not None and not reasons[s]:
                 boxes = place_boxes(motion, self.area, *self.sides(), recipe)
-                window = lumas[s : s + length + 1]
+                window = [lumas[s + k] for k in looked_at(recipe)]
                 candidates[s] = [Candidate(window, motion, box, self.area) for box in boxes]
                 reasons[s] = "" if boxes else "no solid object"
         tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
