@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graph.linking.features import of_length_one
 from graph.linking.neighbours import ROW_BITS, SIMILARITY_STEPS, Nearest
 from graph.linking.points import MakePoints, Points
 
 _CPU_BLOCK = 2048  # rows: their bf16 copy stays in the cache
 _GPU_BLOCK = 1 << 16
 _RESIDENT = 0.6  # share of the free device memory that the vectors may take to stay there
-_SEARCH_KEYS = 1 << 28  # similarities held on a GPU at a time
+_GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
 
 
 class TorchPoints:
@@ -123,16 +124,18 @@ def nearest_on(device: str | torch.device) -> Nearest:
     ) -> NDArray[np.int32]:
         size = len(features)
         lists = np.full((size, count), -1, np.int32)
-        vectors = torch.from_numpy(np.ascontiguousarray(features)).to(chosen)
+        vectors, scales = _ready(features, chosen)
         codes, pairs = torch.from_numpy(owners).to(chosen), torch.from_numpy(allowed).to(chosen)
         last = (1 << ROW_BITS) - 1
         tie = last - torch.arange(size, device=chosen)
         lowest = torch.iinfo(torch.int64).min
         kept = min(count, size)
-        step = max(1, _SEARCH_KEYS // max(size, 1))
+        step = max(1, (_GPU_KEYS if chosen.type == "cuda" else _CPU_KEYS) // max(size, 1))
         for start in range(0, size, step):
             rows = torch.arange(start, min(start + step, size), device=chosen)
             products = _products(vectors[start : start + step], vectors)
+            if scales is not None:
+                products *= scales[start : start + step, None] * scales
             keys = ((products * SIMILARITY_STEPS).round_().long() << ROW_BITS) + tie
             hidden = codes[rows, None] == codes[None, :]
             for first, second in ((0, 1), (1, 0)):
@@ -146,8 +149,17 @@ def nearest_on(device: str | torch.device) -> Nearest:
     return nearest
 
 
+def _ready(features: NDArray[Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return what is multiplied, and by what the products must be scaled to be cosines (None: by nothing).
+
+    A CPU multiplies float32 vectors of length 1; a GPU the stored fp16 ones, exactly, and scales afterwards.
+    """
+    if device.type == "cpu" or features.dtype != np.float16:
+        return torch.from_numpy(of_length_one(features)).to(device), None
+    vectors = torch.from_numpy(np.ascontiguousarray(features)).to(device)
+    return vectors, vectors.float().square_().sum(dim=1).clamp_(min=1e-24).rsqrt_()
+
+
 def _products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return (B, N) products in float32: fp16 factors are exact on a GPU, a CPU turns them to float32 first."""
-    if left.device.type == "cpu" or left.dtype != torch.float16:
-        return left.float() @ right.float().T
-    return torch.mm(left, right.T, out_dtype=torch.float32)
+    """Return (B, N) products in float32."""
+    return left @ right.T if left.dtype == torch.float32 else torch.mm(left, right.T, out_dtype=torch.float32)

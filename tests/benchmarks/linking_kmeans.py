@@ -30,7 +30,7 @@ def run(kind: str, file: Path, parents: int, iterations: int, threads: int) -> N
     import faiss
     import torch  # both loaded for both, so that the memory compared is the data's
 
-    from graph.linking.parents import cluster
+    from graph.linking.parents import train_centroids
     from graph.linking.points import NumpyPoints
     from training.assignment import points_on
 
@@ -55,7 +55,8 @@ def run(kind: str, file: Path, parents: int, iterations: int, threads: int) -> N
     else:
         wall, cpu = time.perf_counter(), time.process_time()
         make = points_on("cpu") if kind == "torch" else NumpyPoints
-        centroids = cluster(data, parents, 1, 1, iterations=iterations, assign=make).centroids
+        centroids = train_centroids(data, parents, 1, iterations=iterations, assign=make)
+        make(data).assign(centroids)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     np.save(file.with_name(f"{kind}.npy"), centroids)
     print(json.dumps({"seconds": wall, "cpu": cpu, "peak_mib": peak_mib() - before}))
