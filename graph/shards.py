@@ -12,6 +12,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -83,6 +84,25 @@ class Shards:
         for folder in ("patches", "frames", "features/*", "embeddings/*"):
             for path in self._fs.glob(f"{self._root}/{folder}/{video_id}.parquet"):
                 self._fs.rm(path)
+
+    def files(self) -> dict[str, int]:
+        """Map every file, named from the root, to its length in bytes; half-written ones are left out."""
+        if not self._fs.exists(self._root):
+            return {}
+        found = self._fs.find(self._root, detail=True)
+        sizes = {str(path).removeprefix(self._root).lstrip("/"): int(entry["size"]) for path, entry in found.items()}
+        return {name: size for name, size in sorted(sizes.items()) if not name.endswith(".partial")}
+
+    def take_out(self, name: str, target: Path) -> None:
+        """Copy one of `files` to a path of this machine."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._fs.get_file(f"{self._root}/{name}", str(target))
+
+    def put_in(self, source: Path, name: str) -> None:
+        """Copy a file of this machine to its place among `files`."""
+        target = f"{self._root}/{name}"
+        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        self._fs.put_file(str(source), target)
 
     def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
         """Write a whole shard in one step; raises `StorageError` when the disk is full."""
