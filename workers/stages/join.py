@@ -21,8 +21,7 @@ from graph.linking.twins import find_twins
 from graph.lock import exclusive
 from graph.records import Progress
 from graph.track_starts import read_starts
-from training.assignment import nearest_on, points_on
-from training.devices import choose_device
+from workers.stages.arithmetic import arithmetic
 from workers.workplace import Workplace
 
 
@@ -72,16 +71,14 @@ def _join(
     numbers: NDArray[np.int32],
     progress: Progress,
 ) -> Linking:
-    device = choose_device(place.settings.device)
+    assign, search = arithmetic(place.settings.device, len(starts))
     parameters = LinkParameters(**old.parameters)
     row_of = {patch: row for row, patch in enumerate(starts.ids)}
     known = _read_old(place, old, row_of, progress)
     labels = known.parents
     before = set(old.videos)
     new = np.array([row for row, video in enumerate(starts.videos) if video not in before], np.int64)
-    labels[new] = assign_new(
-        place.shards, old.feature_model, starts, new, centroids, numbers, points_on(device), progress
-    )
+    labels[new] = assign_new(place.shards, old.feature_model, starts, new, centroids, numbers, assign, progress)
     order = np.argsort(labels, kind="stable")
     members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
     changed = sorted(known.shrunk | (set(labels[new].tolist()) - {-1}))
@@ -91,7 +88,7 @@ def _join(
         starts,
         [members[parent] for parent in changed],
         parameters,
-        nearest_on(device),
+        search,
         progress,
     )
     found = dict(zip(changed, anew, strict=True))

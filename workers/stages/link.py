@@ -21,9 +21,8 @@ from graph.linking.twins import find_twins
 from graph.lock import Lock, exclusive
 from graph.records import Progress
 from graph.track_starts import read_starts
-from training.assignment import nearest_on, points_on
-from training.devices import choose_device
 from workers import queue
+from workers.stages.arithmetic import arithmetic
 from workers.stages.join import join
 from workers.workplace import Workplace
 
@@ -100,8 +99,7 @@ def begin_run(place: Workplace, model: str, starts: Starts, parameters: LinkPara
     there = {known.id for known in generations.list_generations(place.connection)}
     for gone in set(place.shards.names(CENTROIDS)) - there:
         forget_centroids(place.shards, gone)
-    device = choose_device(place.settings.device)
-    run = Run(place.shards, name, model, parameters, points_on(device), nearest_on(device))
+    run = Run(place.shards, name, model, parameters, *arithmetic(place.settings.device, len(starts)))
     run.begin()
     return run
 
