@@ -64,8 +64,13 @@ def main() -> None:
     print(f"{total:,} nodes and relationships, the same in both")
     print(f"  our Bolt writing                          {ours:7.1f} s   {total / ours:10,.0f}/s")
     print(f"  export                                    {exported:7.1f} s   {total / exported:10,.0f}/s")
-    print(f"  neo4j-admin database import               {loaded:7.1f} s   {total / loaded:10,.0f}/s   {ours / loaded:.1f} ×")
-    print(f"  the same, server started, indexes filled  {whole:7.1f} s   {total / whole:10,.0f}/s   {ours / whole:.1f} ×")
+    print(
+        f"  neo4j-admin database import               {loaded:7.1f} s   {total / loaded:10,.0f}/s   "
+        f"{ours / loaded:.1f} ×"
+    )
+    print(
+        f"  the same, server started, indexes filled  {whole:7.1f} s   {total / whole:10,.0f}/s   {ours / whole:.1f} ×"
+    )
 
 
 if __name__ == "__main__":
