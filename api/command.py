@@ -27,7 +27,7 @@ FAMILIES = {
     "graph": ("graph",),
     "evaluate": ("evaluate", "compare"),
     "demo": ("demo", "report"),
-    "export": ("export",),
+    "archive": ("export", "import"),
     "model": ("export-model",),
     "mining": ("mine", "track"),
 }

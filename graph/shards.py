@@ -10,7 +10,9 @@ A shard is there whole or not at all: it is written beside its place and moved t
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from graph.errors import NotFound, StorageError
+from graph.errors import InvalidInput, NotFound, StorageError
 
 
 class Shards:
@@ -64,20 +66,77 @@ class Shards:
         if self.exists(name):
             self._fs.rm(self.path(name))
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        if self._fs.exists(f"{self._root}/{folder}"):
+            with suppress(FileNotFoundError):  # somebody else removed it at the same moment
+                self._fs.rm(f"{self._root}/{folder}", recursive=True)
+
+    def folders(self, folder: str) -> list[str]:
+        """List the folders in a folder, sorted, without its name."""
+        if not self._fs.exists(f"{self._root}/{folder}"):
+            return []
+        entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
+        return sorted(str(e["name"]).rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
+
     def delete_video(self, video_id: str) -> None:
         """Remove every shard of a video: pixels, frames, and the vectors of every model."""
         for folder in ("patches", "frames", "features/*", "embeddings/*"):
             for path in self._fs.glob(f"{self._root}/{folder}/{video_id}.parquet"):
                 self._fs.rm(path)
 
+    def files(self) -> dict[str, int]:
+        """Map every file, named from the root, to its length in bytes; half-written ones are left out."""
+        if not self._fs.exists(self._root):
+            return {}
+        found = self._fs.find(self._root, detail=True)
+        sizes = {str(path).removeprefix(self._root).lstrip("/"): int(entry["size"]) for path, entry in found.items()}
+        return {name: size for name, size in sorted(sizes.items()) if not name.endswith(".partial")}
+
+    def take_out(self, name: str, target: Path) -> None:
+        """Copy one of `files` to a path of this machine."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._fs.get_file(f"{self._root}/{name}", str(target))
+
+    def put_in(self, source: Path, name: str) -> None:
+        """Copy a file of this machine to its place among `files`."""
+        target = f"{self._root}/{name}"
+        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        self._fs.put_file(str(source), target)
+
     def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
         """Write a whole shard in one step; raises `StorageError` when the disk is full."""
-        target = self.path(name)
+        self._write(self.path(name), lambda file: pq.write_table(table, file, compression=compression))
+
+    def write_matrix(self, name: str, matrix: NDArray[Any]) -> None:
+        """Write the bytes of a matrix, row by row, to NAME.rows, for `read_rows`; raises as `write` does."""
+        self._write(f"{self._root}/{name}.rows", lambda file: file.write(np.ascontiguousarray(matrix).data))
+
+    def read_rows(self, name: str, start: int, stop: int, width: int) -> NDArray[np.float16]:
+        """Read rows `start` to `stop` of a float16 matrix of `width` columns; the rest of the file is left alone.
+
+        Raises as `read` does.
+        """
+        path = f"{self._root}/{name}.rows"
+        rows = np.empty((stop - start, width), np.float16)
+        try:
+            with self._fs.open(path, "rb") as file:
+                file.seek(start * width * rows.itemsize)
+                read = file.readinto(rows.reshape(-1).view(np.uint8).data)
+        except FileNotFoundError:
+            raise NotFound(f"{path} is missing. Run the command again.") from None
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read ({error}). Run the command again.") from error
+        if read != rows.nbytes:
+            raise StorageError(f"{path} is cut short. Run the command again.")
+        return rows
+
+    def _write(self, target: str, fill: Callable[[Any], object]) -> None:
         partial = f"{target}.{uuid4().hex}.partial" if self._local else target
         try:
             self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             with self._fs.open(partial, "wb") as file:
-                pq.write_table(table, file, compression=compression)
+                fill(file)
                 if self._local:
                     file.flush()
                     os.fsync(file.fileno())
@@ -105,16 +164,26 @@ class Shards:
         self.write(name, pa.table(columns))
 
     def write_vectors(self, name: str, ids: Sequence[str], vectors: NDArray[Any]) -> None:
-        """Write (N, D) float16 or float32 vectors with their patch ids."""
+        """Write (N, D) float16 or float32 vectors with their patch ids, stamped with the model: the folder's name."""
         count, width = vectors.shape
         if count != len(ids):
             raise StorageError(f"{name}: {count} vectors for {len(ids)} ids.")
         values = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors).reshape(-1)), width)
-        self.write(name, pa.table({"id": pa.array(list(ids), pa.string()), "vector": values}))
+        table = pa.table({"id": pa.array(list(ids), pa.string()), "vector": values})
+        self.write(name, table.replace_schema_metadata({"model": _model(name)}))
 
     def read_vectors(self, name: str) -> tuple[list[str], NDArray[Any]]:
-        """Read the ids and the (N, D) vectors of a shard, in the order they were written."""
+        """Read the ids and the (N, D) vectors of a shard, in the order they were written.
+
+        Raises as `read` does, and `InvalidInput` where the shard was moved here from another model.
+        """
         table = self.read(name)
+        stamp = (table.schema.metadata or {}).get(b"model", _model(name).encode()).decode()
+        if stamp != _model(name):
+            raise InvalidInput(
+                f"{self.path(name)} holds vectors of model {stamp}, not of {_model(name)}: features of two models. "
+                "Delete it and compute it again."
+            )
         column = table["vector"].combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
@@ -127,3 +196,8 @@ class Shards:
         for name in self.names(folder):
             ids, vectors = self.read_vectors(f"{folder}/{name}")
             yield name, ids, vectors
+
+
+def _model(name: str) -> str:
+    """Return the model of features/<model>/<video>."""
+    return name.split("/")[-2]

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graph.linking.features import of_length_one
 from graph.linking.neighbours import ROW_BITS, SIMILARITY_STEPS, Nearest
 from graph.linking.points import MakePoints, Points
 
-_CPU_BLOCK = 2048  # rows: their bf16 copy stays in the cache
+_CPU_BLOCK = 1024  # rows: in float32 (19 MB of pool5) they stay in the cache; 2048 made measuring 2.6 times slower
 _GPU_BLOCK = 1 << 16
 _RESIDENT = 0.6  # share of the free device memory that the vectors may take to stay there
-_SEARCH_KEYS = 1 << 28  # similarities held on a GPU at a time
+_GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
 
 
 class TorchPoints:
@@ -40,24 +41,38 @@ class TorchPoints:
         # one buffer of each kind for all blocks: fresh memory costs a CPU more than the work done in it
         self._short = torch.empty(block, features.shape[1], dtype=torch.bfloat16, device=device)
         self._values = torch.empty(block, features.shape[1], device=device)
-        self._centre: torch.Tensor | None = None
-        self._constants = torch.empty(0)
+        self._centre: torch.Tensor | None = None  # mean of the first centroids
+        self._constants = torch.empty(len(features), device=device)
+        self._measured = False
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
         count = len(self._features)
         exact = torch.from_numpy(centroids).to(self._device)
-        centre = self._measure(exact)
-        columns = (exact - centre).bfloat16().T.contiguous()
+        if self._centre is None:
+            self._centre = exact.mean(dim=0)
+        columns = (exact - self._centre).bfloat16().T.contiguous()
         half_norms = 0.5 * exact.square().sum(dim=1)
         labels = torch.empty(count, dtype=torch.int32, device=self._device)
         best = torch.empty(count, device=self._device)
         for rows in self._blocks():
-            short = self._short[: rows.stop - rows.start].copy_(self._features[rows])
+            short = self._in_bf16(rows, self._centre)
             scores = (short @ columns).float().sub_(half_norms)
             best[rows], labels[rows] = (found := scores.max(dim=1)).values, found.indices.int()
+        self._measured = True
         distances = (self._constants - 2 * best).clamp_(min=0)
         return labels.cpu().numpy(), distances.cpu().numpy()
+
+    def _in_bf16(self, rows: slice, centre: torch.Tensor) -> torch.Tensor:
+        """Return vectors in a buffer that the next call overwrites; the first time, keep |x|² - 2 x·centre of each."""
+        short = self._short[: rows.stop - rows.start]
+        if self._device.type == "cuda" and self._measured:
+            return short.copy_(self._features[rows])
+        # by way of float32: a CPU has instructions for both steps and none for fp16 to bf16 (measured 2.5 times faster)
+        values = self._values[: rows.stop - rows.start].copy_(self._features[rows])
+        if not self._measured:
+            self._constants[rows] = torch.linalg.vecdot(values, values) - 2 * (values @ centre)
+        return short.copy_(values)
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
         """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
@@ -70,16 +85,6 @@ class TorchPoints:
             _add(total, torch.from_numpy(old[rows]).to(self._device), values, -1)
         if self._device.type != "cpu":  # on a CPU the tensor is the array
             sums[:] = total.cpu().numpy()
-
-    def _measure(self, centroids: torch.Tensor) -> torch.Tensor:
-        """Return the centre, from the first centroids on; keep |x|² - 2 x·centre of every vector, in float32."""
-        if self._centre is None:
-            self._centre = centroids.mean(dim=0)
-            self._constants = torch.empty(len(self._features), device=self._device)
-            for rows in self._blocks():
-                values = self._values[: rows.stop - rows.start].copy_(self._features[rows])
-                self._constants[rows] = torch.linalg.vecdot(values, values) - 2 * (values @ self._centre)
-        return self._centre
 
     def _blocks(self) -> Iterator[slice]:
         count = len(self._features)
@@ -123,16 +128,18 @@ def nearest_on(device: str | torch.device) -> Nearest:
     ) -> NDArray[np.int32]:
         size = len(features)
         lists = np.full((size, count), -1, np.int32)
-        vectors = torch.from_numpy(np.ascontiguousarray(features)).to(chosen)
+        vectors, scales = _ready(features, chosen)
         codes, pairs = torch.from_numpy(owners).to(chosen), torch.from_numpy(allowed).to(chosen)
         last = (1 << ROW_BITS) - 1
         tie = last - torch.arange(size, device=chosen)
         lowest = torch.iinfo(torch.int64).min
         kept = min(count, size)
-        step = max(1, _SEARCH_KEYS // max(size, 1))
+        step = max(1, (_GPU_KEYS if chosen.type == "cuda" else _CPU_KEYS) // max(size, 1))
         for start in range(0, size, step):
             rows = torch.arange(start, min(start + step, size), device=chosen)
             products = _products(vectors[start : start + step], vectors)
+            if scales is not None:
+                products *= scales[start : start + step, None] * scales
             keys = ((products * SIMILARITY_STEPS).round_().long() << ROW_BITS) + tie
             hidden = codes[rows, None] == codes[None, :]
             for first, second in ((0, 1), (1, 0)):
@@ -146,8 +153,17 @@ def nearest_on(device: str | torch.device) -> Nearest:
     return nearest
 
 
+def _ready(features: NDArray[Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return what is multiplied, and by what the products must be scaled to be cosines (None: by nothing).
+
+    A CPU multiplies float32 vectors of length 1; a GPU the stored fp16 ones, exactly, and scales afterwards.
+    """
+    if device.type == "cpu" or features.dtype != np.float16:
+        return torch.from_numpy(of_length_one(features)).to(device), None
+    vectors = torch.from_numpy(np.ascontiguousarray(features)).to(device)
+    return vectors, vectors.float().square_().sum(dim=1).clamp_(min=1e-24).rsqrt_()
+
+
 def _products(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return (B, N) products in float32: fp16 factors are exact on a GPU, a CPU turns them to float32 first."""
-    if left.device.type == "cpu" or left.dtype != torch.float16:
-        return left.float() @ right.float().T
-    return torch.mm(left, right.T, out_dtype=torch.float32)
+    """Return (B, N) products in float32."""
+    return left @ right.T if left.dtype == torch.float32 else torch.mm(left, right.T, out_dtype=torch.float32)

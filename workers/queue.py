@@ -101,6 +101,21 @@ def send(redis_url: str, kind: str, queue: str, identifier: str) -> None:
         raise redis_unavailable(redis_url, error) from error
 
 
+def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
+    """Offer the parts of a linking to the `graph` workers of other machines (see `graph.linking.parts`).
+
+    The worker that leads it is busy with it, so on a machine alone nobody takes them before they are stale.
+    """
+    try:
+        app = celery_app(redis_url)
+        with app.producer_pool.acquire(block=True) as producer:
+            for number in range(count):
+                name = f"{run}-{kind}-{number}"
+                app.send_task("link_part", args=[run, kind, number], queue="graph", task_id=name, producer=producer)
+    except (OperationalError, RedisError) as error:
+        raise redis_unavailable(redis_url, error) from error
+
+
 def redis_unavailable(redis_url: str, error: Exception) -> Unavailable:
     """Say which Redis did not answer and what to do; the password stays out of it."""
     parts = urlsplit(redis_url)

@@ -79,6 +79,19 @@ _add_task("train", _train)
 _add_task("embed", _embed)
 
 
+def link_part(run: str, kind: str, number: int) -> None:
+    """Do one part of a linking that another machine leads; what fails here, fails there again and is told there."""
+    from workers.stages.help_link import help_link
+
+    try:
+        help_link(workplace(), run, kind, number)
+    except TransitiveError as error:
+        _log.warning("part %s of linking %s (%s) was not done here: %s", number, run, kind, error)
+
+
+app.task(link_part, name="link_part")
+
+
 def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | None = None) -> None:
     """Claim the job, run its stage, and close the job (or send it on to the `following` task and queue).
 
