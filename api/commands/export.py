@@ -8,11 +8,8 @@ import typer
 from api.stack import Stack
 from api.terminal import Bars, Json, answer
 from graph import generations
-from graph.generation_batches import bucket_of
-from graph.records import Quadruple
 from graph.settings import settings
-from training.pack import write_pack
-from workers.training_source import GraphSource
+from workers.stages.pack import export_pack
 from workers.workplace import Workplace
 
 
@@ -32,11 +29,7 @@ def export(
     place = Workplace.open(found)
     with place.connection:
         linked = generations.require_generation(place.connection, generation or None)
-
-        def bucket(quadruple: Quadruple) -> int:
-            return bucket_of(quadruple.a, quadruple.b, linked.buckets)
-
-        size = write_pack(GraphSource(place, linked), pack.expanduser(), bucket, linked.buckets)
+        size = export_pack(place, linked, pack.expanduser())
     facts = {"pack": str(pack), "bytes": size, "generation": linked.id, "quadruples": sum(linked.training_sizes)}
     answer(
         facts, as_json, f"{pack}: {size / 1e6:,.1f} MB, {facts['quadruples']:,} quadruples of generation {linked.id}"
