@@ -36,17 +36,21 @@ def put(network: Network, device: torch.device) -> Network:
 
 
 @contextmanager
-def steady(device: torch.device) -> Iterator[None]:
+def steady(device: torch.device, same_shapes: bool) -> Iterator[None]:
     """Let a CPU add in one order while a network trains; what the process had set before comes back afterwards.
 
     Several threads would add the gradients of one image, shared by its pairs, in any order: measured, two trainings of
-    one seed parted within ten steps. A GPU is left its speed.
+    one seed parted within ten steps. A GPU is left its speed, and where all batches have one shape it tries out once
+    which kernels are the fastest for it.
     """
     before = torch.are_deterministic_algorithms_enabled(), _settings.fill_uninitialized_memory
+    tried = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.benchmark = same_shapes
     _settings.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every tensor
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         _settings.fill_uninitialized_memory = before[1]
+        torch.backends.cudnn.benchmark = tried

@@ -76,7 +76,7 @@ def train(
     if recipe.needs_cuda and chosen.type != "cuda":
         raise NoDevice(f"Preset {recipe.preset} needs a CUDA device. Use --preset cpu-small or demo, or paper.")
     check_links(recipe, source)
-    with steady(chosen), ranks(chosen) as chosen:
+    with steady(chosen, same_shapes=not recipe.predict_context), ranks(chosen) as chosen:
         try:
             return _train(recipe, source, output, seed, chosen, resume, initial, progress)
         except torch.OutOfMemoryError:
@@ -129,7 +129,7 @@ def _train(
     optimiser = make_optimiser(recipe, network)
 
     # -- Where to begin -----------------------------------------------------------------------------------------
-    step, cursor, seconds, waited, text = 0, Cursor(), 0.0, 0.0, ""
+    step, cursor, images, seconds, waited, text = 0, Cursor(), 0, 0.0, 0.0, ""
     alarms = Alarms(recipe.margin)
     before = held_out.measure(network, device)
     if has_checkpoint(output):
@@ -137,7 +137,8 @@ def _train(
         network.load_state_dict(state["weights"])
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
-        step, cursor, seconds, waited = state["step"], Cursor(**state["cursor"]), state["seconds"], state["waited"]
+        step, cursor, images = state["step"], Cursor(**state["cursor"]), state["images"]
+        seconds, waited = state["seconds"], state["waited"]
         alarms, before = Alarms(**state["alarms"]), state["before"]
     main = world()[0] == 0
     journal = Journal(output, step) if main else None
@@ -145,9 +146,12 @@ def _train(
     def save() -> None:
         if main:
             state = {"optimiser": optimiser.state_dict(), "random": torch.get_rng_state(), "step": step}
-            state |= {"cursor": vars(cursor), "seconds": seconds, "waited": waited}
+            state |= {"cursor": vars(cursor), "images": images, "seconds": seconds, "waited": waited}
             state |= {"alarms": alarms.state(), "before": before}
             save_checkpoint(output, identity, network.state_dict(), state)
+
+    # a GPU chooses its kernels by shape: two quadruples that share a patch must not change it
+    least = recipe.ranked_per_step if device.type == "cuda" else 0
 
     def batches(first: int, behind: Cursor) -> Iterator[tuple[StepInput, Cursor]]:
         ranking = None
@@ -156,11 +160,11 @@ def _train(
         for number in range(first, recipe.iterations):
             context = None
             if recipe.predict_context:
-                context = context_batch(frames, recipe, seed, number, *world())
+                context = context_batch(frames, recipe, seed, number, *world(), threads=pixels.threads)
             if recipe.ranks:
                 ranking = next(stream)
-            images = pixels.get(share(ranking.rows)) if ranking else None
-            yield to_input(ranking, images, context, device), ranking.cursor if ranking else Cursor()
+            to_rank = pixels.get(share(ranking.rows, least)) if ranking else None
+            yield to_input(ranking, to_rank, context, device), ranking.cursor if ranking else Cursor()
 
     # -- The loop -----------------------------------------------------------------------------------------------
     network.train()
@@ -183,7 +187,8 @@ def _train(
                 torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
             optimiser.step()
             step, cursor = step + 1, after
-            encoded += len(inputs.pixels) + len(inputs.patches)
+            encoded_now = (len(inputs.pixels) + len(inputs.patches)) * world()[1]
+            encoded, images = encoded + encoded_now, images + encoded_now
 
             if main and logs:
                 now = time.perf_counter()
@@ -236,7 +241,7 @@ def _train(
             "initial": started_from,
             "fingerprint": source.fingerprint,
             "feature_model": source.feature_model,
-            "images_encoded": step * recipe.images_per_step,
+            "images_encoded": images,
             "seconds": round(seconds, 1),
             "waiting": round(waited / seconds, 4) if seconds else 0.0,  # share of them spent waiting for data
             "measures": {"before": before, "after": held_out.measure(network, device)},

@@ -98,8 +98,14 @@ class Recipe:
     @property
     def images_per_step(self) -> int:
         """How many images one mini-batch encodes (context: about nine patches a frame)."""
-        ranked = self.quadruples_per_step * (4 if "transitive" in self.positives else 2) if self.ranks else 0
-        return ranked + self.context_frames * 9 * self.predict_context
+        return self.ranked_per_step + self.context_frames * 9 * self.predict_context
+
+    @property
+    def ranked_per_step(self) -> int:
+        """How many images one mini-batch ranks; fewer where its quadruples share patches."""
+        if not self.ranks:
+            return 0
+        return self.quadruples_per_step * (4 if "transitive" in self.positives else 2)
 
     def numbers(self) -> dict[str, Any]:
         """Everything that decides the result: what a checkpoint and a model's name are compared by."""

@@ -121,7 +121,7 @@ def _how_it_went(card: Mapping[str, Any]) -> dict[str, str]:
     rows = {}
     if card["seconds"]:
         rows["speed"] = f"{card['images_encoded'] / card['seconds']:,.0f} images/s for {card['seconds']:,.0f} s"
-        rows["waited for data"] = f"{card['waiting']:.1%} of the time"
+        rows["waited for data"] = f"{card.get('waiting', 0):.1%} of the time"
     for name, text in (("auc", "AUC"), ("recall@1", "recall@1"), ("effective_rank", "effective rank")):
         before, after = (card["measures"][when].get(name) for when in ("before", "after"))
         if before is not None and after is not None:
