@@ -83,8 +83,8 @@ class Bars:
         self._live.stop()
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Show one stage of work after the other, each on a line of its own."""
-        self.show(stage, stage, done, total, unit)
+        """Show one stage of work after the other, each on a line of its own; " · " parts its name from how it goes."""
+        self.show(stage.split(" · ")[0], stage, done, total, unit)
 
     def show(self, name: str, text: str, done: int, total: int, unit: str, speed: float = 0.0) -> None:
         """Draw bar `name`, labelled `text`; total 0 means that the end is not known yet."""

@@ -35,8 +35,12 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
     check_disk(place)
     name = arguments.get("name") or path.name
     try:
-        stride = int(arguments.get("stride", Mining().stride))
-        mined = mine_isolated(path, Limits.of(place.settings), progress, Mining(stride=stride))
+        usual = Mining()
+        numbers = Mining(
+            stride=int(arguments.get("stride", usual.stride)),
+            track_length=int(arguments.get("track_length", usual.track_length)),
+        )
+        mined = mine_isolated(path, Limits.of(place.settings), progress, numbers)
     except BadVideo as error:
         failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
         videos.write_video(place.connection, failed, [], [])
