@@ -51,6 +51,8 @@ def train(
         _watch(watch)
         return
     check_recipe(recipe, preset)
+    if initial is not None:
+        _check_initial(recipe, initial)
     arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
     arguments |= {"initial": _absolute(initial)} if initial else {}
@@ -102,6 +104,15 @@ def check_recipe(recipe: str, preset: str) -> None:
         raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
 
     get_recipe(recipe, preset)
+
+
+def _check_initial(recipe: str, initial: Path) -> None:
+    from training.recipes import get_recipe
+
+    if get_recipe(recipe).initial == "xavier":
+        raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
+    if not initial.expanduser().exists():
+        raise NotFound(f"--initial {initial} is not there. Name the folder of a context model.")
 
 
 def _absolute(path: Path | None) -> str:

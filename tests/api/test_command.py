@@ -64,7 +64,8 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("ingest", "no/such/folder"), "There is no file or folder no/such/folder."),
         (("train", "nonsense"), "There is no recipe 'nonsense'. Recipes: context, transitive"),
         (("train", "context", "--preset", "nonsense"), "There is no preset 'nonsense'. Presets: paper"),
-        (("train", "context", "--initial", "x"), "--initial goes with --pack"),
+        (("train", "context", "--initial", "x"), "starts from random weights"),
+        (("train", "transitive", "--initial", "x"), "--initial x is not there"),
         (("train", "context", "--watch", "no/such/folder"), "no/such/folder holds no training"),
     ],
 )
