@@ -50,7 +50,7 @@ def track(
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw every frame into this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow one box through VIDEO: one [x, y, w, h] per frame after the first, under `boxes`."""
+    """Follow one box through VIDEO: one x, y, w, h per frame after the first, under `boxes`."""
     from workers.mining.isolated import track_isolated
     from workers.mining.recipe import Limits
 
