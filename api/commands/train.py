@@ -53,7 +53,10 @@ def train(
     check_recipe(recipe, preset)
     arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
-    arguments |= {"initial": _absolute(initial)} if initial else {}
+    if initial is not None:
+        if not initial.exists():
+            raise NotFound(f"There is no {initial} to start from.")
+        arguments["initial"] = _absolute(initial)
     if pack is not None:
         _train_from_pack(pack, arguments, as_json)
         return
