@@ -48,5 +48,5 @@ def children_of_parent(
     return Children(
         np.array(rows, np.int32).reshape(-1, group),
         np.array(pairs, np.int32).reshape(-1, 2),
-        np.array(edges["distance"], np.float32),
+        np.array(edges["distance"], np.float64),
     )

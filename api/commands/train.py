@@ -51,11 +51,11 @@ def train(
         _watch(watch)
         return
     check_recipe(recipe, preset)
-    if initial is not None:
-        _check_initial(recipe, initial)
     arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
-    arguments |= {"initial": _absolute(initial)} if initial else {}
+    if initial is not None:
+        _check_initial(recipe, initial)
+        arguments["initial"] = _absolute(initial)
     if pack is not None:
         _train_from_pack(pack, arguments, as_json)
         return
@@ -112,7 +112,7 @@ def _check_initial(recipe: str, initial: Path) -> None:
     if get_recipe(recipe).initial == "xavier":
         raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
     if not initial.expanduser().exists():
-        raise NotFound(f"--initial {initial} is not there. Name the folder of a context model.")
+        raise NotFound(f"There is no {initial} to start from.")
 
 
 def _absolute(path: Path | None) -> str:

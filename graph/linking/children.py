@@ -20,7 +20,7 @@ class Children:
 
     groups: NDArray[np.int32]  # (G, group), ascending in each row
     pairs: NDArray[np.int32]  # (E, 2) smaller row first, once each
-    distances: NDArray[np.float32]  # (E,) 1 - cosine
+    distances: NDArray[np.float64]  # (E,) 1 - cosine
 
 
 def children(
@@ -70,7 +70,7 @@ def children_of(
 
 def together(found: Iterable[Children], group: int) -> Children:
     """Put the children of all parents into one: groups in the order given, pairs in the order of their rows."""
-    each = [Children(np.empty((0, group), np.int32), np.empty((0, 2), np.int32), np.empty(0, np.float32)), *found]
+    each = [Children(np.empty((0, group), np.int32), np.empty((0, 2), np.int32), np.empty(0)), *found]
     pairs = np.concatenate([one.pairs for one in each])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     distances = np.concatenate([one.distances for one in each])
@@ -86,10 +86,13 @@ def pairs_of(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     return np.stack([unique // count, unique % count], axis=1)
 
 
-def pair_distances(features: NDArray[Any], pairs: NDArray[Any]) -> NDArray[np.float32]:
-    """Return (E,) 1 - cosine of the pairs (E, 2) of rows of (N, D) vectors, never below 0."""
-    result = np.empty(len(pairs), np.float32)
+def pair_distances(features: NDArray[Any], pairs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return (E,) 1 - cosine of the pairs (E, 2) of rows of (N, D) vectors, never below 0, to six places.
+
+    Computed in float32, which has no seventh; and six are what a person can read on an edge.
+    """
+    result = np.empty(len(pairs))
     for start in range(0, len(pairs), 4096):
         a, b = (of_length_one(features[pairs[start : start + 4096, side]]) for side in (0, 1))
         result[start : start + 4096] = 1 - np.einsum("nd,nd->n", a, b)
-    return np.maximum(result, 0)
+    return np.maximum(result, 0).round(6)

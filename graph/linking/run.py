@@ -35,7 +35,7 @@ class Linking:
     parent_numbers: NDArray[np.int32]  # (K,) parent that each cluster became, -1 where it was dropped
     groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
     pairs: NDArray[np.int32]  # (E, 2) rows of each inter-instance edge, smaller first, once each
-    distances: NDArray[np.float32]  # (E,) 1 - cosine
+    distances: NDArray[np.float64]  # (E,) 1 - cosine
     parameters: LinkParameters  # with the rule's numbers filled in
     quality: dict[str, Any]
 
