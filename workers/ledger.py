@@ -83,6 +83,8 @@ SET job.finished_at = CASE WHEN job.state = 'queued' THEN $now ELSE '' END,
     job.state = CASE WHEN job.state = 'queued' THEN 'cancelled' ELSE 'cancelling' END
 """
 
+_FORGET_SEGMENTS = "MATCH (job:Job {kind: 'segment'}) WHERE job.arguments CONTAINS $video DETACH DELETE job"
+
 _GET = "UNWIND $ids AS id MATCH (job:Job {id: id}) RETURN job {.*} AS job"
 
 _OPEN_JOBS = """
@@ -154,6 +156,11 @@ def orphan(connection: Connection, identifier: str) -> None:
 def cancel(connection: Connection, identifiers: Iterable[str]) -> None:
     """Ask jobs to stop: queued ones are cancelled at once, running ones at their next heartbeat."""
     connection.write(_CANCEL, ids=list(identifiers), now=now())
+
+
+def forget_segments(connection: Connection, video: str) -> None:
+    """Remove the jobs of a video's segments; whoever runs one stops at its next heartbeat."""
+    connection.write(_FORGET_SEGMENTS, video=video)
 
 
 def jobs(connection: Connection, identifiers: Iterable[str]) -> dict[str, Job]:

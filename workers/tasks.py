@@ -39,6 +39,12 @@ def _ingest() -> Stage:
     return ingest
 
 
+def _segment() -> Stage:
+    from workers.stages.segments import mine_one
+
+    return mine_one
+
+
 def _prepare_link() -> Stage:
     from workers.stages.features import prepare_link
 
@@ -73,6 +79,7 @@ def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] |
 
 
 _add_task("ingest", _ingest)
+_add_task("segment", _segment)
 _add_task("link", _prepare_link, following=("link_graph", "graph"))
 _add_task("link_graph", _link)
 _add_task("train", _train)
