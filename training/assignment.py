@@ -4,7 +4,9 @@ What linking (graph/linking) does in NumPy, on the units that are fast: bf16 pro
 rate on CPUs and GPUs that have them. `link(..., assign=points_on(device), search=nearest_on(device))` uses both.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,7 @@ from graph.linking.neighbours import ROW_BITS, SIMILARITY_STEPS, Nearest
 from graph.linking.points import MakePoints, Points
 
 _CPU_BLOCK = 2048  # rows of one product
-_CPU_CHUNK = (
-    128  # rows turned to float32 at a time: they stay in the second-level cache, which halves the time (measured)
-)
+_CPU_CHUNK = 128  # rows in float32 at a time: they stay in the second-level cache, which halves the time (measured)
 _GPU_BLOCK = 1 << 16
 _RESIDENT = 0.6  # share of the free device memory that the vectors may take to stay there
 _GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
@@ -42,9 +42,10 @@ class TorchPoints:
                 self._features = self._features.to(device)
         block = min(self._block, len(features))
         chunk = block if device.type == "cuda" else min(_CPU_CHUNK, len(features))
-        # one buffer of each kind for all blocks: fresh memory costs a CPU more than the work done in it
-        self._short = torch.empty(block, features.shape[1], dtype=torch.bfloat16, device=device)
-        self._values = torch.empty(chunk, features.shape[1], device=device)
+        self._shapes = (block, features.shape[1]), (chunk, features.shape[1])
+        self._own = threading.local()
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._threads, "assign", initializer=torch.set_num_threads, initargs=(1,))
         self._centre: torch.Tensor | None = None  # mean of the first centroids
         self._constants = torch.empty(len(features), device=device)
         self._measured = False
@@ -59,23 +60,28 @@ class TorchPoints:
         half_norms = 0.5 * exact.square().sum(dim=1)
         labels = torch.empty(count, dtype=torch.int32, device=self._device)
         best = torch.empty(count, device=self._device)
-        for rows in self._blocks():
-            short = self._in_bf16(rows, self._centre)
+        centre = self._centre
+
+        def work(rows: slice) -> None:
+            short = self._in_bf16(rows, centre)
             scores = (short @ columns).float().sub_(half_norms)
             best[rows], labels[rows] = (found := scores.max(dim=1)).values, found.indices.int()
+
+        self._each_block(work)
         self._measured = True
         distances = (self._constants - 2 * best).clamp_(min=0)
         return labels.cpu().numpy(), distances.cpu().numpy()
 
     def _in_bf16(self, rows: slice, centre: torch.Tensor) -> torch.Tensor:
         """Return vectors in a buffer that the next call overwrites; the first time, keep |x|² - 2 x·centre of each."""
-        short = self._short[: rows.stop - rows.start]
+        all_short, all_values = self._buffers()
+        short = all_short[: rows.stop - rows.start]
         if self._device.type == "cuda" and self._measured:
             return short.copy_(self._features[rows])
         # by way of float32: a CPU has instructions for both steps and none for fp16 to bf16 (measured 2.5 times faster)
-        for start in range(rows.start, rows.stop, len(self._values)):
-            some = slice(start, min(start + len(self._values), rows.stop))
-            values = self._values[: some.stop - some.start].copy_(self._features[some])
+        for start in range(rows.start, rows.stop, len(all_values)):
+            some = slice(start, min(start + len(all_values), rows.stop))
+            values = all_values[: some.stop - some.start].copy_(self._features[some])
             if not self._measured:
                 self._constants[some] = torch.linalg.vecdot(values, values) - 2 * (values @ centre)
             short[some.start - rows.start : some.stop - rows.start].copy_(values)
@@ -85,18 +91,36 @@ class TorchPoints:
         """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
         changed = np.flatnonzero(old != new)
         total = torch.from_numpy(sums).to(self._device)
-        for start in range(0, len(changed), len(self._values)):
-            rows = changed[start : start + len(self._values)]
-            values = self._values[: len(rows)].copy_(self._features[torch.from_numpy(rows).to(self._features.device)])
+        _, all_values = self._buffers()
+        for start in range(0, len(changed), len(all_values)):
+            rows = changed[start : start + len(all_values)]
+            values = all_values[: len(rows)].copy_(self._features[torch.from_numpy(rows).to(self._features.device)])
             _add(total, torch.from_numpy(new[rows]).to(self._device), values, 1)
             _add(total, torch.from_numpy(old[rows]).to(self._device), values, -1)
         if self._device.type != "cpu":  # on a CPU the tensor is the array
             sums[:] = total.cpu().numpy()
 
-    def _blocks(self) -> Iterator[slice]:
+    def _each_block(self, work: Callable[[slice], None]) -> None:
+        """Do all blocks: on a CPU each core takes whole ones, so that no core waits for another within a block."""
         count = len(self._features)
-        for start in range(0, count, self._block):
-            yield slice(start, min(start + self._block, count))
+        blocks = [slice(start, min(start + self._block, count)) for start in range(0, count, self._block)]
+        if self._device.type == "cuda":
+            for rows in blocks:
+                work(rows)
+            return
+        list(self._pool.map(work, blocks))
+        torch.set_num_threads(self._threads)  # the pool's threads set 1, which threads to come would take for theirs
+
+    def _buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return this thread's buffers for a block in bf16 and a piece in float32: fresh memory is slow on a CPU."""
+        if not hasattr(self._own, "buffers"):
+            short, values = self._shapes
+            self._own.buffers = (
+                torch.empty(short, dtype=torch.bfloat16, device=self._device),
+                torch.empty(values, device=self._device),
+            )
+        found: tuple[torch.Tensor, torch.Tensor] = self._own.buffers
+        return found
 
 
 def _add(total: torch.Tensor, labels: torch.Tensor, values: torch.Tensor, sign: int) -> None:

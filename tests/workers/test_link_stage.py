@@ -120,7 +120,7 @@ def test_what_is_linked_is_what_one_process_links(linked_videos: Workplace, worl
     assert len(list_generations(place.connection)) == 2
 
 
-@pytest.mark.parametrize("stage", ["twins", "sampling", "parents", "assigning", "children", "quality", "writing edges"])
+@pytest.mark.parametrize("stage", ["sampling", "assigning", "children", "writing edges"])
 def test_cancelled_it_leaves_nothing(linked_videos: Workplace, stage: str) -> None:
     place = linked_videos
 
@@ -152,7 +152,7 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("stage", ["sampling", "parents", "assigning", "children", "quality", "writing edges"])
+@pytest.mark.parametrize("stage", ["sampling", "parents", "children", "writing edges"])
 def test_killed_anywhere_the_next_run_gives_the_same(linked_videos: Workplace, stage: str) -> None:
     place = linked_videos
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), stage], check=False)
