@@ -6,7 +6,8 @@ from typing import Any
 
 from graph.records import Progress, no_progress
 from training.encoder import Encoder
-from training.evaluation.measure import evaluate_health, evaluate_retrieval
+from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
+from training.evaluation.retrieval import labelled_files
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
@@ -47,6 +48,9 @@ def compare(
         facts: to stand above the table.
         progress: told which training runs, and how many are done.
     """
+    health_tracks(source_of("transitive"))  # says what is missing before hours of training, not after
+    if labelled is not None:
+        labelled_files(labelled)
     usual = get_recipe("transitive", preset)
     budget = images or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
