@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graph.records import Progress, no_progress
+from training.batches import check_learnable, steps_for
+from training.context import context_batch
 from training.encoder import Encoder
 from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
 from training.evaluation.retrieval import labelled_files
@@ -14,6 +18,7 @@ from training.model_folder import read_card
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import TrainingSource
 
+_SOME = 20  # mini-batches that tell how many patches the frames give
 _ONE_MODEL = ("context", "imagenet")  # whatever the seed: the start itself, and weights from a file
 
 
@@ -58,9 +63,9 @@ def compare(
     pictures = []
     for done, (name, seed) in enumerate(runs):
         progress("comparison", done, len(runs), "models")
-        recipe = with_images(get_recipe(name, preset), budget)
         folder = initial
         if name != "context":
+            recipe = with_images(get_recipe(name, preset), budget, source_of(name), seed)
             folder = output / f"{name}-s{seed}"
             start = initial if recipe.initial == "context" else None
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
@@ -75,11 +80,17 @@ def compare(
     return comparison
 
 
-def with_images(recipe: Recipe, images: int) -> Recipe:
+def with_images(recipe: Recipe, images: int, source: TrainingSource, seed: int) -> Recipe:
     """Set the schedule so that a training encodes `images` images, as near as whole batches come."""
-    if not recipe.images_per_step:
+    if not recipe.ranks:
         return recipe
-    return with_iterations(recipe, max(1, round(images / recipe.images_per_step)))
+    table = source.table()
+    check_learnable(table, recipe)
+    more = 0.0
+    if recipe.predict_context:
+        frames = list(source.frames())
+        more = float(np.mean([len(context_batch(frames, recipe, seed, step).patches) for step in range(_SOME)]))
+    return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))
 
 
 def _measure(
