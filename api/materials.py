@@ -163,7 +163,7 @@ def tracks_of_15(
     stack = Stack(second)
     try:
         with Bars() as bars:
-            found = stack.up(bars)
+            found = stack.up(bars, api=False)
         place = Workplace.open(found)
         with place.connection:
             outcome = ingest_files(stack, found, place.connection, files, track_length=15)

@@ -206,6 +206,24 @@ def _one_pass(
             yield row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]
 
 
+def steps_for(
+    images: int, source: TrainingSource, recipe: Recipe, table: PatchTable, seed: int, more_per_step: float = 0.0
+) -> int:
+    """Return after how many steps a training has encoded as near as possible to `images` images, at least 1.
+
+    Counted on the very batches it will meet: quadruples of a small graph share patches, links share more, and what is
+    shared is encoded once. `more_per_step` are images that a step encodes besides those it ranks.
+    """
+    stream = _groups(source, recipe, table, seed, Cursor())
+    encoded, steps = 0.0, 0
+    while True:
+        rows = {row for group, _ in islice(stream, recipe.quadruples_per_step) for row in group}
+        after = encoded + len(rows) + more_per_step
+        if steps and after - images > images - encoded:
+            return steps
+        encoded, steps = after, steps + 1
+
+
 def check_learnable(table: PatchTable, recipe: Recipe) -> None:
     """Raise `InvalidInput` where no batch could hold a negative: one video or one parent cluster."""
     usable = ~table.held_out & (table.parent >= 0)

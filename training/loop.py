@@ -141,6 +141,9 @@ def _train(
         seconds, waited = state["seconds"], state["waited"]
         alarms, before = Alarms(**state["alarms"]), state["before"]
     main = world()[0] == 0
+    if main:
+        for unfinished in output.rglob("*.partial"):  # of a process that was killed while it wrote
+            unfinished.unlink()
     journal = Journal(output, step) if main else None
 
     def save() -> None:

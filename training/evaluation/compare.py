@@ -4,15 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graph.records import Progress, no_progress
+from training.batches import check_learnable, steps_for
+from training.context import context_batch
 from training.encoder import Encoder
-from training.evaluation.measure import evaluate_health, evaluate_retrieval
+from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
+from training.evaluation.retrieval import labelled_files
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import TrainingSource
 
+_SOME = 20  # mini-batches that tell how many patches the frames give
 _ONE_MODEL = ("context", "imagenet")  # whatever the seed: the start itself, and weights from a file
 
 
@@ -47,6 +53,9 @@ def compare(
         facts: to stand above the table.
         progress: told which training runs, and how many are done.
     """
+    health_tracks(source_of("transitive"))  # says what is missing before hours of training, not after
+    if labelled is not None:
+        labelled_files(labelled)
     usual = get_recipe("transitive", preset)
     budget = images or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
@@ -54,9 +63,9 @@ def compare(
     pictures = []
     for done, (name, seed) in enumerate(runs):
         progress("comparison", done, len(runs), "models")
-        recipe = with_images(get_recipe(name, preset), budget)
         folder = initial
         if name != "context":
+            recipe = with_images(get_recipe(name, preset), budget, source_of(name), seed)
             folder = output / f"{name}-s{seed}"
             start = initial if recipe.initial == "context" else None
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
@@ -71,11 +80,17 @@ def compare(
     return comparison
 
 
-def with_images(recipe: Recipe, images: int) -> Recipe:
+def with_images(recipe: Recipe, images: int, source: TrainingSource, seed: int) -> Recipe:
     """Set the schedule so that a training encodes `images` images, as near as whole batches come."""
-    if not recipe.images_per_step:
+    if not recipe.ranks:
         return recipe
-    return with_iterations(recipe, max(1, round(images / recipe.images_per_step)))
+    table = source.table()
+    check_learnable(table, recipe)
+    more = 0.0
+    if recipe.predict_context:
+        frames = list(source.frames())
+        more = float(np.mean([len(context_batch(frames, recipe, seed, step).patches) for step in range(_SOME)]))
+    return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))
 
 
 def _measure(
