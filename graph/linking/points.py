@@ -1,8 +1,8 @@
 """Vectors in; their nearest centroids, and sums of the vectors of each centroid, out: all that K-means needs of data.
 
-Vectors of any length stand for those of length 1 in their direction (zero stays zero). `NumpyPoints` works block by block
-from float16, so that nothing as large as the data is ever made of it. `training.assignment` has the same on torch, in
-bf16 and on any device; `parents.train_centroids` takes either.
+Vectors of any length stand for those of length 1 in their direction (zero stays zero). `NumpyPoints` works block by
+block from float16, so that nothing as large as the data is ever made of it. `training.assignment` has the same on
+torch, in bf16 and on any device; `parents.train_centroids` takes either.
 """
 
 from collections.abc import Callable
