@@ -50,9 +50,12 @@ bench: setup  ## every speed claim beside its alternative, with the ratio (SHARE
 	$(RUN)python -m tests.benchmarks.linking_graph
 	$(RUN)python -m tests.benchmarks.linking_import
 	$(RUN)python -m tests.benchmarks.training_step
+	$(RUN)python -m tests.benchmarks.training_parts
 
-bench-gpu: setup  ## the same for a machine with a GPU
-	@$(RUN)python -m tests.benchmarks.gpu
+bench-gpu: setup  ## the same for a machine with a GPU; writes docs/benchmarks/ (PACK=FILE: real patches)
+	@$(RUN)python -m tests.benchmarks.gpu $(if $(PACK),--pack "$(PACK)")
+	@$(RUN)python -m tests.benchmarks.training_step --device cuda --width 1 --quadruples 100 --repeats 10
+	@$(RUN)python -m tests.benchmarks.training_parts --device cuda --preset h200 $(if $(PACK),--pack "$(PACK)")
 
 # torch is held at the last release built for CUDA 12, so that faiss-gpu-cu12 and torch share one CUDA.
 lock: setup  ## resolve pyproject.toml anew into the lock files (hashes, no host names)

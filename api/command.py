@@ -25,7 +25,8 @@ FAMILIES = {
     "link": ("link",),
     "train": ("train", "embed"),
     "graph": ("graph",),
-    "evaluate": ("evaluate", "compare"),
+    "evaluate": ("evaluate",),
+    "compare": ("compare",),
     "demo": ("demo", "report"),
     "archive": ("export", "import"),
     "model": ("export-model",),
@@ -39,6 +40,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="transitive",
         help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
+        epilog="All of it with small numbers: demo. Step by step: ingest, link, train transitive, embed; then "
+        "evaluate, compare, report. Each command takes --help.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,

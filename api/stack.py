@@ -62,12 +62,16 @@ class Stack:
         self.workers = {name: StackProcess(self.home, f"worker-{name}") for name in queue.QUEUES}
         self.api = StackProcess(self.home, "api")
 
-    def up(self, progress: Progress = no_progress) -> Settings:
-        """Start what does not run, wait for all but the workers, and return the settings with the addresses found."""
+    def up(self, progress: Progress = no_progress, api: bool = True) -> Settings:
+        """Start what does not run, wait for all but the workers, and return the settings with the addresses found.
+
+        `api=False` leaves the HTTP service out, for a home that only works.
+        """
         with self._alone():
             found = self._start_servers(progress)
             self._start_workers(found, progress)
-            self._start_api(found, progress)
+            if api:
+                self._start_api(found, progress)
         return found
 
     @property

@@ -5,7 +5,8 @@ TransitiveError            exit 1, HTTP 500
 │   └── BadVideo           the file is no video this system can mine
 ├── NotFound               HTTP 404   no such video, patch, job, model or generation
 ├── Conflict               HTTP 409   another run is in the way, or a state does not allow this
-├── Unavailable            HTTP 503   Neo4j, Redis, a worker or a device is not there
+├── Unavailable            HTTP 503   Neo4j, Redis or a worker is not there: trying again later may help
+│   └── NoDevice           HTTP 503   the device, its memory or an optional package is not there: it will not help
 ├── StorageError           HTTP 507   disk full, a shard missing or cut short
 └── Cancelled              HTTP 409   somebody asked the job to stop
 """
@@ -32,7 +33,11 @@ class Conflict(TransitiveError):
 
 
 class Unavailable(TransitiveError):
-    """Neo4j, Redis, a worker or a device cannot be reached."""
+    """Neo4j, Redis or a worker cannot be reached; a job that meets it is tried again."""
+
+
+class NoDevice(Unavailable):
+    """The device, its memory or an optional package is not there; a job that meets it has failed."""
 
 
 class StorageError(TransitiveError):

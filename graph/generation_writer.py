@@ -33,9 +33,10 @@ MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation A
 RETURN e.bucket AS bucket, e.held_out AS held_out,
        sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }) AS quadruples
 """
-_TRACK_LENGTHS = """
+# the shortest: a video of more than 40 frames a second counts its skipped frames as well
+_TRACK_LENGTH = """
 MATCH (:ParentCluster {generation: $generation})<-[:IN_PARENT]-(:Patch)-[e:INTRA_INSTANCE]->()
-RETURN DISTINCT e.track_length AS length LIMIT 2
+RETURN coalesce(min(e.track_length), 0) AS length
 """
 # (:Current)-[:IS]->(g); the lock's owner is looked at in the same transaction: a run that lost it may not switch
 _SWITCH = """
@@ -159,7 +160,6 @@ def _properties(connection: Connection, generation: str, linking: Linking, featu
     sizes = {False: [0] * buckets, True: [0] * buckets}
     for row in connection.read(_BUCKETS, generation=generation):
         sizes[row["held_out"]][row["bucket"]] = row["quadruples"]
-    lengths = [row["length"] for row in connection.read(_TRACK_LENGTHS, generation=generation)]
     return {
         "feature_model": feature_model,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -168,7 +168,7 @@ def _properties(connection: Connection, generation: str, linking: Linking, featu
         "children": len(linking.groups),
         "edges": len(linking.pairs),
         "quadruples": sum(sizes[False]) + sum(sizes[True]),
-        "track_length": lengths[0] if len(lengths) == 1 else 0,
+        "track_length": connection.read(_TRACK_LENGTH, generation=generation)[0]["length"],
         "parameters": json.dumps(asdict(linking.parameters)),
         "quality": json.dumps(linking.quality),
         "training_sizes": sizes[False],

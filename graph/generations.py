@@ -94,7 +94,7 @@ class Generation:
     children: int
     edges: int
     quadruples: int  # held-out ones included
-    track_length: int  # frames from A to A'; 0 when tracks differ
+    track_length: int  # frames from A to A', the fewest of its tracks; 0 without tracks
     held_out: tuple[str, ...] = ()  # videos kept out of training
     videos: tuple[str, ...] = ()  # that were looked at, those where nothing moved included
     parameters: Mapping[str, Any] = field(default_factory=dict)

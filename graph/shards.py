@@ -2,6 +2,7 @@
 
     patches/<video>.parquet              id, frame, track, role, jpeg       (96×96, the network's input; section 4.1)
     frames/<video>.parquet               frame, jpeg                        (whole frames for context prediction)
+    segments/<part>/<video>.parquet      what a part of a long video gave, until all parts are there
     features/<model>/<video>.parquet     id, vector (float16)               (pool5, not normalised)
     embeddings/<model>/<video>.parquet   id, vector (float32)               (1024-d, of length 1)
 
@@ -79,10 +80,15 @@ class Shards:
         entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
         return sorted(str(e["name"]).rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
 
+    def delete_segments(self, video_id: str) -> None:
+        """Remove what parts of a long video gave."""
+        for path in self._fs.glob(f"{self._root}/segments/*/{video_id}.parquet"):
+            self._fs.rm(path)
+
     def delete_video(self, video_id: str) -> None:
         """Remove every shard of a video: pixels, frames, and the vectors of every model."""
-        for folder in ("patches", "frames", "features/*", "embeddings/*"):
-            for path in self._fs.glob(f"{self._root}/{folder}/{video_id}.parquet"):
+        for place in ("patches", "frames", "segments/*", "features/*", "embeddings/*"):
+            for path in self._fs.glob(f"{self._root}/{place}/{video_id}.parquet"):
                 self._fs.rm(path)
 
     def files(self) -> dict[str, int]:
@@ -106,7 +112,19 @@ class Shards:
 
     def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
         """Write a whole shard in one step; raises `StorageError` when the disk is full."""
-        self._write(self.path(name), lambda file: pq.write_table(table, file, compression=compression))
+        self.write_pieces(name, iter([table]), compression)
+
+    def write_pieces(self, name: str, tables: Iterator[pa.Table], compression: str = "none") -> None:
+        """Write a whole shard of one or more tables, which need not be in memory together."""
+
+        def fill(file: Any) -> None:
+            first = next(tables)
+            with pq.ParquetWriter(file, first.schema, compression=compression) as writer:
+                writer.write_table(first)
+                for table in tables:
+                    writer.write_table(table)
+
+        self._write(self.path(name), fill)
 
     def write_matrix(self, name: str, matrix: NDArray[Any]) -> None:
         """Write the bytes of a matrix, row by row, to NAME.rows, for `read_rows`; raises as `write` does.
@@ -146,9 +164,11 @@ class Shards:
                     os.fsync(file.fileno())
             if self._local:
                 os.replace(partial, target)  # noqa: PTH105
-        except OSError as error:
+        except BaseException as error:
             if self._local and self._fs.exists(partial):
                 self._fs.rm(partial)
+            if not isinstance(error, OSError):
+                raise
             cure = "Free some space and run the command again" if error.errno == errno.ENOSPC else "See the cause"
             raise StorageError(f"{target} could not be written: {error.strerror or error}. {cure}.") from error
 

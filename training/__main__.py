@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from graph.errors import TransitiveError
-from training.loop import replay, train
+from training.failures import replay
+from training.loop import train
 from training.pack import PackSource
 from training.recipes import PRESETS, RECIPES, get_recipe
 from training.source import TrainingSource, WithImages

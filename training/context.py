@@ -8,14 +8,16 @@ does not give the position away. Every patch is encoded once and shared by its p
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from graph.errors import StorageError
 from training.recipes import Recipe
 
 # Where the second patch lies, as (rows, columns); the place in this tuple is the class.
@@ -97,26 +99,47 @@ def frame_order(count: int, seed: int, first: int, wanted: int) -> NDArray[np.in
 
 
 def context_batch(
-    frames: Sequence[bytes], recipe: Recipe, seed: int, step: int, rank: int = 0, world: int = 1
+    frames: Sequence[bytes],
+    recipe: Recipe,
+    seed: int,
+    step: int,
+    rank: int = 0,
+    world: int = 1,
+    threads: ThreadPoolExecutor | None = None,
 ) -> ContextBatch:
-    """Cut this rank's part of the mini-batch of `step`: depends on nothing but the frames, the seed and the step."""
+    """Cut this rank's part of the mini-batch of `step`: depends on nothing but the frames, the seed and the step.
+
+    In threads where given: PIL lets go of Python's lock while it decodes and resizes.
+    """
     every = frame_order(len(frames), seed, step * recipe.context_frames, recipe.context_frames)
     each = max(1, len(every) // world)
     chosen = every[rank * each : (rank + 1) * each]
-    patches, pairs, positions = [], [], []
-    offset = 0
-    for place, index in enumerate(chosen):
+
+    def cut(place: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
         generator = np.random.default_rng((seed, _STREAM_CONTEXT, step, rank * each + place))
-        with Image.open(io.BytesIO(frames[index])) as image:
+        return _cut_frame(frames[chosen[place]], recipe, generator)
+
+    places = range(len(chosen))
+    patches, pairs, positions = zip(*(threads.map(cut, places) if threads else map(cut, places)), strict=True)
+    offsets = np.cumsum([0, *(len(some) for some in patches[:-1])])
+    moved = [found + offset for found, offset in zip(pairs, offsets, strict=True)]
+    return ContextBatch(np.concatenate(patches), np.concatenate(moved), np.concatenate(positions))
+
+
+def _cut_frame(
+    frame: bytes, recipe: Recipe, generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    try:
+        with Image.open(io.BytesIO(frame)) as image:
             # A photograph far larger than any scale drawn is decoded at half, a quarter or an eighth of its size.
             ratio = min(1.0, (recipe.most_pixels / (image.width * image.height)) ** 0.5)
             image.draft("RGB", (int(image.width * ratio), int(image.height * ratio)))
-            cut, found, where = cut_grid(image.convert("RGB"), recipe, generator)
-        patches.append(cut)
-        pairs.append(found + offset)
-        positions.append(where)
-        offset += len(cut)
-    return ContextBatch(np.concatenate(patches), np.concatenate(pairs), np.concatenate(positions))
+            return cut_grid(image.convert("RGB"), recipe, generator)
+    except (UnidentifiedImageError, OSError) as error:
+        raise StorageError(
+            f"A frame or picture of {len(frame)} bytes cannot be read ({error}). Ingest its video again, or take the "
+            "file out of the folder given with --images."
+        ) from None
 
 
 def drop_colours(images: Tensor, noise: float, seed: int, step: int) -> Tensor:

@@ -29,7 +29,7 @@ class Encoder:
 
     @staticmethod
     def load(folder: Path | str, device: str = "auto") -> "Encoder":
-        """Open a model's folder; raises `NotFound`, `StorageError` or `Unavailable` (no such device)."""
+        """Open a model's folder; raises `NotFound`, `StorageError` or `NoDevice`."""
         chosen = choose_device(device)
         network, _, card = load_network(Path(folder))
         return Encoder(put(network, chosen), card_model(card), chosen)

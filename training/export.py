@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graph.errors import InvalidInput, Unavailable
+from graph.errors import InvalidInput, NoDevice
 from training.model_folder import load_network
 from training.networks import Network, torchvision_state
 
@@ -47,12 +47,12 @@ class _Exported(nn.Module):
 def export_onnx(folder: Path, path: Path) -> list[str]:
     """Write an ONNX file with input `pixels` and outputs `pool5` (and `embedding`), any batch size.
 
-    Raises `Unavailable` where the `onnx` extra is not installed.
+    Raises `NoDevice` where the `onnx` extra is not installed.
     """
     try:
         import onnxscript  # noqa: F401 - torch's exporter needs it and says so in a long way
     except ImportError:
-        raise Unavailable("ONNX export needs its extra: pip install 'transitive-invariance[onnx]'.") from None
+        raise NoDevice("ONNX export needs its extra: pip install 'transitive-invariance[onnx]'.") from None
     network, _, _ = load_network(folder)
     outputs = ["pool5"] + (["embedding"] if network.embedding is not None else [])
     example: Any = (torch.zeros((2, 96, 96, 3), dtype=torch.uint8),)

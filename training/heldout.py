@@ -15,17 +15,38 @@ from training.pixels import PatchPixels, decode_patch
 from training.source import PatchTable
 
 MOST_TRACKS = 256  # measured while training; `transitive evaluate health` takes all
+MOST_DISTRACTORS = 10_000
 _SAMPLE = 64
 
 
-def health_set(table: PatchTable, links: Links, held_out: bool = True, most: int = 0) -> HealthSet:
-    """Choose the tracks to measure (`most` of them, evenly spread; 0: all), and the links among their starts."""
-    tracks = table.tracks(held_out=held_out)
+def health_set(table: PatchTable, links: Links, most: int = 0, distractors: int = 0) -> HealthSet:
+    """Choose the held-out tracks to measure (`most` of them, 0: all) and up to `distractors` ends of training videos.
+
+    Links count from a held-out start to whichever end was chosen: no training saw such a pair. The ends of linked
+    tracks are chosen first, the rest evenly spread.
+    """
+    tracks, others = table.tracks(held_out=True), table.tracks(held_out=False)
     if most and len(tracks) > most:
         tracks = tracks[np.linspace(0, len(tracks) - 1, most).astype(np.int64)]
-    place = {int(start): index for index, start in enumerate(tracks[:, 0])}
-    among = [(place[int(a)], place[int(b)]) for a, b in links.edges if int(a) in place and int(b) in place]
-    return HealthSet(tracks.reshape(-1), table.video[tracks[:, 0]], np.array(among, np.int64).reshape(-1, 2))
+    linked = np.isin(
+        others[:, 0], np.concatenate([np.empty(0, np.int64), *(links.of(int(start)) for start in tracks[:, 0])])
+    )
+    spread = np.flatnonzero(~linked)
+    left = max(0, min(distractors - int(linked.sum()), len(spread)))
+    chosen = np.concatenate([np.flatnonzero(linked), spread[np.linspace(0, len(spread) - 1, left).astype(np.int64)]])
+    others = others[np.sort(chosen)[:distractors]]
+    starts = np.concatenate([tracks[:, 0], others[:, 0]])  # of each end
+    ends_of: dict[int, list[int]] = {}
+    for end, start in enumerate(starts):
+        ends_of.setdefault(int(start), []).append(end)
+    found = [
+        (track, end)
+        for track, start in enumerate(tracks[:, 0])
+        for other in links.of(int(start))
+        for end in ends_of.get(int(other), [])
+    ]
+    rows = np.concatenate([tracks.reshape(-1), others[:, 1]])
+    return HealthSet(rows, table.video[starts], np.array(found, np.int64).reshape(-1, 2))
 
 
 @dataclass(frozen=True)
@@ -45,7 +66,7 @@ class HeldOut:
 
     def measure(self, network: Network, device: torch.device) -> dict[str, float]:
         """Measure the embedding where the network has one and pool5 (as `pool5_…`); {} without held-out tracks."""
-        if len(self.tracks.videos) < 2:
+        if self.tracks.tracks < 2:
             return {}
         pool5 = health(encode(network, self.pixels, "pool5", device), self.tracks)
         if network.embedding is None:

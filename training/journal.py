@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import StorageError
+from training.checkpoints import write_whole
 
 
 class Journal:
@@ -14,7 +15,7 @@ class Journal:
         """Keep the lines up to `after_step` (those behind it will be written again), then append."""
         self.path = output / "log.jsonl"
         kept = [line for line in read_log(output) if line["step"] <= after_step] if after_step else []
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_whole(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = self.path.open("a", buffering=1)
         self._events = _tensorboard(output / "tensorboard", after_step)
 

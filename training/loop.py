@@ -6,23 +6,23 @@ at any moment and resumed meets the same losses as one that was not (bit for bit
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as save_safetensors
-from torch import Tensor, nn
+from torch import nn
 
-from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, TransitiveError, Unavailable
+from graph.errors import Cancelled, Conflict, InvalidInput, NoDevice, NotFound
 from graph.records import Model, Progress, no_progress
 from training.alarms import Alarms
 from training.batches import Cursor, Links, check_learnable, ranking_batches
-from training.checkpoints import Identity, has_checkpoint, load_checkpoint, save_checkpoint, write_whole
+from training.checkpoints import Identity, has_checkpoint, load_checkpoint, save_checkpoint
 from training.context import context_batch
-from training.devices import choose_device, put
+from training.devices import choose_device, put, steady
 from training.distributed import ranks, share, world, wrap
+from training.failures import not_finite, too_large
 from training.folding import fold_batch_norm, rescale_layers
 from training.heldout import HeldOut
 from training.journal import Journal, draw_curves
@@ -68,22 +68,19 @@ def train(
         InvalidInput: nothing to learn from, no negatives, a wrong start, links of the wrong kind.
         Conflict: the folder belongs to another training.
         NotFound: `resume` with nothing to resume, or no initial model.
-        Unavailable: the device is not there, or its memory is too small.
+        NoDevice: the device is not there, or its memory is too small.
         StorageError: a patch is missing, the disk is full, a checkpoint is cut short.
         Cancelled: `progress` raised it.
     """
     chosen = choose_device(device)
     if recipe.needs_cuda and chosen.type != "cuda":
-        raise Unavailable(f"Preset {recipe.preset} needs a CUDA device. Use --preset cpu-small or demo, or paper.")
-    _check_links(recipe, source)
-    # Several threads would add the gradients of one image, shared by its pairs, in any order: measured, two trainings
-    # of one seed parted within ten steps. A GPU is left its speed.
-    torch.use_deterministic_algorithms(chosen.type == "cpu")
-    with ranks(chosen) as chosen:
+        raise NoDevice(f"Preset {recipe.preset} needs a CUDA device. Use --preset cpu-small or demo, or paper.")
+    check_links(recipe, source)
+    with steady(chosen, same_shapes=not recipe.predict_context), ranks(chosen) as chosen:
         try:
             return _train(recipe, source, output, seed, chosen, resume, initial, progress)
         except torch.OutOfMemoryError:
-            raise _too_large(recipe, chosen) from None
+            raise too_large(recipe, chosen) from None
 
 
 def _train(
@@ -132,7 +129,7 @@ def _train(
     optimiser = make_optimiser(recipe, network)
 
     # -- Where to begin -----------------------------------------------------------------------------------------
-    step, cursor, seconds = 0, Cursor(), 0.0
+    step, cursor, images, seconds, waited, text = 0, Cursor(), 0, 0.0, 0.0, ""
     alarms = Alarms(recipe.margin)
     before = held_out.measure(network, device)
     if has_checkpoint(output):
@@ -140,16 +137,24 @@ def _train(
         network.load_state_dict(state["weights"])
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
-        step, cursor, seconds = state["step"], Cursor(**state["cursor"]), state["seconds"]
+        step, cursor, images = state["step"], Cursor(**state["cursor"]), state["images"]
+        seconds, waited = state["seconds"], state["waited"]
         alarms, before = Alarms(**state["alarms"]), state["before"]
     main = world()[0] == 0
+    if main:
+        for unfinished in output.rglob("*.partial"):  # of a process that was killed while it wrote
+            unfinished.unlink()
     journal = Journal(output, step) if main else None
 
     def save() -> None:
         if main:
             state = {"optimiser": optimiser.state_dict(), "random": torch.get_rng_state(), "step": step}
-            state |= {"cursor": vars(cursor), "seconds": seconds, "alarms": alarms.state(), "before": before}
+            state |= {"cursor": vars(cursor), "images": images, "seconds": seconds, "waited": waited}
+            state |= {"alarms": alarms.state(), "before": before}
             save_checkpoint(output, identity, network.state_dict(), state)
+
+    # a GPU chooses its kernels by shape: two quadruples that share a patch must not change it
+    least = recipe.ranked_per_step if device.type == "cuda" else 0
 
     def batches(first: int, behind: Cursor) -> Iterator[tuple[StepInput, Cursor]]:
         ranking = None
@@ -158,11 +163,11 @@ def _train(
         for number in range(first, recipe.iterations):
             context = None
             if recipe.predict_context:
-                context = context_batch(frames, recipe, seed, number, *world())
+                context = context_batch(frames, recipe, seed, number, *world(), threads=pixels.threads)
             if recipe.ranks:
                 ranking = next(stream)
-            images = pixels.get(share(ranking.rows)) if ranking else None
-            yield to_input(ranking, images, context, device), ranking.cursor if ranking else Cursor()
+            to_rank = pixels.get(share(ranking.rows, least)) if ranking else None
+            yield to_input(ranking, to_rank, context, device), ranking.cursor if ranking else Cursor()
 
     # -- The loop -----------------------------------------------------------------------------------------------
     network.train()
@@ -178,14 +183,15 @@ def _train(
 
             loss, measures = compute_loss(model, network, recipe, inputs, seed, step, measure=logs)
             if not math.isfinite(value := loss.item()):
-                raise _not_finite(output, network, inputs, recipe, seed, step, value)
+                raise not_finite(output, network, inputs, recipe, seed, step, value)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             if recipe.gradient_clip:
                 torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
             optimiser.step()
             step, cursor = step + 1, after
-            encoded += len(inputs.pixels) + len(inputs.patches)
+            encoded_now = (len(inputs.pixels) + len(inputs.patches)) * world()[1]
+            encoded, images = encoded + encoded_now, images + encoded_now
 
             if main and logs:
                 now = time.perf_counter()
@@ -194,20 +200,23 @@ def _train(
                 numbers |= {"images_per_s": encoded / (now - logged_at), "waiting": loader.waited / (now - logged_at)}
                 texts = []
                 if "effective_rank" in numbers:
-                    texts = alarms.watch_batch(numbers["mean_hinge"], numbers["effective_rank"])
+                    texts = alarms.watch_batch(
+                        numbers["mean_hinge"], numbers["effective_rank"], numbers["without_negative"]
+                    )
                 if step % recipe.health_every == 0 or step == recipe.iterations:
                     measured = held_out.measure(network, device)
                     numbers |= {f"health_{key}": number for key, number in measured.items()}
                     texts += alarms.watch_health(measured["auc"]) if "auc" in measured else []
                 assert journal is not None  # noqa: S101
                 journal.write(step, value, **numbers, **({"alarm": "; ".join(texts)} if texts else {}))
+                text, waited = in_words(value, numbers), waited + loader.waited
                 logged_at, encoded, loader.waited = time.perf_counter(), 0, 0.0
             seconds += time.perf_counter() - clock
             clock = time.perf_counter()
             if step % recipe.checkpoint_every == 0 and step < recipe.iterations:
                 save()
             if main:
-                progress(f"train {recipe.name}", step, recipe.iterations, "steps")
+                progress(f"train {recipe.name}{text}", step, recipe.iterations, "steps")
     except Cancelled:
         save()
         raise
@@ -237,14 +246,23 @@ def _train(
             "initial": started_from,
             "fingerprint": source.fingerprint,
             "feature_model": source.feature_model,
-            "images_encoded": step * recipe.images_per_step,
+            "images_encoded": images,
             "seconds": round(seconds, 1),
+            "waiting": round(waited / seconds, 4) if seconds else 0.0,  # share of them spent waiting for data
             "measures": {"before": before, "after": held_out.measure(network, device)},
             "alarms": alarms.sounded,
         }
         write_model(output, network, recipe, model_record, facts)
         draw_curves(output)
     return model_record
+
+
+def in_words(loss: float, numbers: Mapping[str, float]) -> str:
+    """Say how a training goes, to stand behind its name: " · loss 0.31 · active 62 % · 80 images/s · waiting 0 %"."""
+    shown = [("active", "active {:.0%}"), ("context_accuracy", "context {:.0%}"), ("images_per_s", "{:.0f} images/s")]
+    parts = [f"loss {loss:.3f}"]
+    parts += [form.format(numbers[name]) for name, form in [*shown, ("waiting", "waiting {:.0%}")] if name in numbers]
+    return "".join(f" · {part}" for part in parts)
 
 
 def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
@@ -266,21 +284,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def replay(output: Path, recipe: Recipe, seed: int) -> float:
-    """Compute again, on the CPU, the loss of the batch that stopped the training in `output`."""
-    from training.model_folder import read_weights
-
-    network = Network(recipe)
-    weights = read_weights(output / "bad_weights.safetensors")
-    if not any(key.startswith("norms.") for key in weights):
-        network.norms = torch.nn.ModuleDict()
-    network.load_state_dict(weights)
-    saved: dict[str, Tensor] = read_weights(output / "bad_batch.safetensors")
-    step = int(saved.pop("step"))
-    loss, _ = compute_loss(network.train(), network, recipe, StepInput(**saved), seed, step, measure=False)
-    return loss.item()
-
-
 def _start(network: Network, recipe: Recipe, initial: Path | None) -> str:
     """Give the network its first weights; returns the name of where they come from."""
     if recipe.initial == "imagenet":
@@ -295,19 +298,27 @@ def _start(network: Network, recipe: Recipe, initial: Path | None) -> str:
     return load_trunk(network, initial)
 
 
-def _check_links(recipe: Recipe, source: TrainingSource) -> None:
+def check_links(recipe: Recipe, source: TrainingSource) -> None:
+    """Raise `InvalidInput` where the source's links or tracks are not of the kind that the recipe is about."""
     if not recipe.ranks:
         return
-    if recipe.links == "hog" and source.feature_model != "hog":
+    made_from = source.feature_model or "nothing"
+    if recipe.links == "hog" and made_from != "hog":
         raise InvalidInput(
-            f"Recipe {recipe.name!r} wants links made from HOG features; these were made from "
-            f"{source.feature_model!r}. "
+            f"Recipe {recipe.name!r} wants links made from HOG features; these were made from {made_from!r}. "
             "Run `transitive link --features hog` first."
         )
-    if recipe.track_length != 30 and source.track_length not in (0, recipe.track_length):
+    if recipe.links != "hog" and made_from == "hog":
+        raise InvalidInput(
+            f"Recipe {recipe.name!r} wants links made from a network's features; these were made from HOG. "
+            "Run `transitive link` first, or train transitive-hog."
+        )
+    # more than 30: videos of more than 40 frames a second, whose skipped frames count
+    if (recipe.track_length == 15) != (source.track_length == 15):
         raise InvalidInput(
             f"Recipe {recipe.name!r} wants tracks of {recipe.track_length} frames; these have {source.track_length}. "
-            "Mine the videos with that track length in another home, and train there."
+            f"Mine the videos with `transitive ingest --track-length {recipe.track_length}` in another home "
+            "(TRANSITIVE_HOME), and train there or from its pack."
         )
 
 
@@ -315,34 +326,3 @@ def _hold_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] * HOLD_ON_GPU)
     return HOLD_ON_CPU
-
-
-def _not_finite(
-    output: Path, network: Network, inputs: StepInput, recipe: Recipe, seed: int, step: int, value: float
-) -> TransitiveError:
-    """Keep the batch and the weights that gave NaN or Inf, and say how to meet them again."""
-    batch = {name: tensor.cpu().contiguous() for name, tensor in inputs.tensors().items()}
-    write_whole(output / "bad_batch.safetensors", save_safetensors(batch | {"step": torch.tensor(step)}))
-    weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(output / "bad_weights.safetensors", save_safetensors(weights))
-    return TransitiveError(
-        f"The loss became {value} at step {step + 1}. The batch and the weights are kept: `python -m training replay "
-        f"{recipe.name} --preset {recipe.preset} --seed {seed} --output {output}` computes it again. "
-        "Lower the learning rate, or look at those patches."
-    )
-
-
-def _too_large(recipe: Recipe, device: torch.device) -> Unavailable:
-    """Say which batch would fit: what the GPU has, at the memory an image took before it failed."""
-    images = recipe.images_per_step
-    total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    # What failed was asked for on top of the peak, so the peak per image is the least an image takes.
-    fits = max(8, int(images * min(0.5, 0.8 * total / max(1, 2 * peak))) // 4 * 4)
-    return Unavailable(
-        f"A mini-batch of {images} images does not fit into the memory of {device}. About {fits} images would: "
-        f"set batch_pairs to {max(2, recipe.batch_pairs * fits // images)}, or take a larger device or smaller preset."
-    )
-
-
-__all__ = ["learning_rate", "model_id", "replay", "train"]

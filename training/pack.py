@@ -126,7 +126,7 @@ class PackSource:
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', 0 when tracks differ."""
+        """Frames from A to A', the fewest; 0 without tracks."""
         return int(self._about["track_length"])
 
     @cached_property

@@ -4,6 +4,7 @@ A decoded patch is 27 KiB: a million fit in 28 GB of GPU memory, and a held one 
 """
 
 import io
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,7 +49,7 @@ class PatchPixels:
         fits = len(table.ids) * PATCH_BYTES <= limit_bytes
         self._held = torch.empty((len(table.ids), SIDE, SIDE, 3), dtype=torch.uint8, device=device) if fits else None
         self._there = np.zeros(len(table.ids), np.bool_)
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="decode")
+        self.threads = ThreadPoolExecutor(min(16, os.cpu_count() or 4), thread_name_prefix="decode")
 
     def get(self, rows: NDArray[np.int64]) -> Tensor:
         """Return uint8 (N, 96, 96, 3) on the device."""
@@ -62,9 +63,9 @@ class PatchPixels:
 
     def _load(self, rows: NDArray[np.int64]) -> Tensor:
         jpegs = self._source.images([self._table.ids[row] for row in rows])
-        pixels = torch.from_numpy(decode(jpegs, self._threads))
+        pixels = torch.from_numpy(decode(jpegs, self.threads))
         return pixels.pin_memory() if self._device.type == "cuda" else pixels
 
     def close(self) -> None:
         """Stop the decoding threads."""
-        self._threads.shutdown(cancel_futures=True)
+        self.threads.shutdown(cancel_futures=True)

@@ -78,7 +78,7 @@ class TrainingSource(Protocol):
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', 0 when it is not one number."""
+        """Frames from A to A', the fewest; 0 without tracks."""
 
     def table(self) -> PatchTable:
         """Return every patch, with its video, parent cluster and track."""

@@ -7,9 +7,12 @@ import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights
 
-from graph.errors import InvalidInput, NotFound, StorageError, Unavailable
-from training.model_folder import read_weights
+from graph.errors import InvalidInput, NoDevice, NotFound, StorageError
+from training.model_folder import read_card, read_weights
 from training.networks import Network
+from training.recipes import Recipe
+
+_HUB = "torchvision-vgg16-imagenet1k-v1"
 
 
 def start_from_imagenet(network: Network, file: Path | None) -> str:
@@ -18,13 +21,13 @@ def start_from_imagenet(network: Network, file: Path | None) -> str:
     Raises:
         NotFound: no such file.
         InvalidInput: the file is of another network.
-        Unavailable: no file given and the hub cannot be reached.
+        NoDevice: no file given and the hub cannot be reached.
     """
     if file is None:
         try:
             weights = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
         except (URLError, OSError) as error:
-            raise Unavailable(
+            raise NoDevice(
                 f"torchvision's VGG16 weights could not be downloaded ({error}). On a machine without network give the "
                 "file: --initial vgg16-397923af.pth."
             ) from None
@@ -36,7 +39,14 @@ def start_from_imagenet(network: Network, file: Path | None) -> str:
     if trunk.keys() != ours or any(trunk[name].shape != state[name].shape for name in ours):
         raise InvalidInput(f"{file or 'The download'} does not hold the weights of torchvision's vgg16.")
     network.load_state_dict(trunk, strict=False)
-    return file.name if file else "torchvision-vgg16-imagenet1k-v1"
+    return _HUB if file is None else file.name
+
+
+def start_name(recipe: Recipe, initial: Path | None) -> str:
+    """Return what a training's start is called, before it begins: the context model's id, or the file of weights."""
+    if recipe.initial == "imagenet":
+        return initial.name if initial else _HUB
+    return str(read_card(initial)["id"]) if recipe.initial == "context" and initial else ""
 
 
 def _read(file: Path) -> dict[str, Tensor]:

@@ -25,7 +25,13 @@ from graph.records import Job, JobKind
 from workers import ledger
 
 QUEUES = ("mining", "graph", "torch")
-FIRST_QUEUE: dict[JobKind, str] = {"ingest": "mining", "link": "torch", "train": "torch", "embed": "torch"}
+FIRST_QUEUE: dict[JobKind, str] = {
+    "ingest": "mining",
+    "segment": "mining",  # of a long video, asked for by its ingest job
+    "link": "torch",
+    "train": "torch",
+    "embed": "torch",
+}
 _NO_IDENTITY = {"path", "name", "resume"}  # where a video lies and how it is called; how a training is continued
 # Celery hands a message out again when it was not acknowledged for this long; a job that really is still running then
 # is left alone by `ledger.claim`, so this only decides how late a message of a machine that vanished is found.

@@ -12,7 +12,7 @@ from uuid import uuid4
 from celery import Task
 from celery.signals import setup_logging, worker_ready
 
-from graph.errors import Cancelled, TransitiveError, Unavailable
+from graph.errors import Cancelled, NoDevice, TransitiveError, Unavailable
 from graph.records import Progress
 from graph.settings import settings
 from workers import ledger, queue, recovery
@@ -37,6 +37,12 @@ def _ingest() -> Stage:
     from workers.stages.ingest import ingest
 
     return ingest
+
+
+def _segment() -> Stage:
+    from workers.stages.segments import mine_one
+
+    return mine_one
 
 
 def _prepare_link() -> Stage:
@@ -73,6 +79,7 @@ def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] |
 
 
 _add_task("ingest", _ingest)
+_add_task("segment", _segment)
 _add_task("link", _prepare_link, following=("link_graph", "graph"))
 _add_task("link_graph", _link)
 _add_task("train", _train)
@@ -117,6 +124,8 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         else:
             ledger.hand_over(place.connection, job_id, owner, dict(result))
             queue.send(place.redis_url, *following, job_id)
+    except NoDevice as error:  # a GPU that is not there does not come by waiting
+        _close_failed(place, job_id, owner, error)
     except Unavailable as error:
         _log.warning("job %s will be tried again: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None

@@ -57,7 +57,7 @@ class GraphSource:
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', 0 when tracks differ."""
+        """Frames from A to A', the fewest; 0 without tracks."""
         return self.linked.track_length if self.linked else 0
 
     @cached_property

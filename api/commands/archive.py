@@ -12,12 +12,10 @@ from graph import generations
 from graph.archive import bolt, files
 from graph.archive.export import export_graph
 from graph.errors import Conflict, StorageError
-from graph.generation_batches import bucket_of
-from graph.records import Progress, Quadruple
+from graph.records import Progress
 from graph.settings import Settings, settings
-from training.pack import write_pack
 from workers import ledger
-from workers.training_source import GraphSource
+from workers.stages.pack import export_pack
 from workers.workplace import Workplace
 
 _BUSY = "Work is under way ({count} jobs), and an export would hold half of it. Wait for it, or cancel it."
@@ -98,11 +96,7 @@ def _export_all(place: Workplace, folder: Path | None, progress: Progress) -> di
 
 def _export_pack(place: Workplace, pack: Path, generation: str) -> dict[str, Any]:
     linked = generations.require_generation(place.connection, generation or None)
-
-    def bucket(quadruple: Quadruple) -> int:
-        return bucket_of(quadruple.a, quadruple.b, linked.buckets)
-
-    size = write_pack(GraphSource(place, linked), pack.expanduser(), bucket, linked.buckets)
+    size = export_pack(place, linked, pack.expanduser())
     return {"pack": str(pack), "bytes": size, "generation": linked.id, "quadruples": sum(linked.training_sizes)}
 
 

@@ -1,4 +1,4 @@
-"""`transitive evaluate` and `transitive compare`: how good models are, from the graph or from a training pack."""
+"""`transitive evaluate`: how good a model is, from the graph or from a training pack."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.interrupt import cancelling
 from api.stack import Stack
-from api.terminal import Bars, Json, answer, say
+from api.terminal import Bars, Json, answer
 from graph import generations
-from graph.errors import InvalidInput, NotFound, TransitiveError
-from graph.records import Progress
+from graph.errors import InvalidInput
 from graph.settings import settings
 from training.pack import PackSource
-from training.recipes import SUITES, get_recipe
 from training.source import TrainingSource
 from workers.training_source import GraphSource
 from workers.workplace import Workplace
@@ -30,9 +27,8 @@ app = typer.Typer(
 
 
 def register(parent: typer.Typer) -> None:
-    """Add the family and the command."""
+    """Add the family."""
     parent.add_typer(app, name="evaluate")
-    parent.command()(compare)
 
 
 @app.command()
@@ -69,46 +65,6 @@ def retrieval(
     _answer(encoder, evaluate_retrieval(encoder, data, picture), as_json)
 
 
-def compare(
-    recipes: Annotated[
-        list[str] | None, typer.Argument(help="Recipes to compare; the suite's where none are named.")
-    ] = None,
-    suite: Annotated[str, typer.Option(help=f"A named set of recipes: {', '.join(SUITES)}.")] = "small",
-    preset: Annotated[str, typer.Option(help="Of all of them.")] = "cpu-small",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each recipe.")] = 1,
-    images: Annotated[int, typer.Option(min=0, help="Encoded by each training; 0: as the preset's transitive.")] = 0,
-    data: Annotated[Path | None, typer.Option(help="Folder of labelled pictures for the columns of retrieval.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of models and tables. Default: below the home.")] = None,
-    initial: Annotated[Path | None, typer.Option(help="Folder of the context model all start from.")] = None,
-    pack: Pack = None,
-    as_json: Json = False,
-) -> None:
-    """Train recipes from one start on the same number of images, and put their measures in one table."""
-    from training.evaluation.compare import compare as compare_recipes
-
-    if suite not in SUITES:
-        raise InvalidInput(f"There is no suite {suite!r}. Suites: {', '.join(SUITES)}.")
-    named = [get_recipe(name, preset).name for name in recipes or SUITES[suite]]
-    folder = output or settings().home / "comparisons" / f"{preset}-{seeds}"
-    with _source(pack) as (source, place), Bars() as bars, cancelling(bars) as progress:
-        start = initial or _start(place, preset, progress)
-        sources = {name: found for name in named if (found := _source_of(name, preset, source, place)) is not None}
-        table = compare_recipes(
-            list(sources),
-            lambda name: sources.get(name, source),
-            folder,
-            preset=preset,
-            seeds=seeds,
-            initial=start,
-            images=images,
-            labelled=data,
-            device=settings().device,
-            progress=progress,
-        )
-    facts = {"folder": str(folder), "preset": preset, "seeds": seeds, "images": table.images, "table": table.table()}
-    answer(facts, as_json, f"{table.markdown()}\n{folder}")
-
-
 @contextmanager
 def _source(pack: Path | None) -> Iterator[tuple[TrainingSource, Workplace | None]]:
     """Open the pack, or the current generation of the graph."""
@@ -132,36 +88,6 @@ def _encoder(model: str, place: Workplace | None) -> "Encoder":
         raise InvalidInput("With --pack, name the model's folder: --model DIR.")
     known = place.models / model if model and (place.models / model).is_dir() else None
     return Encoder.load(known or place.models / choose_model(place, model).id, settings().device)
-
-
-def _start(place: Workplace | None, preset: str, progress: Progress) -> Path:
-    """Find the context model all start from; on the graph it is trained where there is none of this preset."""
-    from workers.stages.train import choose_generation, initial_model
-
-    if place is None:
-        raise InvalidInput("With --pack, name the folder of the context model all start from: --initial DIR.")
-    recipe = get_recipe("transitive", preset)
-    folder = initial_model(place, recipe, choose_generation(place, recipe), progress)
-    if folder is None:
-        raise NotFound("There is no context model to start from.")
-    return folder
-
-
-def _source_of(name: str, preset: str, source: TrainingSource, place: Workplace | None) -> TrainingSource | None:
-    """Return what a recipe reads; None, and a line that says so, where its kind of links is not there."""
-    from workers.stages.train import choose_generation
-
-    recipe = get_recipe(name, preset)
-    if place is None or not recipe.ranks:
-        return source
-    try:
-        linked = choose_generation(place, recipe)
-        if recipe.track_length != 30 and linked.track_length not in (0, recipe.track_length):
-            raise NotFound(f"it wants tracks of {recipe.track_length} frames; these have {linked.track_length}")
-    except TransitiveError as error:
-        say(f"{name} is left out: {error}")
-        return None
-    return source if linked.id == source.generation else GraphSource(place, linked)
 
 
 def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:

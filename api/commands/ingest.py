@@ -19,8 +19,10 @@ from graph.records import Job
 from graph.settings import Settings, settings
 from graph.videos import ready_video_ids
 from workers import queue
+from workers.mining.recipe import Mining
 
 _KNOWN = "3gp asf avi flv gif m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv"
+_TRACK_LENGTH = Mining().track_length
 SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
 
 
@@ -51,6 +53,9 @@ def register(app: typer.Typer) -> None:
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Video files, or folders of them (searched with all below).")],
     detach: Annotated[bool, typer.Option("--detach", help="Return the jobs' ids at once, do not wait.")] = False,
+    track_length: Annotated[
+        int, typer.Option(min=5, help="Frames from A to A': 30, or 15 for recipe transitive-15 in a home of its own.")
+    ] = _TRACK_LENGTH,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how many frames and patches, how much disk and time.")
     ] = False,
@@ -61,6 +66,7 @@ def ingest(
     Videos that are in the graph already are left alone, so the same command completes what was interrupted. Exit status
     1 when any video failed; the others are complete then.
     """
+    Mining(track_length=track_length)  # says what is wrong with it before anything is started
     files = find_videos(paths)
     if estimate:
         _estimate(files, as_json)
@@ -72,11 +78,14 @@ def ingest(
         if detach:
             videos, already, _ = sort_out(connection, files)
             url = found.redis_url.get_secret_value()
-            jobs = [queue.submit(connection, url, "ingest", _arguments(video), video.path.name) for video in videos]
+            jobs = [
+                queue.submit(connection, url, "ingest", _arguments(video, None, track_length), video.path.name)
+                for video in videos
+            ]
             submitted = {"jobs": [job.id for job in jobs], "already": [video.path.name for video in already]}
             answer(submitted, as_json, "\n".join(job.id for job in jobs))
             return
-        outcome = ingest_files(stack, found, connection, files)
+        outcome = ingest_files(stack, found, connection, files, track_length=track_length)
         facts = {**_facts(outcome), "graph": asdict(graph_counts(connection))}
     answer(facts, as_json, _text(outcome, facts))
     if outcome.failed or outcome.cancelled:
@@ -122,17 +131,27 @@ def sort_out(connection: Connection, files: Sequence[Path]) -> tuple[list[VideoF
     return list(new.values()), list(already.values()), twins
 
 
-def _arguments(video: VideoFile, stride: int | None = None) -> dict[str, Any]:
+def _arguments(video: VideoFile, stride: int | None, track_length: int) -> dict[str, Any]:
     asked = {"path": str(video.path), "video": video.id, "name": video.path.name}
-    return asked | ({"stride": stride} if stride else {})
+    return (
+        asked
+        | ({"stride": stride} if stride else {})
+        | ({"track_length": track_length} if track_length != _TRACK_LENGTH else {})
+    )
 
 
 def ingest_files(
-    stack: Stack, found: Settings, connection: Connection, files: Sequence[Path], stride: int | None = None
+    stack: Stack,
+    found: Settings,
+    connection: Connection,
+    files: Sequence[Path],
+    stride: int | None = None,
+    track_length: int = _TRACK_LENGTH,
 ) -> Outcome:
     """Mine what is not in the graph yet and wait for it, showing every video that is being worked on.
 
-    `stride` is how many frames lie between the starts of two windows, where it is not the usual number.
+    `stride` is how many frames lie between the starts of two windows, where it is not the usual number;
+    `track_length` how many lie between A and A' (section 4.3; 15 in section 6.2's ablation).
     """
     videos, already, twins = sort_out(connection, files)
     if already:
@@ -142,7 +161,7 @@ def ingest_files(
     if not videos:
         return Outcome([], [], [], already, twins)
     with Waiting(stack, found, connection) as waiting, Bars() as bars:
-        jobs = [waiting.submit("ingest", _arguments(video, stride), video.path.name) for video in videos]
+        jobs = [waiting.submit("ingest", _arguments(video, stride, track_length), video.path.name) for video in videos]
         ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:

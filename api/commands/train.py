@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="transitive, context, tracking, inter, multitask, …")],
+    recipe: Annotated[str, typer.Argument(help="transitive, context, tracking, inter, multitask, …")] = "",
     preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "paper",
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
@@ -39,7 +39,8 @@ def train(
     iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: as the preset says.")] = 0,
     images: Annotated[Path | None, typer.Option(help="Folder of pictures added to context prediction.")] = None,
     initial: Annotated[
-        Path | None, typer.Option(help="With --pack: folder of the context model to start from.")
+        Path | None,
+        typer.Option(help="Start from this context model's folder; for imagenet: torchvision's file of weights."),
     ] = None,
     watch: Annotated[Path | None, typer.Option(help="Only show the progress of the training in this folder.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
@@ -49,14 +50,15 @@ def train(
     if watch is not None:
         _watch(watch)
         return
-    arguments = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume, "iterations": iterations}
-    arguments |= {"output": _absolute(output), "images": _absolute(images)}
-    if pack is not None:
-        _train_from_pack(pack, arguments, initial, as_json)
-        return
-    if initial is not None:
-        raise InvalidInput("--initial goes with --pack. Trainings on the graph find their context model by themselves.")
     check_recipe(recipe, preset)
+    arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
+    arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
+    if initial is not None:
+        _check_initial(recipe, initial)
+        arguments["initial"] = _absolute(initial)
+    if pack is not None:
+        _train_from_pack(pack, arguments, as_json)
+        return
     stack = Stack(settings())
     with Bars() as bars:
         found = stack.up(bars)
@@ -96,9 +98,21 @@ def training(arguments: dict[str, Any]) -> Asked:
 
 def check_recipe(recipe: str, preset: str) -> None:
     """Raise `InvalidInput` for an unknown recipe or preset, before anything is started."""
-    from training.recipes import get_recipe
+    from training.recipes import RECIPES, get_recipe
+
+    if not recipe:
+        raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
 
     get_recipe(recipe, preset)
+
+
+def _check_initial(recipe: str, initial: Path) -> None:
+    from training.recipes import get_recipe
+
+    if get_recipe(recipe).initial == "xavier":
+        raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
+    if not initial.expanduser().exists():
+        raise NotFound(f"There is no {initial} to start from.")
 
 
 def _absolute(path: Path | None) -> str:
@@ -107,26 +121,47 @@ def _absolute(path: Path | None) -> str:
 
 def _report(facts: Mapping[str, Any], as_json: bool) -> None:
     rows = {"model": facts["id"], "recipe": f"{facts['recipe']} ({facts['preset']})", "steps": f"{facts['step']:,}"}
+    card = Path(facts["folder"]) / "model.json"
+    if card.is_file():  # not where the worker has a disk of its own
+        rows |= _how_it_went(json.loads(card.read_text()))
     answer(facts, as_json, table({**rows, "folder": facts["folder"]}))
 
 
-def _train_from_pack(pack: Path, arguments: Mapping[str, Any], initial: Path | None, as_json: bool) -> None:
+def _how_it_went(card: Mapping[str, Any]) -> dict[str, str]:
+    """Lay out speed, waiting and held-out health of a finished training."""
+    rows = {}
+    if card["seconds"]:
+        rows["speed"] = f"{card['images_encoded'] / card['seconds']:,.0f} images/s for {card['seconds']:,.0f} s"
+        rows["waited for data"] = f"{card.get('waiting', 0):.1%} of the time"
+    for name, text in (("auc", "AUC"), ("recall@1", "recall@1"), ("effective_rank", "effective rank")):
+        before, after = (card["measures"][when].get(name) for when in ("before", "after"))
+        if before is not None and after is not None:
+            rows[f"held-out {text}"] = f"{before:.3f} before, {after:.3f} after"
+    rows |= {"alarms": ", ".join(card["alarms"])} if card["alarms"] else {}
+    return rows
+
+
+def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) -> None:
     from training.loop import train as train_recipe
     from training.pack import PackSource
-    from training.recipes import get_recipe
+    from training.recipes import get_recipe, with_iterations
+    from training.source import TrainingSource, WithImages
 
-    chosen = get_recipe(arguments["recipe"], arguments["preset"])
+    recipe = with_iterations(get_recipe(arguments["recipe"], arguments["preset"]), arguments["iterations"])
     if not arguments["output"]:
         raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
+    source: TrainingSource = PackSource(pack)
+    if arguments["images"]:
+        source = WithImages(source, Path(arguments["images"]))
     with Bars() as bars, cancelling(bars) as progress:
         model = train_recipe(
-            chosen,
-            PackSource(pack),
+            recipe,
+            source,
             Path(arguments["output"]),
             seed=arguments["seed"],
             device=settings().device,
             resume=arguments["resume"] or None,
-            initial=initial,
+            initial=Path(arguments["initial"]) if "initial" in arguments else None,
             progress=progress,
         )
     _report({**asdict(model), "folder": arguments["output"]}, as_json)

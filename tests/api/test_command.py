@@ -50,7 +50,8 @@ def test_only_the_called_family_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nonsense",), ("ingest",), ("up", "--nonsense"), ("train", "context", "--seed", "x")]
+    "arguments",
+    [("nonsense",), ("ingest",), ("up", "--nonsense"), ("train", "context", "--seed", "x"), ("train",)],
 )
 def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     result = run(*arguments, home=tmp_path)
@@ -64,8 +65,15 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("ingest", "no/such/folder"), "There is no file or folder no/such/folder."),
         (("train", "nonsense"), "There is no recipe 'nonsense'. Recipes: context, transitive"),
         (("train", "context", "--preset", "nonsense"), "There is no preset 'nonsense'. Presets: paper"),
-        (("train", "context", "--initial", "x"), "--initial goes with --pack"),
-        (("train", "context", "--watch", "no/such/folder"), "no/such/folder holds no training"),
+        (("train", "context", "--initial", "x"), "starts from random weights"),
+        (("train", "tracking", "--initial", "no/such/model"), "There is no no/such/model to start from."),
+        (("train", "--watch", "no/such/folder"), "no/such/folder holds no training"),
+        (("train", "tracking", "--pack", "none", "--output", "x"), "none is no pack file"),
+        (("train", "tracking", "--pack", "none"), "A training from a pack needs --output"),
+        (("compare", "--suite", "nonsense"), "There is no suite 'nonsense'. Suites: small"),
+        (("compare", "nonsense"), "There is no recipe 'nonsense'. Recipes: context, transitive"),
+        (("compare", "tracking", "--pack", "none"), "name the folder of the context model"),
+        (("ingest", ".", "--track-length", "17"), "must be multiples of 5 frames"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_starts_nothing(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:

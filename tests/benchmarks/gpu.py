@@ -1,15 +1,18 @@
 """What a GPU does with VGG16 at 96x96, against its own measured bf16 matrix rate: `make bench-gpu`.
 
-    python -m tests.benchmarks.gpu [--images 1600] [--pack FILE] [--report FILE.md]
+    python -m tests.benchmarks.gpu [--images 1600] [--pack FILE] [--compile] [--report FILE.md]
+    python -m tests.benchmarks.gpu --device cpu --images 8 --preset demo      the same code at a size for CPUs
 
 Training (forward and backward), encoding, the loader alone, the forecast of the paper's schedule, and where a step's
-time goes, layer by layer. With a pack the patches are real; without one they are made up, and the report says so.
+time goes, layer by layer and kernel by kernel. With a pack the patches are real; without one they are made up, and the
+report says so. On a GPU it is written to docs/benchmarks/.
 """
 
 import argparse
-import sys
+import platform
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,64 +20,124 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from tests.training.tiny import TinySource
 from training.batches import Cursor, Links, ranking_batches
-from training.devices import put
+from training.devices import choose_device, put
 from training.networks import Network
 from training.pack import PackSource
-from training.pixels import PatchPixels
+from training.pixels import PATCH_BYTES, PatchPixels
 from training.recipes import get_recipe
+from training.source import TrainingSource
 from training.step import compute_loss, to_input
 
+REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 
-def forward_flops(network: Network) -> float:
-    """Count one image's forward multiply-adds times two, by hooks on every convolution and linear layer."""
-    total = 0
 
-    def count(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        nonlocal total
-        total += 2 * layer.weight[0].numel() * output[0].numel()
+class Clock:
+    """Times work on one device."""
 
-    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    def __init__(self, device: torch.device, repeats: int) -> None:
+        self.device, self.repeats = device, repeats
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Return the mean of `repeats` after three to warm up."""
+        for _ in range(3):
+            work()
+        self.wait()
+        began = time.perf_counter()
+        for _ in range(self.repeats):
+            work()
+        self.wait()
+        return (time.perf_counter() - began) / self.repeats
+
+
+def short(device: torch.device) -> AbstractContextManager[object]:
+    """bf16 where the trainer uses it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def layer_flops(network: Network) -> dict[nn.Module, float]:
+    """Count one image's forward multiply-adds times two, for every convolution and linear layer."""
+    found: dict[nn.Module, float] = {}
+
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        found[layer] = 2.0 * weight[0].numel() * output[0].numel()
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     device = next(network.parameters()).device
     with torch.inference_mode():
         network(network.prepare(torch.zeros((1, 96, 96, 3), dtype=torch.uint8, device=device)), None, None)
     for hook in hooks:
         hook.remove()
-    return float(total)
+    return found
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Time `work` on the GPU: the mean of `repeats` after three to warm up."""
-    for _ in range(3):
-        work()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    torch.cuda.synchronize()
-    return (time.perf_counter() - began) / repeats
+def layer_times(network: Network, images: int, flops: dict[nn.Module, float], rate: float, clock: Clock) -> list[str]:
+    """Time each layer of the trunk and the embedding alone, forward and backward: rows of a Markdown table."""
+    rows = ["| layer | input | forward | backward | of the matrix rate |", "|---|---|---|---|---|"]
+    pixels = torch.zeros((images, 96, 96, 3), dtype=torch.uint8, device=clock.device)
+    value = network.prepare(pixels).detach()
+    assert isinstance(network.features, nn.Sequential)
+    assert network.embedding is not None
+    for name, layer in [*network.features.named_children(), *network.embedding.named_children()]:
+        if isinstance(layer, nn.Linear) and value.ndim == 4:
+            value = value.contiguous().flatten(1)
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            layer = nn.ReLU() if isinstance(layer, nn.ReLU) else layer  # in place it would change its own input
+        given = value.requires_grad_(True)
+
+        def forward(layer: nn.Module = layer, given: torch.Tensor = given) -> torch.Tensor:
+            with short(clock.device):
+                result: torch.Tensor = layer(given)
+            return result
+
+        output = forward()
+        gradient = torch.ones_like(output)
+
+        def both(forward: Callable[[], torch.Tensor] = forward, gradient: torch.Tensor = gradient) -> None:
+            torch.autograd.backward(forward(), gradient)
+
+        ahead = clock.seconds(forward)
+        back = clock.seconds(both) - ahead
+        share = f"{100 * 3 * flops[layer] * images / (ahead + back) / rate:.0f} %" if layer in flops else ""
+        shape = "x".join(str(size) for size in given.shape[1:])
+        text = f"{type(layer).__name__} {name}"
+        rows.append(f"| {text} | {shape} | {1e3 * ahead:.2f} ms | {1e3 * back:.2f} ms | {share} |")
+        value = output.detach()
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--preset", default="paper")
     parser.add_argument("--images", type=int, default=1600, help="in a mini-batch")
     parser.add_argument("--pack", type=Path)
     parser.add_argument("--report", type=Path)
     parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
-    if not torch.cuda.is_available():
-        sys.exit("No CUDA device here: nothing was measured.")
-    device = torch.device("cuda")
+    device = choose_device(given.device)
+    on_gpu = device.type == "cuda"
     torch.backends.cudnn.benchmark = True
+    clock = Clock(device, 20 if on_gpu else 2)
+    what = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     lines = [
-        f"# {torch.cuda.get_device_name()} on {datetime.now(UTC):%Y-%m-%d}",
+        f"# {what} on {datetime.now(UTC):%Y-%m-%d}",
         "",
-        f"torch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}; "
-        f"patches: {'real, from a pack' if given.pack else 'made up'}; compiled: {given.compile}",
+        f"torch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}, Python "
+        f"{platform.python_version()}; preset {given.preset}; patches: "
+        f"{'real, from a pack' if given.pack else 'made up'}; compiled: {given.compile}; "
+        f"`python -m tests.benchmarks.gpu --images {given.images}`",
         "",
         "| what | measured |",
         "|---|---|",
@@ -82,23 +145,25 @@ def main() -> None:
 
     def say(what: str, value: str) -> None:
         lines.append(f"| {what} | {value} |")
-        print(lines[-1])
+        print(lines[-1], flush=True)
 
-    square = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-    rate = 2 * 8192**3 / seconds(lambda: square @ square, 20)
-    say("bf16 matrix product, 8192", f"{rate / 1e12:.0f} TFLOP/s")
+    side = 8192 if on_gpu else 1024
+    square = torch.randn(side, side, device=device, dtype=torch.bfloat16 if on_gpu else torch.float32)
+    rate = 2 * side**3 / clock.seconds(lambda: square @ square)
+    say(f"matrix product, {side}, {square.dtype}", f"{rate / 1e12:.3g} TFLOP/s")
 
-    recipe = replace(get_recipe("transitive"), batch_pairs=given.images // 4 * 5)
+    recipe = replace(get_recipe("transitive", given.preset), batch_pairs=given.images // 4 * 5)
     network = put(Network(recipe), device)
-    flops = forward_flops(network)
-    model: torch.nn.Module = network
+    each = layer_flops(network)
+    flops = sum(each.values())
+    model: nn.Module = network
     if given.compile:
         model.compile()
-    source = PackSource(given.pack) if given.pack else TinySource(videos=60, tracks=20, parents=10)
+    made_up = TinySource(videos=60, tracks=20, parents=10) if on_gpu else TinySource()
+    source: TrainingSource = PackSource(given.pack) if given.pack else made_up
     table = source.table()
-    links = Links(table, source)
-    pixels = PatchPixels(source, table, device, torch.cuda.mem_get_info()[0] // 4)
-    stream = ranking_batches(source, recipe, table, links, 0, 0, Cursor())
+    pixels = PatchPixels(source, table, device, len(table.ids) * PATCH_BYTES)
+    stream = ranking_batches(source, recipe, table, Links(table, source), 0, 0, Cursor())
     batch = next(stream)
     inputs = to_input(batch, pixels.get(batch.rows), None, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
@@ -106,41 +171,49 @@ def main() -> None:
     def step() -> None:
         loss, _ = compute_loss(model, network, recipe, inputs, 0, 0, measure=False)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
 
     images = len(batch.rows)
-    took = seconds(step, 20)
-    share = 3 * flops * images / took / rate
+    took = clock.seconds(step)
     say("forward of one image", f"{flops / 1e9:.2f} GFLOP")
     say("training step", f"{images} images in {1e3 * took:.1f} ms, {images / took:.0f} images/s")
-    say("of the matrix rate (goal 45 %, least 25 %)", f"{100 * share:.1f} %")
+    say("of the matrix rate (goal 45 %, least 25 %)", f"{100 * 3 * flops * images / took / rate:.1f} %")
     paper = get_recipe("transitive")
-    say(
-        "the paper's schedule (200K x 100 pairs; goal below 30 min)",
-        f"{paper.iterations * paper.images_per_step * took / images / 60:.1f} min",
-    )
-    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
-        took = seconds(lambda: network.pool5(network.prepare(inputs.pixels)), 20)
-    say(
-        "encoding",
-        f"{images / took:.0f} images/s, {100 * flops * images / took / rate:.1f} % of the matrix rate (goal 40 %)",
-    )
+    forecast = paper.iterations * paper.images_per_step * took / images / 60
+    say("the paper's schedule (200K x 100 pairs; goal below 30 min)", f"{forecast:.1f} min")
+
+    def encode() -> torch.Tensor:
+        with torch.inference_mode(), short(device):
+            return network.pool5(network.prepare(inputs.pixels))
+
+    took = clock.seconds(encode)
+    trunk = sum(value for layer, value in each.items() if isinstance(layer, nn.Conv2d))
+    share = 100 * trunk * images / took / rate
+    say("encoding to pool5 (goal 40 %)", f"{images / took:.0f} images/s, {share:.1f} % of the matrix rate")
     began = time.perf_counter()
     made = sum(len(pixels.get(some.rows)) for some in islice(stream, 5))
-    torch.cuda.synchronize()
+    clock.wait()
     say("loader alone, first pass (decodes)", f"{made / (time.perf_counter() - began):.0f} images/s")
-    rows = np.arange(len(table.ids))
-    pixels.get(rows)
-    say("held patches to a batch", f"{images / seconds(lambda: pixels.get(batch.rows), 20):.0f} images/s")
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as trace:
+    pixels.get(np.arange(len(table.ids)))
+    took = clock.seconds(lambda: pixels.get(batch.rows))
+    say("held patches to a batch", f"{images / took:.0f} images/s")
+
+    lines += ["", "Layer by layer, each alone:", "", *layer_times(network, images, each, rate, clock)]
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities) as trace:
         step()
-        torch.cuda.synchronize()
-    lines += ["", "```", trace.key_averages().table(sort_by="self_cuda_time_total", row_limit=20), "```", ""]
-    if given.report:
-        given.report.parent.mkdir(parents=True, exist_ok=True)
-        given.report.write_text("\n".join(lines))
+        clock.wait()
+    order = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    lines += ["", "Kernel by kernel, one step:", "", "```"]
+    lines += [trace.key_averages().table(sort_by=order, row_limit=20), "```", ""]
     pixels.close()
+    named = f"{what.lower().replace(' ', '-')}-{datetime.now(UTC):%Y-%m-%d}.md"
+    report = given.report or (REPORTS / named if on_gpu else None)
+    if report:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text("\n".join(lines))
+        print(f"written: {report}")
 
 
 if __name__ == "__main__":

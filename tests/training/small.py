@@ -58,7 +58,7 @@ def main() -> None:
     output, name, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
     def progress(stage: str, done: int, total: int, unit: str) -> None:
-        if stage == f"train {name}" and done == kill_at:
+        if stage.startswith(f"train {name}") and done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     train_small(output, name, progress=progress)

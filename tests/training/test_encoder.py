@@ -8,7 +8,7 @@ import pytest
 import torch
 import torchvision
 
-from graph.errors import InvalidInput, NotFound, StorageError, Unavailable
+from graph.errors import InvalidInput, NoDevice, NotFound, StorageError
 from tests.training.small import SOURCE, small, train_small
 from training import loop
 from training.encoder import Encoder
@@ -115,7 +115,7 @@ def test_imagenet_starts_from_a_file_and_says_when_offline(tmp_path, monkeypatch
         raise OSError("no route to host")
 
     monkeypatch.setattr(VGG16_Weights, "get_state_dict", offline)
-    with pytest.raises(Unavailable, match="without network give the file"):
+    with pytest.raises(NoDevice, match="without network give the file"):
         loop.train(get_recipe("imagenet"), SOURCE, tmp_path / "n", device="cpu")
 
 

@@ -1,6 +1,7 @@
 """Measures against scikit-learn and pytorch-metric-learning, and on vectors whose health is known."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from sklearn.metrics import roc_auc_score
 from graph.errors import InvalidInput
 from tests.training.small import SOURCE, train_small
 from tests.training.tiny import TinySource
-from training.batches import Links
+from training.batches import Cursor, Links, ranking_batches
 from training.encoder import Encoder
-from training.evaluation.compare import COLUMNS, Comparison, compare, interval, with_images
+from training.evaluation.compare import compare, with_images
 from training.evaluation.health import HealthSet, health
 from training.evaluation.measure import evaluate_health, evaluate_retrieval
 from training.evaluation.retrieval import labelled_images, neighbours, retrieval
+from training.evaluation.table import Comparison, interval
 from training.heldout import health_set
 from training.recipes import get_recipe
 
@@ -103,9 +105,10 @@ def test_auc_equals_scikit_learn():
 def test_transitive_recall_finds_the_ends_of_linked_tracks():
     groups = np.repeat(np.arange(4), 3)  # four objects seen in three videos each
     vectors = np.repeat(np.eye(4, dtype=np.float32)[groups], 2, axis=0)
-    links = np.array([(a, b) for a in range(12) for b in range(a + 1, 12) if groups[a] == groups[b]])
+    links = np.array([(a, b) for a in range(12) for b in range(12) if a != b and groups[a] == groups[b]])
     linked = HealthSet(np.arange(24), np.arange(12, dtype=np.int32), links)
     assert health(vectors, linked)["transitive_recall@5"] == 1.0
+    assert health(vectors, linked)["transitive_auc"] > 0.85  # a random end of another video may be the same object
     shuffled = np.random.default_rng(0).standard_normal((24, 8)).astype(np.float32)
     assert health(shuffled, linked)["transitive_recall@5"] < 0.8
 
@@ -114,7 +117,42 @@ def test_only_held_out_videos_are_measured():
     table = SOURCE.table()
     tracks = health_set(table, Links(table, SOURCE))
     assert table.held_out[tracks.rows].all()
-    assert len(tracks.videos) == 6
+    assert tracks.tracks == len(tracks.videos) == 6
+    assert not len(tracks.links)  # one video is held out, and links go from video to video
+
+
+def test_links_of_held_out_tracks_lead_to_the_ends_of_other_videos():
+    table, links = SOURCE.table(), Links(SOURCE.table(), SOURCE)
+    tracks = health_set(table, links, distractors=100)
+    assert (tracks.tracks, len(tracks.videos)) == (6, 24)  # six tracks in each of four videos
+    ends = np.concatenate([tracks.rows[1:12:2], tracks.rows[12:]])
+    assert not table.held_out[ends[6:]].any()
+    starts = tracks.rows[0:12:2]
+    found = {(int(starts[track]), int(table.track[ends[end]])) for track, end in tracks.links}
+    expected = {(int(start), int(other)) for start in starts for other in links.of(int(start))}
+    assert found == expected
+    few = health_set(table, links, most=2, distractors=7)
+    assert (few.tracks, len(few.videos)) == (2, 9)
+    assert len(few.links) == 6  # three other videos each: the ends of linked tracks come before the rest
+
+
+def test_measures_equal_a_naive_loop():
+    generator = np.random.default_rng(4)
+    table, links = SOURCE.table(), Links(SOURCE.table(), SOURCE)
+    tracks = health_set(table, links, distractors=100)
+    vectors = generator.standard_normal((len(tracks.rows), 5))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    starts, ends = unit[0:12:2], np.concatenate([unit[1:12:2], unit[12:]])
+    near = [sorted(range(24), key=lambda end, t=t: -(starts[t] @ ends[end])) for t in range(6)]
+    found = health(vectors, tracks)
+    for k in (1, 5):
+        assert found[f"recall@{k}"] == pytest.approx(np.mean([t in near[t][:k] for t in range(6)]))
+    hits = [end in [other for other in near[track] if other != track][:5] for track, end in tracks.links]
+    assert found["transitive_recall@5"] == pytest.approx(np.mean(hits))
+    own = [starts[t] @ ends[t] for t in range(6)]
+    assert found["alignment"] == pytest.approx(np.mean([2 - 2 * cosine for cosine in own]), abs=1e-5)
+    apart = [((unit[i] - unit[j]) ** 2).sum() for i in range(12) for j in range(i)]
+    assert found["uniformity"] == pytest.approx(np.log(np.mean(np.exp(-2 * np.array(apart)))), abs=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +182,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
 
     train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
     monkeypatch.setattr(module, "get_recipe", lambda name, preset: small.small(name))
+    stages = []
     result = compare(
         ("scratch", "context", "tracking"),
         lambda name: SOURCE,
@@ -154,14 +193,22 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
         images=32,
         labelled=pictures,
         device="cpu",
+        facts={"start": "the context model"},
+        progress=lambda stage, done, total, unit: stages.append((stage, done, total)),
     )
+    assert stages[0] == ("comparison", 0, 5)
+    assert stages[-1] == ("comparison", 5, 5)
     assert [len(result.measures[name]) for name in ("scratch", "context", "tracking")] == [2, 1, 2]
     written = json.loads((tmp_path / "out/comparison.json").read_text())
     assert written["measures"] == result.measures
+    assert written["table"]["context"]["health/pool5/auc"][1] is None  # one model: no interval, and no NaN in JSON
+    assert written["start"] == "the context model"
+    page = (tmp_path / "out/comparison.html").read_text()
+    assert page.count("<tr>") == 4
+    assert 'src="tracking-s1-neighbours.png"' in page
     assert "| tracking |" in (tmp_path / "out/comparison.md").read_text()
     assert (tmp_path / "out/tracking-s0-neighbours.png").is_file()
     assert "±" in result.markdown()
-    assert result.html().count("<tr>") == 4
     card = json.loads((tmp_path / "out/tracking-s0/model.json").read_text())
     assert card["images_encoded"] == 32
 
@@ -178,9 +225,14 @@ def test_health_and_retrieval_of_a_model(tmp_path, pictures):
 
 
 def test_every_recipe_gets_the_same_number_of_images():
-    for name in ("transitive", "tracking", "inter", "multitask"):
-        recipe = with_images(get_recipe(name, "demo"), 20_000)
-        assert recipe.iterations * recipe.images_per_step == pytest.approx(20_000, rel=0.01)
+    table = SOURCE.table()
+    for name in ("transitive", "tracking", "inter"):
+        recipe = with_images(get_recipe(name, "demo"), 2_000, SOURCE, seed=3)
+        stream = ranking_batches(SOURCE, recipe, table, Links(table, SOURCE), 3, 0, Cursor())
+        encoded = sum(len(batch.rows) for batch in islice(stream, recipe.iterations))
+        assert encoded == pytest.approx(2_000, abs=recipe.ranked_per_step / 2)
+        assert recipe.iterations > 2_000 / recipe.ranked_per_step  # patches are shared, so more steps are needed
+    assert with_images(get_recipe("multitask", "demo"), 2_000, SOURCE, seed=3).iterations > 1
 
 
 def test_interval_is_students():
@@ -188,4 +240,4 @@ def test_interval_is_students():
     assert mean == 2.0
     assert half == pytest.approx(4.302653 / 3**0.5, rel=1e-5)
     assert np.isnan(interval([1.0])[1])
-    assert Comparison({"x": [{COLUMNS[0]: 0.5}]}, 1, "demo").markdown().count("0.500") == 1
+    assert Comparison({"x": [{"health/pool5/auc": 0.5}]}, 1, "demo").markdown().count("0.500") == 1

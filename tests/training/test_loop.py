@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, StorageError, TransitiveError, Unavailable
+from graph.errors import Cancelled, Conflict, InvalidInput, NoDevice, NotFound, StorageError, TransitiveError
 from tests.training.small import SOURCE, small, train_small
 from tests.training.tiny import TinySource
-from training import loop
+from training import failures, loop
 from training.alarms import PATIENCE, Alarms
 from training.journal import read_log
 from training.recipes import get_recipe
@@ -152,9 +152,9 @@ def test_a_patch_missing_in_the_middle_of_an_epoch_is_named(output):
 
 def test_devices_and_presets_that_are_not_there_are_said(output, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(Unavailable, match="needs a CUDA device"):
+    with pytest.raises(NoDevice, match="needs a CUDA device"):
         loop.train(get_recipe("scratch", "h200"), SOURCE, output / "x", device="auto")
-    with pytest.raises(Unavailable, match="no device 'cuda:3'"):
+    with pytest.raises(NoDevice, match="no device 'cuda:3'"):
         loop.train(small("scratch"), SOURCE, output / "x", device="cuda:3")
     with pytest.raises(InvalidInput, match="no device"):
         loop.train(small("scratch"), SOURCE, output / "x", device="warp")
@@ -184,7 +184,7 @@ def test_gpu_out_of_memory_says_which_batch_would_fit(output, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loop, "compute_loss", too_much)
-    with pytest.raises(Unavailable, match=r"About \d+ images would"):
+    with pytest.raises(NoDevice, match=r"About \d+ images would"):
         train_small(output)
 
 
@@ -192,7 +192,7 @@ def test_nan_stops_keeps_the_batch_and_replays(output):
     with pytest.raises(TransitiveError, match="loss became nan at step"):
         train_small(output, "tracking", changes={"learning_rate": 1e30, "gradient_clip": 0.0, "warmup": 0})
     recipe = small("tracking", learning_rate=1e30, gradient_clip=0.0, warmup=0)
-    again = loop.replay(output / "tracking", recipe, seed=1)
+    again = failures.replay(output / "tracking", recipe, seed=1)
     assert again != again
     kept = load_file(output / "tracking/bad_batch.safetensors")
     assert kept["pixels"].shape[1:] == (96, 96, 3)
@@ -201,12 +201,19 @@ def test_nan_stops_keeps_the_batch_and_replays(output):
 def test_collapse_is_an_alarm():
     alarms = Alarms(margin=0.5)
     for _ in range(PATIENCE - 1):
-        assert alarms.watch_batch(0.5, 1.0) == []
-    assert "collapse" in alarms.watch_batch(0.5, 1.0)[0]
-    assert alarms.watch_batch(0.5, 1.0) == []  # once
+        assert alarms.watch_batch(0.5, 1.0, 0.0) == []
+    assert "collapse" in alarms.watch_batch(0.5, 1.0, 0.0)[0]
+    assert alarms.watch_batch(0.5, 1.0, 0.0) == []  # once
     healthy = Alarms(margin=0.5)
-    assert not any(healthy.watch_batch(0.4, 20.0) for _ in range(20))
-    assert "rank" in healthy.watch_batch(0.4, 3.0)[0]
+    assert not any(healthy.watch_batch(0.4, 20.0, 0.5) for _ in range(20))
+    assert "rank" in healthy.watch_batch(0.4, 3.0, 0.0)[0]
+
+
+def test_pairs_without_negatives_are_an_alarm():
+    alarms = Alarms(margin=0.5)
+    found = [alarms.watch_batch(0.0, 20.0, 0.9) for _ in range(PATIENCE + 1)]
+    assert found[: PATIENCE - 1] + found[PATIENCE:] == [[]] * PATIENCE
+    assert "90% of the pairs have no negative" in found[PATIENCE - 1][0]
 
 
 def test_falling_health_is_an_alarm():

@@ -9,66 +9,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 1024
+_NEAREST = 5  # ends that a linked B' must be among
+_DRAWS = 10  # random ends a start is compared with
 
 
 @dataclass(frozen=True)
 class HealthSet:
-    """T tracks: the vectors at `2 t` (A) and `2 t + 1` (A') belong to track t."""
+    """T held-out tracks, and G ends of other tracks that stand in their way (distractors).
 
-    rows: NDArray[np.int64]  # (2T,) rows of the patch table: A, A', A, A', …
-    videos: NDArray[np.int32]  # (T,)
-    links: NDArray[np.int64]  # (L, 2) pairs of tracks whose starts are linked
+    The vectors at `2 t` (A) and `2 t + 1` (A') belong to track t, those from `2 T` on to the distractors. Ends are
+    numbered 0 to T - 1 for the tracks' own, from T on for the distractors.
+    """
+
+    rows: NDArray[np.int64]  # (2T + G,) rows of the patch table: A, A', A, A', …, then the distractors
+    videos: NDArray[np.int32]  # (T + G,) of each end
+    links: NDArray[np.int64]  # (L, 2) a track t and the end B' of a track whose start is linked with its own
+
+    @property
+    def tracks(self) -> int:
+        """T."""
+        return len(self.rows) - len(self.videos)
 
 
 def health(vectors: NDArray[np.floating], tracks: HealthSet, seed: int = 0) -> dict[str, float]:
-    """Measure (2T, D) vectors of `tracks`, in its order.
+    """Measure (2T + G, D) vectors of `tracks`, in its order.
 
     Returns:
-        auc: chance that a track's pair is closer than a random pair of another video (of another track, where
-            there is one video only). 0.5 is blind.
-        recall@1, recall@5: share of A whose A' is among the nearest k of all ends.
-        transitive_recall@5: share of linked (A, B) with B' among A's nearest five ends, A' aside. Absent without links.
+        auc: chance that A is nearer to its A' than to a random end of another held-out video (of another track, where
+            there is one video only). 0.5 is blind; easy, because two videos seldom share their colours.
+        recall@1, recall@5: share of A whose A' is among the nearest k of all T + G ends, those of its own video too.
+        transitive_auc: chance that A is nearer to a linked B' than to a random end of another video.
+        transitive_recall@5: share of linked (A, B') with B' among A's nearest five ends, A' aside. Both are absent
+            without links. Links were made by looks, so features like those that made them find B' easily.
         effective_rank: directions in use (Roy and Vetterli 2007).
         alignment: mean squared distance of A and A' on the sphere; uniformity: log of the mean Gaussian potential.
             Wang and Isola 2020; lower is better for both.
-        tracks: how many there were.
+        tracks, ends, links: how many of each there were.
     """
+    count = tracks.tracks
     precise = vectors.astype(np.float32)
     unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
-    starts, ends = unit[0::2], unit[1::2]
-    count = len(starts)
+    starts, ends = unit[0 : 2 * count : 2], np.concatenate([unit[1 : 2 * count : 2], unit[2 * count :]])
+    out = {"tracks": float(count), "ends": float(len(ends)), "links": float(len(tracks.links))}
     if count < 2:
-        return {"tracks": float(count)}
-    own = np.einsum("td,td->t", starts, ends)
-    out = {"tracks": float(count), "auc": _auc(own, _random_pairs(starts, ends, tracks.videos, seed))}
-    rank = np.empty(count, np.int64)
-    linked: dict[int, list[int]] = {}
-    for a, b in tracks.links:
-        linked.setdefault(int(a), []).append(int(b))
-        linked.setdefault(int(b), []).append(int(a))
-    hits = pairs = 0
-    for first in range(0, count, _BLOCK):
-        similar = starts[first : first + _BLOCK] @ ends.T
-        rank[first : first + _BLOCK] = (similar > own[first : first + _BLOCK, None]).sum(1)
-        for track in range(first, min(first + _BLOCK, count)):
-            if track in linked:
-                row = similar[track - first].copy()
-                row[track] = -np.inf
-                nearest = np.argpartition(-row, min(5, count - 1) - 1)[:5]
-                hits += int(np.isin(linked[track], nearest).sum())
-                pairs += len(linked[track])
+        return out
+    own = np.einsum("td,td->t", starts, ends[:count])
+    out["auc"] = _auc(own, _random_pairs(starts, ends[:count], tracks.videos, seed))
+    rank, among = _ranks(starts, ends, own, tracks.links)
     out["recall@1"] = float((rank < 1).mean())
     out["recall@5"] = float((rank < 5).mean())
-    if pairs:
-        out["transitive_recall@5"] = hits / pairs
-    values = np.linalg.svd(unit[: 2 * _BLOCK], compute_uv=False)
+    if len(tracks.links):
+        linked = np.einsum("ld,ld->l", starts[tracks.links[:, 0]], ends[tracks.links[:, 1]])
+        out["transitive_auc"] = _auc(linked, _random_pairs(starts, ends, tracks.videos, seed))
+        out[f"transitive_recall@{_NEAREST}"] = float(among.mean())
+    own_vectors = unit[: 2 * min(count, _BLOCK)]
+    values = np.linalg.svd(own_vectors, compute_uv=False)
     share = values / values.sum()
     out["effective_rank"] = float(np.exp(-(share * np.log(share + 1e-12)).sum()))
     out["alignment"] = float((2 - 2 * own).mean())
-    some = unit[: 2 * _BLOCK]
-    apart = np.maximum(2 - 2 * (some @ some.T), 0)[np.triu_indices(len(some), 1)]
+    apart = np.maximum(2 - 2 * (own_vectors @ own_vectors.T), 0)[np.triu_indices(len(own_vectors), 1)]
     out["uniformity"] = float(np.log(np.exp(-2 * apart).mean()))
     return out
+
+
+def _ranks(
+    starts: NDArray[np.float32], ends: NDArray[np.float32], own: NDArray[np.float32], links: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return how many ends are nearer to each A than its A' (T,), and whether each linked B' is among the nearest."""
+    rank = np.empty(len(starts), np.int64)
+    among = np.zeros(len(links), np.bool_)
+    for first in range(0, len(starts), _BLOCK):
+        block = np.arange(first, min(first + _BLOCK, len(starts)))
+        similar = starts[block] @ ends.T
+        rank[block] = (similar > own[block, None]).sum(1)
+        similar[block - first, block] = -np.inf  # A' is aside
+        asked = np.flatnonzero((links[:, 0] >= first) & (links[:, 0] <= block[-1]))
+        near = np.argpartition(-similar, min(_NEAREST, similar.shape[1] - 1) - 1, axis=1)[:, :_NEAREST]
+        among[asked] = (near[links[asked, 0] - first] == links[asked, 1:]).any(1)
+    return rank, among
 
 
 def _random_pairs(
@@ -77,9 +95,9 @@ def _random_pairs(
     """Cosines of up to ten random ends of other videos for each start."""
     count = len(starts)
     generator = np.random.default_rng(seed)
-    a = np.repeat(np.arange(count), 10)
-    b = generator.integers(0, count, len(a))
-    other = videos[a] != videos[b] if len(np.unique(videos)) > 1 else a != b
+    a = np.repeat(np.arange(count), _DRAWS)
+    b = generator.integers(0, len(ends), len(a))
+    other = videos[a] != videos[b] if len(np.unique(videos[: len(ends)])) > 1 else a != b
     cosines: NDArray[np.float32] = np.einsum("td,td->t", starts[a[other]], ends[b[other]])
     return cosines
 

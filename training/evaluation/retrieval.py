@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from graph.errors import InvalidInput
 from graph.nearest import nearest_by_cosine
@@ -18,8 +18,8 @@ from training.source import IMAGE_SUFFIXES
 _NEAREST = 20
 
 
-def labelled_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
-    """Read a folder of one folder per class (ImageFolder): (N, 96, 96, 3) centre squares, (N,) labels, class names."""
+def labelled_files(folder: Path) -> tuple[list[tuple[Path, int]], list[str]]:
+    """List a folder of one folder per class (ImageFolder): (file, label) and class names; raises `InvalidInput`."""
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     found = [
         (path, label)
@@ -29,13 +29,23 @@ def labelled_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64],
     ]
     if len({label for _, label in found}) < 2:
         raise InvalidInput(f"{folder} must hold a folder of pictures per class, two classes at least.")
+    return found, classes
+
+
+def labelled_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+    """Read such a folder: (N, 96, 96, 3) centre squares, (N,) labels, class names; raises `InvalidInput`."""
+    found, classes = labelled_files(folder)
     pictures = np.empty((len(found), SIDE, SIDE, 3), np.uint8)
     for index, (path, _) in enumerate(found):
-        with Image.open(path) as image:
-            side = min(image.size)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            box = (left, top, left + side, top + side)
-            pictures[index] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box))
+        try:
+            with Image.open(path) as image:
+                side = min(image.size)
+                left, top = (image.width - side) / 2, (image.height - side) / 2
+                box = (left, top, left + side, top + side)
+                square = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+        except (UnidentifiedImageError, OSError) as error:
+            raise InvalidInput(f"{path} is no picture ({error}). Take it out of the folder.") from None
+        pictures[index] = np.asarray(square)
     return pictures, np.array([label for _, label in found], np.int64), classes
 
 

@@ -1,7 +1,6 @@
 """From a recipe and the graph to a trained model: its folder models/<id>, and the node that lists it (section 5)."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,8 +11,9 @@ from graph.generations import Generation
 from graph.records import Model, Progress
 from training.loop import train as train_recipe
 from training.model_folder import model_id
-from training.recipes import Recipe, get_recipe
+from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import WithImages
+from training.starts import start_name
 from workers.training_source import GraphSource
 from workers.workplace import Workplace
 
@@ -26,18 +26,18 @@ def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> st
     Interrupted trainings go on from their checkpoint: the folder is named by all that decides the result. `output`
     trains in a folder of the user's choice, from which the finished model is copied. `images` adds the pictures of a
     folder to context prediction. A recipe that starts from a context network gets one of the same preset; where there
-    is none, it is trained first.
+    is none, it is trained first; `initial` names a folder (for `imagenet` a file) to start from instead.
     """
     recipe = get_recipe(str(arguments["recipe"]), str(arguments.get("preset") or "paper"))
-    if arguments.get("iterations"):
-        recipe = replace(recipe, iterations=int(arguments["iterations"]))
+    recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
     seed = int(arguments.get("seed") or 0)
     linked = choose_generation(place, recipe) if recipe.ranks else None
-    initial = initial_model(place, recipe, linked, progress)
+    given = str(arguments.get("initial") or "")
+    initial = Path(given) if given else initial_model(place, recipe, linked, progress)
     source = GraphSource(place, linked)
     images = str(arguments.get("images") or "")
     reading = WithImages(source, Path(images)) if images else source
-    name = model_id(recipe, reading.generation, reading.fingerprint, initial.name if initial else "", seed)
+    name = model_id(recipe, reading.generation, reading.fingerprint, start_name(recipe, initial), seed)
     home = place.models / name
     folder = Path(arguments["output"]) if arguments.get("output") else home
     resume = True if arguments.get("resume") else None
@@ -52,23 +52,24 @@ def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> st
         progress=progress,
     )
     if folder != home:
-        _copy_model(folder, place.models / model.id)
+        copy_model(folder, place.models / model.id)
     if not _is_listed(place, model):
         models.write_model(place.connection, model)
     return model.id
 
 
 def choose_generation(place: Workplace, recipe: Recipe) -> Generation:
-    """Return the generation whose links this recipe wants: the current one, or the newest made from HOG."""
+    """Return the generation whose links this recipe wants: the current one where it fits, else the newest that does.
+
+    Raises `NotFound` where no generation was made from that kind of features (section 4.2; HOG in section 6.2).
+    """
     current = generations.require_generation(place.connection)
-    if recipe.links == "hog" and current.feature_model != "hog":
-        of_hog = [one for one in generations.list_generations(place.connection) if one.feature_model == "hog"]
-        if not of_hog:
-            raise NotFound(
-                f"Recipe {recipe.name} wants links made from HOG features: `transitive link --features hog`."
-            )
-        return of_hog[-1]
-    return current
+    known = [*generations.list_generations(place.connection), current]
+    fitting = [one for one in known if (one.feature_model == "hog") == (recipe.links == "hog")]
+    if not fitting:
+        wanted, option = ("HOG features", " --features hog") if recipe.links == "hog" else ("a network's features", "")
+        raise NotFound(f"Recipe {recipe.name} wants links made from {wanted}: `transitive link{option}` makes them.")
+    return fitting[-1]
 
 
 def initial_model(place: Workplace, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
@@ -93,7 +94,7 @@ def _is_listed(place: Workplace, model: Model) -> bool:
         return False
 
 
-def _copy_model(folder: Path, target: Path) -> None:
+def copy_model(folder: Path, target: Path) -> None:
     """Copy a finished model's folder, without its checkpoints, whole or not at all."""
     if target.exists():
         return

@@ -1,0 +1,179 @@
+"""From a graph (or packs) to what a comparison of recipes trains on: the start of all, and a source for each recipe.
+
+What is missing is made: the context network, its links, links from HOG features, and tracks of 15 frames, which are
+mined in a home of their own below this one and come back as a pack. What is there is used as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.commands.ingest import ingest_files
+from api.stack import Stack
+from api.terminal import Bars, say
+from graph import generations, models
+from graph.errors import InvalidInput, TransitiveError
+from graph.generations import Generation
+from graph.records import Progress
+from graph.settings import Settings
+from training.loop import check_links
+from training.model_folder import card_model, read_card
+from training.pack import PackSource
+from training.recipes import Recipe, get_recipe
+from training.source import TrainingSource
+from workers.stages.features import prepare_link
+from workers.stages.link import link
+from workers.stages.pack import export_pack
+from workers.stages.train import copy_model, initial_model, train
+from workers.training_source import GraphSource
+from workers.workplace import Workplace
+
+_TRACKS_15 = "tracks-15"  # the home of 15-frame tracks below this one, and their pack
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The start of all trainings, and what each recipe reads; a recipe whose kind is not there is left out."""
+
+    initial: Path
+    sources: Mapping[str, TrainingSource]
+    main: TrainingSource  # all are measured on
+
+    def facts(self) -> dict[str, Any]:
+        """Name start and generations, to stand above a table."""
+        made = {name: f"{source.generation} (links by {source.feature_model})" for name, source in self.sources.items()}
+        return {"start": read_card(self.initial)["id"], "generations": ", ".join(dict.fromkeys(made.values()))}
+
+
+def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> Materials:
+    """Take for each recipe the first pack whose links and tracks are of its kind."""
+    if initial is None:
+        raise InvalidInput("With --pack, name the folder of the context model all start from: --initial DIR.")
+    known = [PackSource(pack) for pack in packs]
+    sources: dict[str, TrainingSource] = {}
+    for name in names:
+        fitting = [source for source in known if not _unfit(get_recipe(name, preset), source)]
+        if fitting:
+            sources[name] = fitting[0]
+        else:
+            say(f"{name} is left out: {_unfit(get_recipe(name, preset), known[0])}")
+    return Materials(initial, sources, sources.get("transitive", known[0]))
+
+
+def _unfit(recipe: Recipe, source: TrainingSource) -> str:
+    try:
+        check_links(recipe, source)
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Makes materials out of the graph of one home."""
+
+    place: Workplace
+    preset: str
+    images: Path | None  # folder of pictures that context prediction learns from as well
+    context_iterations: int
+    progress: Progress
+
+    def gather(self, names: Sequence[str], initial: Path | None) -> Materials:
+        """Find or make the start and the links, `transitive-15` aside."""
+        recipes = {name: get_recipe(name, self.preset) for name in names}
+        start, linked = self._start_and_links(initial)
+        main = GraphSource(self.place, linked)
+        sources: dict[str, TrainingSource] = {}
+        for name, recipe in recipes.items():
+            if recipe.links == "hog":
+                sources[name] = GraphSource(self.place, self._hog(linked))
+            elif recipe.track_length == 30 or not _unfit(recipe, main):
+                sources[name] = main
+        return Materials(start, sources, main)
+
+    def _start_and_links(self, initial: Path | None) -> tuple[Path, Generation]:
+        """Return the context model and the newest generation by a network's features that knows all videos."""
+        connection = self.place.connection
+        known = [
+            one
+            for one in generations.list_generations(connection)
+            if one.feature_model != "hog" and not generations.staleness(connection, one.id)
+        ]
+        linked = next((one for one in known if one.current), known[-1] if known else None)
+        start = initial or self._context(linked)
+        if linked is None:
+            self._list_model(start)
+            linked = generations.get_generation(connection, self._link(read_card(start)["id"]))
+        return start, linked
+
+    def _context(self, linked: Generation | None) -> Path:
+        known = models.list_models(self.place.connection, limit=100_000)
+        if any(model.recipe == "context" and model.preset == self.preset for model in known):
+            folder = initial_model(self.place, get_recipe("transitive", self.preset), linked, self.progress)
+            assert folder is not None  # noqa: S101
+            return folder
+        asked = {"recipe": "context", "preset": self.preset, "iterations": self.context_iterations}
+        return self.place.models / train(self.place, asked | {"images": str(self.images or "")}, self.progress)
+
+    def _list_model(self, folder: Path) -> None:
+        """Make a model known to this home's graph, where it was trained elsewhere."""
+        model = card_model(read_card(folder))
+        copy_model(folder, self.place.models / model.id)
+        models.write_model(self.place.connection, model)
+
+    def _link(self, features: str, parameters: Mapping[str, Any] | None = None) -> str:
+        asked = {**(parameters or {}), "features": features, "preset": self.preset}
+        return link(self.place, prepare_link(self.place, asked, self.progress), self.progress)
+
+    def _hog(self, main: Generation) -> Generation:
+        """Find or make the links by HOG features, and leave the other generation the current one."""
+        connection = self.place.connection
+        known = [
+            one
+            for one in generations.list_generations(connection)
+            if one.feature_model == "hog" and list(one.videos) == list(main.videos)
+        ]
+        if known:
+            return known[-1]
+        made = generations.get_generation(connection, self._link("hog"))
+        self._link(main.feature_model, main.parameters)  # the same content: this only switches back
+        return made
+
+
+def tracks_of_15(
+    home: Settings, files: Sequence[Path], preset: str, initial: Path, output: Path
+) -> TrainingSource | None:
+    """Mine 15-frame tracks (section 6.2) in a home below this one, link them by the same network, return their pack.
+
+    None, and a line that says so, where there is nothing to mine or no second graph to write to.
+    """
+    pack = output / f"{_TRACKS_15}.pack"
+    if pack.is_file() and PackSource(pack).feature_model == read_card(initial)["id"]:
+        return PackSource(pack)
+    if not files or home.neo4j_uri or home.redis_url.get_secret_value():
+        why = "a Neo4j of their own (NEO4J_URI and REDIS_URL are set)" if files else "the videos: give --videos DIR"
+        say(
+            f"transitive-15 is left out: tracks of 15 frames need {why}. Or `transitive ingest --track-length 15` in "
+            "another home, `transitive export --pack`, and name the packs with --pack."
+        )
+        return None
+    data = f"{home.data_url.rstrip('/')}/{_TRACKS_15}" if home.data_url else ""
+    second = home.model_copy(update={"home": home.home.absolute() / _TRACKS_15, "data_url": data})
+    stack = Stack(second)
+    try:
+        with Bars() as bars:
+            found = stack.up(bars, api=False)
+        place = Workplace.open(found)
+        with place.connection:
+            outcome = ingest_files(stack, found, place.connection, files, track_length=15)
+            for job in outcome.failed:
+                say(f"{job.target} could not be mined: {job.reason}")
+            if outcome.cancelled:
+                raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+            with Bars() as bars:
+                _, linked = Gathering(place, preset, None, 0, bars)._start_and_links(initial)
+                export_pack(place, linked, pack)
+    finally:
+        stack.down()
+    return PackSource(pack)

@@ -1,0 +1,119 @@
+"""Each part of a training alone, in images a second, beside the step that they feed: the slowest is marked.
+
+    python -m tests.benchmarks.training_parts [--device cpu|cuda] [--preset cpu-small] [--pack FILE] [--quadruples N]
+
+The Cypher stream is read from a Neo4j of its own; a quadruple counts as the four images of its step. Without a pack the
+pictures are made up (noise, which is slower to decode than real patches).
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from graph.generation_writer import write_generation
+from graph.neo4j_server import Neo4jServer
+from graph.schema import apply_schema
+from graph.settings import load_settings
+from tests.benchmarks.linking_graph import make_linking, read_ours, write_patches
+from tests.training.tiny import TinySource
+from training.batches import Cursor, Links, ranking_batches
+from training.context import context_batch
+from training.devices import choose_device, put
+from training.encoder import encode
+from training.networks import Network
+from training.pack import PackSource
+from training.pixels import PATCH_BYTES, PatchPixels
+from training.recipes import get_recipe
+from training.source import TrainingSource
+from training.step import StepInput, compute_loss, to_input
+
+_SECONDS = 4.0  # each part is measured for
+
+
+def rate(work: Callable[[], int], device: torch.device) -> float:
+    """Do `work`, which returns how many images it was about, once to warm up and then for a while: images a second."""
+    work()
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _SECONDS:
+        done += work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return done / (time.perf_counter() - began)
+
+
+def cypher_rate(quadruples: int) -> float:
+    """Stream quadruples from a Neo4j server of its own: quadruples a second."""
+    with TemporaryDirectory() as home:
+        server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
+        details = server.start()
+        try:
+            with details.connect() as connection:
+                apply_schema(connection)
+                write_patches(connection, 5000, 2)
+                generation = write_generation(connection, make_linking(5000, quadruples // 4, 1), "bench")
+                read_ours(connection, generation)
+                began = time.perf_counter()
+                count, _ = read_ours(connection, generation)
+                return count / (time.perf_counter() - began)
+        finally:
+            server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--preset", default="cpu-small")
+    parser.add_argument("--pack", type=Path)
+    parser.add_argument("--quadruples", type=int, default=40_000)
+    given = parser.parse_args()
+    device = choose_device(given.device)
+    source: TrainingSource = PackSource(given.pack) if given.pack else TinySource(videos=12, tracks=20, parents=5)
+    recipe, context = get_recipe("transitive", given.preset), get_recipe("context", given.preset)
+    table, frames = source.table(), list(source.frames())
+    links = Links(table, source)
+    stream = ranking_batches(source, recipe, table, links, 0, 0, Cursor())
+    batch = next(stream)
+    network = put(Network(recipe), device)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
+    held = PatchPixels(source, table, device, len(table.ids) * PATCH_BYTES)
+    read = PatchPixels(source, table, device, 0)
+    inputs = to_input(batch, held.get(batch.rows), None, device)
+    everything = held.get(np.arange(len(table.ids)))
+    step = iter(range(10**9))
+
+    def train(some: StepInput) -> int:
+        loss, _ = compute_loss(network, network, recipe, some, 0, 0, measure=False)
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        return len(some.pixels)
+
+    parts: dict[str, Callable[[], int]] = {
+        "training step alone (what is fed)": lambda: train(inputs),
+        "batches of pairs and negatives": lambda: sum(len(some.rows) for some in islice(stream, 5)),
+        "patches read and decoded": lambda: len(read.get(batch.rows)),
+        "patches held on the device": lambda: len(held.get(batch.rows)),
+        "context patches cut": lambda: len(context_batch(frames, context, 0, next(step), threads=read.threads).patches),
+        "encoder alone, pool5 and embedding": lambda: len(encode(network, everything, "embedding", device)),
+    }
+    rates = {name: rate(work, device) for name, work in parts.items()}
+    quadruples = cypher_rate(given.quadruples)
+    rates["Cypher stream, 4 images a quadruple"] = 4 * quadruples
+    fed = rates.pop("training step alone (what is fed)")
+    print(f"{given.preset} on {device}, torch {torch.__version__}, {'a pack' if given.pack else 'made-up pictures'}")
+    print(f"{'training step alone (what is fed)':<38}{fed:12,.0f} images/s")
+    for name, found in rates.items():
+        print(f"{name:<38}{found:12,.0f} images/s {found / fed:9.1f} × the step")
+    print(f"Cypher stream: {quadruples:,.0f} quadruples/s. Slowest part: {min(rates, key=rates.__getitem__)}")
+    held.close()
+    read.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Sums in one order while a CPU trains, whatever the network and the augmentation; and nothing of it afterwards."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file
+
+from tests.training.small import SOURCE, small, train_small
+from training.devices import steady
+from training.export import export_torchvision
+from training.journal import read_log
+from training.loop import train
+
+
+def test_what_the_process_had_set_comes_back() -> None:
+    def fail() -> None:
+        with steady(torch.device("cpu"), same_shapes=True):
+            assert torch.are_deterministic_algorithms_enabled()
+            assert torch.backends.cudnn.benchmark
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    with steady(torch.device("cuda"), same_shapes=False):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_every_augmentation_trains_the_same_way_twice(tmp_path):
+    changes = {"iterations": 3, "mirror": True, "crop": 8, "colour": 0.3}
+    train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
+    for name in ("one", "other"):
+        train_small(tmp_path / name, "transitive", changes=changes, initial=tmp_path / "context")
+    first, second = (read_log(tmp_path / name / "transitive") for name in ("one", "other"))
+    assert [line["loss"] for line in first] == [line["loss"] for line in second]
+
+
+def test_resnet50_trains_and_moves_to_torchvision(tmp_path):
+    changes = {"trunk": "resnet50", "iterations": 1, "batch_pairs": 5, "context_frames": 1}
+    train(small("context", **changes), SOURCE, tmp_path / "context", device="cpu")
+    model = train(small("transitive", **changes), SOURCE, tmp_path / "m", device="cpu", initial=tmp_path / "context")
+    assert (model.pool5_dim, model.embedding_dim) == (2048, 8)
+    export_torchvision(tmp_path / "m", tmp_path / "resnet50.safetensors")
+    theirs = torchvision.models.resnet50(weights=None)
+    missing, unexpected = theirs.load_state_dict(load_file(tmp_path / "resnet50.safetensors"), strict=False)
+    assert (sorted(missing), unexpected) == (["fc.bias", "fc.weight"], [])
+
+
+def test_weights_of_torchvision_come_in_as_well(tmp_path):
+    """What was exported starts the recipe that takes torchvision's file, and comes out as it went in."""
+    recipe = replace(small("imagenet"), trunk="vgg16", width=1.0, iterations=0)
+    state = torchvision.models.vgg16(weights=None).features.state_dict()
+    torch.save({f"features.{name}": value for name, value in state.items()}, tmp_path / "vgg16.pth")
+    train(recipe, SOURCE, tmp_path / "m", device="cpu", initial=tmp_path / "vgg16.pth")
+    export_torchvision(tmp_path / "m", tmp_path / "again.pth")
+    again = torch.load(tmp_path / "again.pth", weights_only=True)
+    assert all(torch.equal(again[f"features.{name}"], value) for name, value in state.items())
