@@ -27,8 +27,9 @@ _GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
 class TorchPoints:
     """`graph.linking.points.Points` on a torch device.
 
-    A vector near the centre of all is taken out of the centroids before the bf16 product, and what that changes is put
-    back in float32: the nearest centroid stays the same, and bf16's few bits are spent on what tells centroids apart.
+    Vectors of any length stand for those of length 1. A vector near the centre of all is taken out of the centroids
+    before the bf16 product, and what that changes is put back in float32: the nearest centroid stays the same, and
+    bf16's few bits are spent on what tells centroids apart.
     """
 
     def __init__(self, features: NDArray[Any], device: torch.device) -> None:
@@ -47,7 +48,8 @@ class TorchPoints:
         self._threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._threads, "assign", initializer=torch.set_num_threads, initargs=(1,))
         self._centre: torch.Tensor | None = None  # mean of the first centroids
-        self._constants = torch.empty(len(features), device=device)
+        self._scales = torch.empty(len(features), device=device)  # one over each length, 0 where that is 0
+        self._constants = torch.empty(len(features), device=device)  # |x|² - 2 x·centre of each, of length 1
         self._measured = False
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -64,7 +66,7 @@ class TorchPoints:
 
         def work(rows: slice) -> None:
             short = self._in_bf16(rows, centre)
-            scores = (short @ columns).float().sub_(half_norms)
+            scores = (short @ columns).float().mul_(self._scales[rows, None]).sub_(half_norms)
             best[rows], labels[rows] = (found := scores.max(dim=1)).values, found.indices.int()
 
         self._each_block(work)
@@ -73,7 +75,7 @@ class TorchPoints:
         return labels.cpu().numpy(), distances.cpu().numpy()
 
     def _in_bf16(self, rows: slice, centre: torch.Tensor) -> torch.Tensor:
-        """Return vectors in a buffer that the next call overwrites; the first time, keep |x|² - 2 x·centre of each."""
+        """Return vectors in a buffer that the next call overwrites; the first time, measure them."""
         all_short, all_values = self._buffers()
         short = all_short[: rows.stop - rows.start]
         if self._device.type == "cuda" and self._measured:
@@ -83,7 +85,9 @@ class TorchPoints:
             some = slice(start, min(start + len(all_values), rows.stop))
             values = all_values[: some.stop - some.start].copy_(self._features[some])
             if not self._measured:
-                self._constants[some] = torch.linalg.vecdot(values, values) - 2 * (values @ centre)
+                lengths = torch.linalg.vector_norm(values, dim=1)
+                self._scales[some] = scale = torch.where(lengths > 0, 1 / lengths.clamp(min=1e-12), 0)
+                self._constants[some] = (lengths > 0).float() - 2 * (values @ centre) * scale
             short[some.start - rows.start : some.stop - rows.start].copy_(values)
         return short
 
@@ -94,7 +98,9 @@ class TorchPoints:
         _, all_values = self._buffers()
         for start in range(0, len(changed), len(all_values)):
             rows = changed[start : start + len(all_values)]
-            values = all_values[: len(rows)].copy_(self._features[torch.from_numpy(rows).to(self._features.device)])
+            index = torch.from_numpy(rows).to(self._device)
+            values = all_values[: len(rows)].copy_(self._features[index.to(self._features.device)])
+            values *= self._scales[index, None]
             _add(total, torch.from_numpy(new[rows]).to(self._device), values, 1)
             _add(total, torch.from_numpy(old[rows]).to(self._device), values, -1)
         if self._device.type != "cpu":  # on a CPU the tensor is the array

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.linking.children import Children, children_of, together
-from graph.linking.features import of_length_one
+from graph.linking.features import check_finite
 from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.parents import Parents
@@ -36,12 +36,10 @@ class InMemory:
         self._progress = progress
         self._parts = starts.parts()
 
-    def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return the vectors of these rows, of length 1; raises `InvalidInput` for NaN."""
-        result = np.empty((len(rows), self._features.shape[1]), np.float16)
-        for part in self._parts:
-            inside = part[np.isin(part, rows, assume_unique=True)]
-            result[np.searchsorted(rows, inside)] = self._of_length_one(inside)
+    def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the vectors of these rows; raises `InvalidInput` for NaN."""
+        result = self._features[rows]
+        check_finite(result, [self._starts.ids[row] for row in rows.tolist()])
         return result
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -50,7 +48,7 @@ class InMemory:
         done = 0
         for part in self._parts:
             self._progress("assigning", done, len(labels), "patches")
-            labels[part], distances[part] = self._assign(self._of_length_one(part)).assign(centroids)
+            labels[part], distances[part] = self._assign(self.sample(part)).assign(centroids)
             done += len(part)
         self._progress("assigning", done, len(labels), "patches")
         return labels, distances
@@ -66,7 +64,3 @@ class InMemory:
             done += len(rows)
         self._progress("children", done, total, "patches")
         return together(found, self._parameters.group)
-
-    def _of_length_one(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        ids = [self._starts.ids[row] for row in rows.tolist()]
-        return of_length_one(self._features[rows], ids).astype(np.float16)

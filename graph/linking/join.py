@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.linking.children import Children, children_of
-from graph.linking.features import of_length_one, read_features
+from graph.linking.features import check_finite, read_features
 from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints
@@ -38,7 +38,8 @@ def assign_new(
         progress("assigning", done, len(rows), "patches")
         ids, videos = ([column[row] for row in part.tolist()] for column in (new.ids, new.videos))
         vectors = read_features(shards, model, ids, videos, centroids.shape[1])
-        labels[part] = numbers[assign(of_length_one(vectors, ids).astype(np.float16)).assign(centroids)[0]]
+        check_finite(vectors, ids)
+        labels[part] = numbers[assign(vectors).assign(centroids)[0]]
         done += len(part)
     progress("assigning", done, len(rows), "patches")
     return labels

@@ -1,4 +1,4 @@
-"""Normalised vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
+"""Vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
 
 Lloyd's iterations from K seeded vectors. Between two iterations only few vectors change their centroid, so the sums are
 carried over and only those are moved. A centroid that lost all its vectors gets half of the most spread-out cluster.
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
+from graph.linking.features import of_length_one
 from graph.linking.points import MakePoints, NumpyPoints
 from graph.records import Progress, no_progress
 
@@ -51,7 +52,7 @@ def train_centroids(
     assign: MakePoints = NumpyPoints,
     progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
-    """Return (K, D) centroids of (S, D) vectors of length 1, after at most so many of Lloyd's iterations.
+    """Return (K, D) centroids of (S, D) vectors, taken as of length 1, after at most so many of Lloyd's iterations.
 
     `assign` makes the `Points` that do the arithmetic. Raises `InvalidInput` when there are fewer vectors than `k`.
     """
@@ -60,7 +61,7 @@ def train_centroids(
     generator = np.random.default_rng([seed, 1])
     points = assign(features)
     first = np.sort(generator.choice(len(features), k, replace=False))
-    centroids: NDArray[np.float32] = features[first].astype(np.float32)
+    centroids = of_length_one(features[first])
     sums = np.zeros_like(centroids)
     old = np.full(len(features), -1, np.int32)
     before = np.inf

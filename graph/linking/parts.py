@@ -4,7 +4,8 @@ Below linking/<run>/ in the shards; a number names a part (whole videos) or a sh
 
     plan                what to compute; while it is there, the run is
     part/<n>            id, video, sampled            of the starts in a part, video by video
-    sample/<n>          the sampled vectors of a part, of length 1
+    sampled/<n>.rows    the sampled vectors of a part
+    sample/<n>          width                         of these vectors
     centroids           of K-means
     sorted/<n>.rows     the vectors of a part as stored, sorted by centroid: what a parent needs lies together
     labels/<n>          centroid, distance            of each start of a part
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from graph.errors import NotFound
 from graph.linking.children import Children, children_of, together
-from graph.linking.features import of_length_one, read_features
+from graph.linking.features import check_finite, read_features
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints, NumpyPoints
@@ -70,7 +71,7 @@ class Run:
         self.shards.delete_folder(f"{RUNS}/{self.id}")
 
     def do(self, kind: str, number: int) -> None:
-        """Compute one part unless its result is there; raises what the shards and `of_length_one` raise."""
+        """Compute one part unless its result is there; raises what the shards and `check_finite` raise."""
         if not self.shards.exists(self.name(RESULT[kind], number)):
             _STEPS[kind](self, number)
 
@@ -94,8 +95,10 @@ def _sample(run: Run, number: int) -> None:
     ids, videos = part["id"].to_pylist(), part["video"].to_pylist()
     wanted = np.flatnonzero(part["sampled"].to_numpy())
     ids, videos = [ids[row] for row in wanted], [videos[row] for row in wanted]
-    vectors = of_length_one(read_features(run.shards, run.model, ids, videos), ids)
-    run.shards.write_vectors(run.name("sample", number), ids, vectors.astype(np.float16))
+    vectors = read_features(run.shards, run.model, ids, videos)
+    check_finite(vectors, ids)
+    run.shards.write_matrix(run.name("sampled", number), vectors)
+    run.shards.write_rows(run.name("sample", number), {"width": [vectors.shape[1]]})
 
 
 def _assign(run: Run, number: int) -> None:
@@ -103,8 +106,8 @@ def _assign(run: Run, number: int) -> None:
     part = run.shards.read(run.name("part", number), ["id", "video"])
     ids = part["id"].to_pylist()
     vectors = read_features(run.shards, run.model, ids, part["video"].to_pylist(), centroids.shape[1])
-    points = run.assign(of_length_one(vectors, ids).astype(np.float16))
-    labels, distances = points.assign(centroids.copy())  # what Arrow hands out is read-only, which torch dislikes
+    check_finite(vectors, ids)
+    labels, distances = run.assign(vectors).assign(centroids.copy())  # Arrow's are read-only, which torch dislikes
     run.shards.write_matrix(run.name("sorted", number), vectors[np.argsort(labels, kind="stable")])
     run.shards.write_rows(run.name("labels", number), {"label": labels, "distance": distances})
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from graph.linking.children import Children, pair_distances
 from graph.linking.starts import Starts
 
-_PAIRS = 20_000  # random pairs of different parents whose mean distance is measured
+_PAIRS = 5_000  # random pairs of different parents whose mean distance is measured
 
 
 def quality_report(

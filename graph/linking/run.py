@@ -69,8 +69,8 @@ class Linking:
 class Vectors(Protocol):
     """The vectors of N starts, wherever they lie, and whoever does the arithmetic."""
 
-    def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return the vectors of these rows, of length 1."""
+    def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the vectors of these rows."""
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""

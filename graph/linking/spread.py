@@ -35,7 +35,7 @@ class Spread:
         self._parts = starts.parts()
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return the vectors of these rows, of length 1; raises as `read_features` does, and for NaN."""
+        """Return the vectors of these rows; raises as `read_features` does, and for NaN."""
         run = self._run
         for number, part in enumerate(self._parts):
             names, videos = (
@@ -49,14 +49,15 @@ class Spread:
             inside = part[np.isin(part, rows, assume_unique=True)]
             if not len(inside):
                 continue
-            _, vectors = run.shards.read_vectors(run.name("sample", number))
+            width = int(run.shards.read(run.name("sample", number))["width"][0].as_py())
             if not result.size:
-                result = allocate((len(rows), vectors.shape[1]), self._scratch)
-            if vectors.shape[1] != result.shape[1]:
+                result = allocate((len(rows), width), self._scratch)
+            if width != result.shape[1]:
                 raise InvalidInput(
-                    f"Some features of {run.model} have {vectors.shape[1]} numbers, others {result.shape[1]}: features "
+                    f"Some features of {run.model} have {width} numbers, others {result.shape[1]}: features "
                     f"of two models. Delete features/{run.model} and compute them again."
                 )
+            vectors = run.shards.read_rows(run.name("sampled", number), 0, len(inside), width)
             result[np.searchsorted(rows, inside)] = vectors
         return result
 

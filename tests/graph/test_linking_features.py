@@ -7,7 +7,7 @@ import pytest
 
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.linking import features as module
-from graph.linking.features import allocate, of_length_one, read_features
+from graph.linking.features import allocate, check_finite, of_length_one, read_features
 from graph.shards import Shards
 
 VIDEOS = ["v0"] * 3 + ["v1"] * 2
@@ -68,8 +68,10 @@ def test_vectors_get_length_one_and_zero_stays() -> None:
 def test_nan_is_refused_by_name(poison: float) -> None:
     vectors = np.ones((3, 4), np.float16)
     vectors[1, 2] = poison
-    with pytest.raises(InvalidInput, match="patch b hold NaN or infinity"):
-        of_length_one(vectors, list("abc"))
+    for kind in (np.float16, np.float32):
+        with pytest.raises(InvalidInput, match="patch b hold NaN or infinity"):
+            check_finite(vectors.astype(kind), list("abc"))
+    check_finite(np.float16([[65504, -65504, 0, 6e-8]]), ["d"])
 
 
 def test_a_matrix_too_large_for_memory_is_a_file_that_nobody_finds(
