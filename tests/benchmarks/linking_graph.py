@@ -1,6 +1,6 @@
 """Writing a generation and streaming its quadruples, each beside the plain way, in one run on a server of its own.
 
-    python -m tests.benchmarks.linking_graph [--patches 20000] [--edges 60000] [--tracks 2]
+    python -m tests.benchmarks.linking_graph [--patches 20000] [--edges 60000] [--tracks 4]
 
 Writing: ours (grouped CREATE, two connections) beside one connection with UNWIND + MERGE in batches of 5,000.
 Streaming, shuffled: ours (bucket by bucket, lists) beside `for record in session.run(MATCH …)` row by row.
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patches", type=int, default=20_000)
     parser.add_argument("--edges", type=int, default=60_000)
-    parser.add_argument("--tracks", type=int, default=2, help="per patch; squared it is the quadruples to an edge")
+    parser.add_argument("--tracks", type=int, default=4, help="per patch; squared it is the quadruples to an edge")
     arguments = parser.parse_args()
     with TemporaryDirectory() as home:
         server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
