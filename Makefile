@@ -54,6 +54,7 @@ bench: setup  ## every speed claim beside its alternative, with the ratio (SHARE
 
 bench-gpu: setup  ## the same for a machine with a GPU; writes docs/benchmarks/ (PACK=FILE: real patches)
 	@$(RUN)python -m tests.benchmarks.gpu $(if $(PACK),--pack "$(PACK)")
+	@$(RUN)python -m tests.benchmarks.linking_gpu
 	@$(RUN)python -m tests.benchmarks.training_step --device cuda --width 1 --quadruples 100 --repeats 10
 	@$(RUN)python -m tests.benchmarks.training_parts --device cuda --preset h200 $(if $(PACK),--pack "$(PACK)")
 

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.linking_import [--patches 60000] [--edges 400000] [--tracks 2]
 
 Bolt: `write_video` and `write_generation`, as ingesting and linking do it. Import: from the export's tables to a server
-that answers, with its indexes filled. Both graphs must have the same counts. Wanted: 10 ×.
+that answers, with its indexes filled. Both graphs must have the same counts. Java takes seconds before it reads the
+first row, so the ratio grows with the graph; what it is beyond them is printed too. Wanted: 10 ×.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from graph.archive import bolt
 from graph.archive.export import export_graph
+from graph.archive.tables import Tables
 from graph.counts import graph_counts
 from graph.generation_writer import write_generation
 from graph.neo4j_server import Neo4jServer
@@ -48,6 +50,14 @@ def main() -> None:
         finally:
             first.stop()
         second = Neo4jServer(Path(folder) / "second", cache, bolt_port=0, http_port=0)
+        one = Path(folder) / "one"
+        one.mkdir()
+        with Tables(one) as rows:
+            rows.node("Video", "v", {})
+        second.load(one)  # sets the password, warms the disk
+        start = time.perf_counter()
+        second.load(one)
+        fixed = time.perf_counter() - start
         start = time.perf_counter()
         second.load(tables)
         loaded = time.perf_counter() - start
@@ -67,6 +77,11 @@ def main() -> None:
     print(
         f"  neo4j-admin database import               {loaded:7.1f} s   {total / loaded:10,.0f}/s   "
         f"{ours / loaded:.1f} ×"
+    )
+    beyond = loaded - fixed
+    print(
+        f"  the same beyond its start of {fixed:4.1f} s          {beyond:7.1f} s   {total / beyond:10,.0f}/s   "
+        f"{ours / beyond:.1f} ×"
     )
     print(
         f"  the same, server started, indexes filled  {whole:7.1f} s   {total / whole:10,.0f}/s   {ours / whole:.1f} ×"
