@@ -1,5 +1,6 @@
 """A video, a frame and a box in; where the box is in each of the next frames out, in the video's own pixels."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def follow_box(
         raise InvalidInput(f"There is no tracker {tracker}. Take one of: {', '.join(TRACKERS)}.")
     if frames < 1 or frame < 0:
         raise InvalidInput("Frames are counted from 0, and at least one must be followed.")
-    if min(box[2:]) < 4:
+    if not all(isfinite(number) for number in box) or min(box[2:]) < 4:
         raise InvalidInput("The box must be at least 4 pixels wide and high: X,Y,W,H.")
     cv2.setNumThreads(1)
     every_frame = Mining(full_rate=float("inf"))

@@ -19,7 +19,7 @@ import numpy as np
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
 from workers.mining.boxes import Area, Box, place_boxes
 from workers.mining.decode import Clip, Frame, Segment
-from workers.mining.gates import CutFinder, motion_reason, picture_area, still_reason
+from workers.mining.gates import CutFinder, motion_reason, picture_area, screen_reason, still_reason
 from workers.mining.motion import Motion, follow
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
@@ -174,7 +174,10 @@ class _Work:
         if self.area is None:
             self.area = picture_area([f.luma for f in frames[:: max(1, len(frames) // 12)]])
         lumas = [frame.luma for frame in frames]
-        reasons = {s: still_reason(lumas[s : s + length + 1 : step], recipe) for s in starts}
+        reasons = {
+            s: still_reason(lumas[s : s + length + 1 : step], recipe) or screen_reason(lumas[s], self.area)
+            for s in starts
+        }
         moving = [s for s in starts if not reasons[s]]
         motions = dict(
             zip(moving, follow(lumas[::step], [s // step for s in moving], length // step, recipe), strict=True)

@@ -62,6 +62,24 @@ def test_track_stops_where_the_video_does(clip: Path) -> None:
     assert len(found["boxes"]) == 4
 
 
+@pytest.mark.parametrize("tracker", ["batched-kcf", "cv2-kcf"])
+@pytest.mark.parametrize("box", ["-20,-10,100,80", "430,280,100,80", "0,0,480,320", "5,5,4,4", "200,10,9,250"])
+def test_track_takes_boxes_of_every_shape_also_partly_outside(clip: Path, tracker: str, box: str) -> None:
+    found = run("track", clip, "--frame", 0, "--box", box, "--frames", 3, "--tracker", tracker, "--json")
+    assert np.isfinite(found["boxes"]).all()
+    assert np.shape(found["boxes"]) == (3, 4)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 270])
+def test_track_speaks_in_pixels_of_the_upright_picture(tmp_path: Path, degrees: int) -> None:
+    scene, thing = texture(250, 334, 1), texture(60, 70, 2)  # an odd half, and not 3:2
+    upright = [paste(scene, thing, (120 + 2 * k, 100 + k)) for k in range(21)]
+    path = write_video(tmp_path / "phone.mp4", [np.rot90(f, degrees // 90) for f in upright], rotate=degrees)
+    found = run("track", path, "--frame", 0, "--box", "85,70,70,60", "--frames", 20, "--json")
+    truth = np.array([[85 + 2 * k, 70 + k] for k in range(1, 21)])
+    assert np.abs(np.array(found["boxes"])[:, :2] - truth).max() < 6
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -69,6 +87,8 @@ def test_track_stops_where_the_video_does(clip: Path) -> None:
         (["--frame", "900", "--box", "10,10,50,50"], "has no frame 900: it has 40"),
         (["--frame", "0", "--box", "10,10,50,50", "--tracker", "magic"], "no tracker magic"),
         (["--frame", "0", "--box", "10,10,1,1"], "at least 4 pixels"),
+        (["--frame", "0", "--box", "10,nan,50,50"], "at least 4 pixels"),
+        (["--frame", "0", "--box", "10,10,inf,50"], "at least 4 pixels"),
     ],
 )
 def test_track_refuses_what_is_not_there(clip: Path, options: list[str], text: str) -> None:

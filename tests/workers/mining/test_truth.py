@@ -95,6 +95,30 @@ def test_what_stands_still_on_the_screen_is_no_object(tmp_path: Path) -> None:
     assert mined.patches == []
 
 
+def test_text_over_a_moving_picture_is_no_object(tmp_path: Path) -> None:
+    frames = []
+    for frame in pan(texture(900, 1400, 8), SIZE, (100, 100), (3.5, 1.0), 62):
+        written = np.ascontiguousarray(frame)
+        cv2.putText(written, "BREAKING NEWS live", (130, 370), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255, 255, 255), 3)
+        frames.append(written)
+    mined = mine(write_video(tmp_path / "news.mp4", frames))
+    assert mined.patches == []
+
+
+def test_a_recorded_screen_is_refused(tmp_path: Path) -> None:
+    page = np.full((400, 600, 3), 255, np.uint8)
+    for line in range(40, 390, 24):
+        cv2.putText(page, "some words on a page, again", (20, line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1)
+    picture, frames = texture(120, 160, 3), []
+    for k in range(46):
+        frame = page.copy()
+        frame[150:270, 300 + 3 * k : 460 + 3 * k] = picture  # a window that somebody drags
+        frames.append(frame)
+    mined = mine(write_video(tmp_path / "screen.mp4", frames))
+    assert mined.patches == []
+    assert mined.report["refused_windows"] == {"screen recording": mined.report["windows"]}
+
+
 def test_no_track_crosses_a_cut(tmp_path: Path) -> None:
     frames, cuts = [], list(range(0, 280, 70))
     for seed in cuts:
