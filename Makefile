@@ -48,6 +48,7 @@ bench: setup  ## every speed claim beside its alternative, with the ratio (SHARE
 	$(RUN)python -m tests.benchmarks.linking_kmeans
 	$(RUN)python -m tests.benchmarks.linking_cliques --count 20000
 	$(RUN)python -m tests.benchmarks.linking_graph
+	$(RUN)python -m tests.benchmarks.linking_import
 	$(RUN)python -m tests.benchmarks.training_step
 	$(RUN)python -m tests.benchmarks.training_parts
 

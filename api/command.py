@@ -28,7 +28,7 @@ FAMILIES = {
     "evaluate": ("evaluate",),
     "compare": ("compare",),
     "demo": ("demo", "report"),
-    "export": ("export",),
+    "archive": ("export", "import"),
     "model": ("export-model",),
     "mining": ("mine", "track"),
 }
@@ -40,6 +40,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="transitive",
         help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
+        epilog="All of it with small numbers: demo. Step by step: ingest, link, train transitive, embed; then "
+        "evaluate, compare, report. Each command takes --help.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,

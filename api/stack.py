@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -100,6 +101,16 @@ class Stack:
                 progress("stopping", len(parts), total, "parts")
                 list(pool.map(lambda server: server.stop(), (self._redis, self._neo4j)))
             progress("stopping", total, total, "parts")
+
+    @property
+    def never_ran(self) -> bool:
+        """Say whether this home has no graph yet: its Neo4j was never started, and none was named."""
+        return not self.settings.neo4j_uri and not self._neo4j.has_graph
+
+    def load(self, tables: Path, progress: Progress = no_progress) -> None:
+        """Stop everything and make the local Neo4j's graph anew from exported tables (see `Neo4jServer.load`)."""
+        self.down(progress)
+        self._neo4j.load(tables, progress)
 
     def status(self) -> StackStatus:
         """Say what runs and where."""

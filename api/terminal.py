@@ -1,7 +1,7 @@
 """What the command shows: results on standard output, everything else (logs, bars) on standard error.
 
 A bar says what is done, how much of it, how fast, and how long still. Where standard error is no terminal, a line is
-written when a stage begins and when it ends, so that a log file stays readable.
+written when a stage begins, every twenty seconds while it lasts, and when it ends, so that a log file stays readable.
 """
 
 import json
@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+_NOTE_SECONDS = 20.0
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -67,6 +69,7 @@ class Bars:
         )
         self._tasks: dict[str, TaskID] = {}
         self._stages: dict[str, tuple[str, float]] = {}
+        self._noted: dict[str, float] = {}  # when a line of a stage was last written
 
     def __enter__(self) -> "Bars":
         """Start drawing."""
@@ -89,6 +92,7 @@ class Bars:
             self._tasks[name] = self._live.add_task(text, total=None, unit=unit, amount="", speed=0.0)
             self._note(f"{text} …")
             self._stages[name] = (text, time.monotonic())
+            self._noted[name] = time.monotonic()
         amount = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}" if done else ""
         self._live.update(
             self._tasks[name],
@@ -99,9 +103,17 @@ class Bars:
             amount=amount,
             speed=speed,
         )
-        if total and done >= total and name in self._stages:
-            label, begun = self._stages.pop(name)
+        if name not in self._stages:
+            return
+        label, begun = self._stages[name]
+        if total and done >= total:
+            del self._stages[name]
             self._note(f"{label}: {amount} in {time.monotonic() - begun:.1f} s")
+        elif amount and time.monotonic() - self._noted[name] >= _NOTE_SECONDS:
+            self._noted[name] = time.monotonic()
+            task = self._live.tasks[self._live.task_ids.index(self._tasks[name])]
+            left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
+            self._note(f"{label}: {amount} after {time.monotonic() - begun:.0f} s{left}")
 
     def remove(self, name: str) -> None:
         """Take a bar off the screen."""

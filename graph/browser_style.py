@@ -53,7 +53,7 @@ QUERIES = (
         "Quadruples: A and B look alike, A' and B' are the same objects later",
         # (A')<-[:INTRA_INSTANCE]-(A)-[:INTER_INSTANCE]->(B)-[:INTRA_INSTANCE]->(B')
         _NOW + "MATCH path = (:Patch)<-[:INTRA_INSTANCE]-(:Patch)-[e:INTER_INSTANCE]->(:Patch)-[:INTRA_INSTANCE]->()\n"
-        "WHERE e.generation = g.id AND e.bucket = 0\nRETURN path LIMIT 10",
+        "WHERE e.generation = g.id AND e.bucket = 0\nRETURN path LIMIT 3",
     ),
     SavedQuery(
         "02-children",
@@ -100,6 +100,14 @@ QUERIES = (
         "The linking in use: its numbers and its quality",
         _NOW + "RETURN g.id AS generation, g.feature_model AS features, g.patches AS patches, g.parents AS parents,\n"
         "       g.children AS children, g.edges AS edges, g.quadruples AS quadruples, g.quality AS quality",
+    ),
+    SavedQuery(
+        "09-why-alike",
+        "Why two patches are treated as alike: the chain between them (write their ids)",
+        # (a)-[:INTRA_INSTANCE|INTER_INSTANCE*]-(b)
+        _NOW + "MATCH (a:Patch {id: 'one id'}), (b:Patch {id: 'other id'})\n"
+        "MATCH path = shortestPath((a)-[:INTRA_INSTANCE|INTER_INSTANCE*..30]-(b))\n"
+        "WHERE all(e IN relationships(path) WHERE type(e) = 'INTRA_INSTANCE' OR e.generation = g.id)\nRETURN path",
     ),
 )
 

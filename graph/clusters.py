@@ -37,9 +37,11 @@ WHERE k.generation = $generation
 WITH k.id AS child, p.id AS patch ORDER BY patch
 RETURN child, collect(patch) AS patches ORDER BY child LIMIT $limit
 """
+# (p)<-[:INTRA_INSTANCE*0..1]-(start)-[:IN_PARENT]->(c): the end of a track (A') inherits its start's parent
 _PARENT_OF = """
-MATCH (:Patch {id: $patch})-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
-RETURN c.id AS id
+MATCH (p:Patch {id: $patch})<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster)
+WHERE c.generation = $generation
+RETURN c.id AS id ORDER BY id LIMIT 1
 """
 
 
@@ -86,7 +88,7 @@ def list_children(connection: Connection, parent: Parent, limit: int = 100) -> l
 
 
 def parent_of(connection: Connection, patch_id: str) -> int | None:
-    """Return the parent cluster of a patch in the current generation, None where it is in none."""
+    """Return the parent cluster of a patch, or of its track's start, in the current generation; None for none."""
     generation = current_generation(connection)
     rows = connection.read(_PARENT_OF, patch=patch_id, generation=generation) if generation else []
     return int(rows[0]["id"]) if rows else None

@@ -68,18 +68,20 @@ def write_generation(
     held_out: Collection[str] = (),
     *,
     videos: Collection[str] = (),
+    joined: str = "",
     lock: Lock | None = None,
     progress: Progress = no_progress,
 ) -> str:
     """Write a linking as a generation beside the current one, switch to it, and return its id.
 
     The id follows from the content, so writing the same linking again only switches. `held_out` are the videos kept
-    out of training, `videos` all that were looked at (those where nothing moved included). `lock` is the linking lock
-    where the caller holds it already. Whatever is raised, `Cancelled` by `progress` included, nothing of the new
-    generation stays; `Conflict` when another linking runs, or when patches were deleted meanwhile.
+    out of training, `videos` all that were looked at (those where nothing moved included), `joined` the generation
+    whose parents were kept, if any. `lock` is the linking lock where the caller holds it already. Whatever is raised,
+    `Cancelled` by `progress` included, nothing of the new generation stays; `Conflict` when another linking runs, or
+    when patches were deleted meanwhile.
     """
     with nullcontext(lock) if lock else exclusive(connection, LINKING) as held:
-        generation = _name(linking, feature_model, held_out, videos)
+        generation = _name(linking, feature_model, held_out, videos, joined)
         for abandoned in unfinished(connection):
             erase(connection, abandoned)
         try:
@@ -88,7 +90,8 @@ def write_generation(
                 connection.write(_CREATE, id=generation, lanes=LANES)
                 _write_all(connection, generation, linking, set(held_out), progress)
                 properties = _properties(connection, generation, linking, feature_model)
-                properties |= {"held_out": sorted(held_out), "videos": sorted({*linking.video_ids, *videos})}
+                looked_at = sorted({*linking.video_ids, *videos})
+                properties |= {"held_out": sorted(held_out), "videos": looked_at, "joined": joined}
             _switch(connection, held, generation, properties)
         except BaseException:
             with suppress(Unavailable):  # the next linking erases it
@@ -99,9 +102,9 @@ def write_generation(
     return generation
 
 
-def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str]) -> str:
+def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str], joined: str) -> str:
     content = json.dumps(
-        [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos)]
+        [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos), joined]
     )
     return blake2b(content.encode(), digest_size=6).hexdigest()
 

@@ -101,6 +101,7 @@ class Generation:
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
     held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
+    joined: str = ""  # the generation whose parents its later videos joined; "" when linked from the ground up
     current: bool = False
 
     @property
@@ -205,5 +206,6 @@ def _generation(row: Row) -> Generation:
         quality=json.loads(row["quality"]),
         training_sizes=tuple(row["training_sizes"]),
         held_out_sizes=tuple(row["held_out_sizes"]),
+        joined=row.get("joined", ""),
         current=bool(row["current"]),
     )

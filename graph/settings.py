@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     mining_workers: int = Field(0, ge=0, description="Videos mined at the same time. 0: one per core.")
     mining_seconds: int = Field(3600, gt=0, description="Longest time one video may take to mine, in seconds.")
     mining_memory_mb: int = Field(4096, gt=0, description="Most memory one mining process may take, in MiB.")
+    segment_frames: int = Field(
+        9000, ge=100, description="Longer videos are cut at key frames into segments of about so many frames."
+    )
+    same_pictures: str = Field(
+        "drop", pattern="^(drop|flag)$", description="Pairs whose ends are the same picture: drop, or keep and flag."
+    )
     max_pixels: int = Field(3840 * 2160 * 2, gt=0, description="Largest frame accepted, in pixels.")
     max_frames: int = Field(2_000_000, gt=0, description="Longest video accepted, in frames.")
     upload_bytes: int = Field(4 * 1024**3, gt=0, description="Largest upload over HTTP, in bytes.")

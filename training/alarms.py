@@ -8,24 +8,30 @@ HEALTH_DROP = 0.05  # of held-out AUC below its best
 
 @dataclass
 class Alarms:
-    """Watches for collapse and for falling held-out health."""
+    """Watches for batches that teach nothing, for collapse and for falling held-out health."""
 
     margin: float
     at_margin: int = 0
+    in_vain: int = 0
     best_rank: float = 0.0
     best_health: float = 0.0
     sounded: list[str] = field(default_factory=list)
 
-    def watch_batch(self, mean_hinge: float, rank: float) -> list[str]:
-        """Look at one mini-batch: the mean hinge of its triplets and the effective rank of its embeddings.
+    def watch_batch(self, mean_hinge: float, rank: float, without_negative: float) -> list[str]:
+        """Look at one mini-batch: the mean hinge of its triplets, the effective rank of its embeddings, unused pairs.
 
-        When all images get the same vector every hinge is exactly the margin.
+        When all images get the same vector every hinge is exactly the margin. `without_negative` is the share of pairs
+        that no patch may be the negative of: where that is most of them, the loss is small and says nothing.
         """
         self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-4 * self.margin else 0
         self.best_rank = max(self.best_rank, rank)
         found = []
         if self.at_margin >= PATIENCE:
             found += self._once("collapse", f"the loss stays at the margin {self.margin}: all images look the same")
+        self.in_vain = self.in_vain + 1 if without_negative > 0.5 else 0
+        if self.in_vain >= PATIENCE:
+            text = f"{without_negative:.0%} of the pairs have no negative: link in more parents, or ingest more videos"
+            found += self._once("negatives", text)
         if rank < 0.3 * self.best_rank:
             found += self._once("rank", f"the effective rank fell from {self.best_rank:.1f} to {rank:.1f}: collapsing")
         return found

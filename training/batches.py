@@ -21,7 +21,8 @@ PLACES: dict[str, tuple[tuple[int, int], ...]] = {
     "transitive": ((0, 3), (1, 2), (1, 3)),
     "inter": ((0, 2),),
 }
-_STREAM_NEGATIVES, _STREAM_TRACKS = 1, 2  # names of independent random streams of one seed
+_STREAM_NEGATIVES, _STREAM_TRACKS, _STREAM_DISTRACTORS = 1, 2, 6  # names of independent random streams of one seed
+_DISTRACTORS_LOOKED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Cursor:
 class RankingBatch:
     """What one step of the triplet loss needs, in plain numbers; N images, P pairs."""
 
-    rows: NDArray[np.int64]  # (N,) rows of the patch table, each once
+    rows: NDArray[np.int64]  # (N,) rows of the patch table, each once: those of pairs, then distractors if need be
     pairs: NDArray[np.int64]  # (P, 2) positions in `rows`: anchor, positive
     weights: NDArray[np.float32]  # (P,) their mean is 1
-    negatives: NDArray[np.int64]  # (P, 1) one random negative, -1: the batch holds none
+    negatives: NDArray[np.int64]  # (P, 1) one random negative, -1: there is none
     allowed: NDArray[np.bool_]  # (N, N) the column may be the row's negative
     triples: NDArray[np.int64]  # (T, 3) A, A', B' of the constrained recipe, else (0, 3)
     cursor: Cursor  # after this batch
@@ -86,6 +87,24 @@ def allowed_negatives(rows: NDArray[np.int64], table: PatchTable, links: Links) 
     return allowed
 
 
+def _distractors(
+    lonely: NDArray[np.int64], table: PatchTable, links: Links, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Choose patches so that each of the `lonely` rows has a negative, where there is one: few rows, each once.
+
+    A batch of few videos may hold none: its quadruples join the same clusters of the same two videos. The distractor is
+    then section 3's "random sample C unconnected to A, A', B, B'".
+    """
+    usable = np.flatnonzero(~table.held_out & (table.parent >= 0))
+    looked_at = usable[generator.permutation(len(usable))[:_DISTRACTORS_LOOKED_AT]]
+    serves = allowed_negatives(np.concatenate([lonely, looked_at]), table, links)[: len(lonely), len(lonely) :]
+    chosen: list[int] = []
+    for row in serves:
+        if row.any() and not row[chosen].any():
+            chosen.append(int(np.argmax(row)))
+    return looked_at[chosen]
+
+
 def _draw_negatives(
     anchors: NDArray[np.int64], allowed: NDArray[np.bool_], generator: np.random.Generator
 ) -> NDArray[np.int64]:
@@ -123,6 +142,11 @@ def make_batch(
     real = pairs[:, 0] != pairs[:, 1]
     pairs, weights = pairs[real], weights[real]
     allowed = allowed_negatives(rows, table, links)
+    lonely = np.unique(pairs[~allowed[pairs[:, 0]].any(axis=1), 0])
+    if len(lonely):
+        drawing = np.random.default_rng((seed, _STREAM_DISTRACTORS, step))
+        rows = np.concatenate([rows, _distractors(rows[lonely], table, links, drawing)])
+        allowed = allowed_negatives(rows, table, links)
     generator = np.random.default_rng((seed, _STREAM_NEGATIVES, step))
     triples = np.zeros((0, 3), np.int64)
     if recipe.constrained and groups.shape[1] == 4:

@@ -200,7 +200,9 @@ def _train(
                 numbers |= {"images_per_s": encoded / (now - logged_at), "waiting": loader.waited / (now - logged_at)}
                 texts = []
                 if "effective_rank" in numbers:
-                    texts = alarms.watch_batch(numbers["mean_hinge"], numbers["effective_rank"])
+                    texts = alarms.watch_batch(
+                        numbers["mean_hinge"], numbers["effective_rank"], numbers["without_negative"]
+                    )
                 if step % recipe.health_every == 0 or step == recipe.iterations:
                     measured = held_out.measure(network, device)
                     numbers |= {f"health_{key}": number for key, number in measured.items()}

@@ -218,8 +218,8 @@ def cpu_small(recipe: Recipe) -> Recipe:
 
 
 def demo(recipe: Recipe) -> Recipe:
-    """About two minutes on two cores: `cpu_small` cut short."""
-    return _narrow(recipe, width=0.125, steps=300, context_steps=400)
+    """A minute or two on two cores: `cpu_small` cut short."""
+    return _narrow(recipe, width=0.125, steps=200, context_steps=300)
 
 
 def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Recipe:

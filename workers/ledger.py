@@ -70,6 +70,7 @@ SET job.kind = job.kind
 WITH job WHERE job.state IN ['running', 'cancelling']
 SET job.finished_at = CASE WHEN job.state = 'running' THEN '' ELSE $now END,
     job.state = CASE WHEN job.state = 'running' THEN 'queued' ELSE 'cancelled' END,
+    job.owner = '',
     job.updated_at = $now
 """
 
@@ -81,6 +82,8 @@ WITH job WHERE job.state IN ['queued', 'running']
 SET job.finished_at = CASE WHEN job.state = 'queued' THEN $now ELSE '' END,
     job.state = CASE WHEN job.state = 'queued' THEN 'cancelled' ELSE 'cancelling' END
 """
+
+_FORGET_SEGMENTS = "MATCH (job:Job {kind: 'segment'}) WHERE job.arguments CONTAINS $video DETACH DELETE job"
 
 _GET = "UNWIND $ids AS id MATCH (job:Job {id: id}) RETURN job {.*} AS job"
 
@@ -146,13 +149,18 @@ def hand_over(connection: Connection, identifier: str, owner: str, arguments: di
 
 
 def orphan(connection: Connection, identifier: str) -> None:
-    """Let go of a job whose worker is known to be dead, without waiting for its heartbeat to grow old."""
+    """Take a job from its worker, which is dead or silent; one that wakes up again changes nothing any more."""
     connection.write(_ORPHAN, id=identifier, now=now())
 
 
 def cancel(connection: Connection, identifiers: Iterable[str]) -> None:
     """Ask jobs to stop: queued ones are cancelled at once, running ones at their next heartbeat."""
     connection.write(_CANCEL, ids=list(identifiers), now=now())
+
+
+def forget_segments(connection: Connection, video: str) -> None:
+    """Remove the jobs of a video's segments; whoever runs one stops at its next heartbeat."""
+    connection.write(_FORGET_SEGMENTS, video=video)
 
 
 def jobs(connection: Connection, identifiers: Iterable[str]) -> dict[str, Job]:

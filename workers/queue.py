@@ -25,7 +25,13 @@ from graph.records import Job, JobKind
 from workers import ledger
 
 QUEUES = ("mining", "graph", "torch")
-FIRST_QUEUE: dict[JobKind, str] = {"ingest": "mining", "link": "torch", "train": "torch", "embed": "torch"}
+FIRST_QUEUE: dict[JobKind, str] = {
+    "ingest": "mining",
+    "segment": "mining",  # of a long video, asked for by its ingest job
+    "link": "torch",
+    "train": "torch",
+    "embed": "torch",
+}
 _NO_IDENTITY = {"path", "name", "resume"}  # where a video lies and how it is called; how a training is continued
 # Celery hands a message out again when it was not acknowledged for this long; a job that really is still running then
 # is left alone by `ledger.claim`, so this only decides how late a message of a machine that vanished is found.
@@ -97,6 +103,21 @@ def send(redis_url: str, kind: str, queue: str, identifier: str) -> None:
     """Put a job's id into a queue (again: one that is done or running is left alone by whoever takes it)."""
     try:
         celery_app(redis_url).send_task(kind, args=[identifier], queue=queue, task_id=identifier)
+    except (OperationalError, RedisError) as error:
+        raise redis_unavailable(redis_url, error) from error
+
+
+def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
+    """Offer the parts of a linking to the `graph` workers of other machines (see `graph.linking.parts`).
+
+    The worker that leads it is busy with it, so on a machine alone nobody takes them before they are stale.
+    """
+    try:
+        app = celery_app(redis_url)
+        with app.producer_pool.acquire(block=True) as producer:
+            for number in range(count):
+                name = f"{run}-{kind}-{number}"
+                app.send_task("link_part", args=[run, kind, number], queue="graph", task_id=name, producer=producer)
     except (OperationalError, RedisError) as error:
         raise redis_unavailable(redis_url, error) from error
 

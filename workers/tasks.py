@@ -39,6 +39,12 @@ def _ingest() -> Stage:
     return ingest
 
 
+def _segment() -> Stage:
+    from workers.stages.segments import mine_one
+
+    return mine_one
+
+
 def _prepare_link() -> Stage:
     from workers.stages.features import prepare_link
 
@@ -73,10 +79,24 @@ def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] |
 
 
 _add_task("ingest", _ingest)
+_add_task("segment", _segment)
 _add_task("link", _prepare_link, following=("link_graph", "graph"))
 _add_task("link_graph", _link)
 _add_task("train", _train)
 _add_task("embed", _embed)
+
+
+def link_part(run: str, kind: str, number: int) -> None:
+    """Do one part of a linking that another machine leads; what fails here, fails there again and is told there."""
+    from workers.stages.help_link import help_link
+
+    try:
+        help_link(workplace(), run, kind, number)
+    except TransitiveError as error:
+        _log.warning("part %s of linking %s (%s) was not done here: %s", number, run, kind, error)
+
+
+app.task(link_part, name="link_part")
 
 
 def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | None = None) -> None:

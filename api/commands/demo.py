@@ -158,13 +158,14 @@ def _learn(run: _Demo, few: bool) -> Model:
 
 
 def _numbers(connection: Connection, few: bool) -> dict[str, Any]:
-    """Choose linking's numbers: the paper's and the rule's, or for few tracks pairs in three or more small parents."""
+    """Choose linking's numbers: the paper's and the rule's, or for few tracks pairs in small parents."""
     numbers: dict[str, Any] = {"neighbours": 10, "seed": 0, "exclude_same_video": True}
     if not few:
         return {**numbers, "parents": 0, "smallest": 0, "group": 4}
     tracks = graph_counts(connection).tracks
-    # three parents at least, and none dropped: a negative comes from another parent (section 5)
-    return {**numbers, "parents": min(max(3, round(tracks / 12)), max(tracks, 1)), "smallest": 1, "group": 2}
+    # A negative comes from another parent and another video (section 5): with two videos to train on, parents must be
+    # so small that each video has some that the other has not.
+    return {**numbers, "parents": min(max(3, round(tracks**0.5)), max(tracks, 1)), "smallest": 1, "group": 2}
 
 
 def _training(recipe: str) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from api.stack import Stack
 from api.terminal import Bars, Json, answer, table
 from graph import generations as linkings
 from graph.browser_style import QUERIES, grass, style_command
+from graph.centroids import forget_centroids
 from graph.connection import Connection
 from graph.errors import StorageError, Unavailable
 from graph.explain import why_alike
 from graph.quadruples import count_quadruples
 from graph.settings import settings
+from graph.shards import Shards
 
 _FOLDER = "Transitive Invariance"  # of the saved queries, in the Browser's favourites
 
@@ -80,6 +82,7 @@ def delete(
     """Delete an old linking run with its clusters and edges; the current one cannot be deleted."""
     with _connection() as connection, Bars() as bars:
         linkings.delete_generation(connection, generation, bars)
+    forget_centroids(Shards(settings().data), generation)
     answer({"deleted": generation}, as_json, f"Deleted generation {generation}.")
 
 

@@ -13,6 +13,7 @@ from graph import generations
 from graph.connection import Connection
 from graph.counts import graph_counts
 from graph.errors import NotFound
+from graph.linking.parameters import LinkParameters
 from graph.models import latest_model
 from graph.settings import settings
 
@@ -35,21 +36,29 @@ def link(
         bool, typer.Option("--same-video", help="Let patches of one video be linked, as the paper's wording has it.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of K-means.")] = 0,
+    join: Annotated[
+        bool, typer.Option("--join", help="Let new videos join the current linking's parents, without K-means.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
     """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
     numbers = {"parents": parents, "smallest": smallest, "neighbours": neighbours, "group": group, "seed": seed}
-    arguments = {"features": features, "preset": preset, "exclude_same_video": not same_video, **numbers}
+    arguments = {"features": features, "preset": preset, "exclude_same_video": not same_video, **numbers, "join": join}
+    asked = LinkParameters(**numbers, exclude_same_video=not same_video)
+    if join and (features or preset or asked != LinkParameters()):
+        raise typer.BadParameter(
+            "The numbers and features of the linking that is joined are kept.", param_hint="--join"
+        )
     stack = Stack(settings())
     with Bars() as bars:
         found = stack.up(bars)
         with open_connection(found) as connection:
-            asked = linking(connection, arguments)
+            request = linking(connection, arguments)
             if detach:
-                detached(connection, found, asked, as_json)
+                detached(connection, found, request, as_json)
                 return
-            generation = run_job(stack, found, connection, asked, bars).result
+            generation = run_job(stack, found, connection, request, bars).result
             made = generations.get_generation(connection, generation)
             counts = graph_counts(connection)
     facts: dict[str, Any] = {
@@ -72,7 +81,7 @@ def link(
 
 def linking(connection: Connection, arguments: dict[str, Any]) -> Asked:
     """Make the request for a linking; says so when a context network must be trained before."""
-    if not arguments["features"]:
+    if not arguments["features"] and not arguments.get("join"):
         try:
             latest_model(connection, "context")
         except NotFound:

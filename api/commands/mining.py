@@ -25,11 +25,11 @@ def mine(
 ) -> None:
     """Show what would be mined from VIDEO: boxes, moving points, pairs, and why windows were refused."""
     from workers.mining.isolated import sheet_isolated
-    from workers.mining.recipe import Limits
+    from workers.mining.recipe import Limits, Mining
 
     _check(video, sheet)
     with Bars() as bars:
-        facts = sheet_isolated(video, sheet, Limits.of(settings()), bars)
+        facts = sheet_isolated(video, sheet, Limits.of(settings()), bars, Mining.of(settings()))
     report = facts["report"]
     rows = {
         "windows": report["windows"],
@@ -50,7 +50,7 @@ def track(
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw every frame into this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow one box through VIDEO: one [x, y, w, h] per frame after the first, under `boxes`."""
+    """Follow one box through VIDEO: one x, y, w, h per frame after the first, under `boxes`."""
     from workers.mining.isolated import track_isolated
     from workers.mining.recipe import Limits
 

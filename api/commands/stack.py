@@ -77,7 +77,9 @@ def _linked(generation: dict[str, Any] | None) -> str:
     if generation is None:
         return "not yet: `transitive link`"
     since = generation["videos_since"]
-    return f"generation {generation['id']}" + (f"; {since} videos came since: `transitive link`" if since else "")
+    return f"generation {generation['id']}" + (
+        f"; {since} videos came since: `transitive link`, or `link --join`" if since else ""
+    )
 
 
 def _report(stack: Stack, as_json: bool) -> None:

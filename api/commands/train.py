@@ -54,8 +54,7 @@ def train(
     arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
     if initial is not None:
-        if not initial.exists():
-            raise NotFound(f"There is no {initial} to start from.")
+        _check_initial(recipe, initial)
         arguments["initial"] = _absolute(initial)
     if pack is not None:
         _train_from_pack(pack, arguments, as_json)
@@ -105,6 +104,15 @@ def check_recipe(recipe: str, preset: str) -> None:
         raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
 
     get_recipe(recipe, preset)
+
+
+def _check_initial(recipe: str, initial: Path) -> None:
+    from training.recipes import get_recipe
+
+    if get_recipe(recipe).initial == "xavier":
+        raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
+    if not initial.expanduser().exists():
+        raise NotFound(f"There is no {initial} to start from.")
 
 
 def _absolute(path: Path | None) -> str:

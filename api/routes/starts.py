@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.problems import JOB_STARTED, problem_responses
 from api.responses import JobResponse
@@ -32,6 +32,15 @@ class LinkRequest(BaseModel):
     group: int = Field(_PAPER.group, ge=2, le=100, description="Patches in a child cluster.")
     exclude_same_video: bool = Field(_PAPER.exclude_same_video, description="Whether patches of one video stay apart.")
     seed: int = Field(_PAPER.seed, ge=0, description="Of K-means.")
+    join: bool = Field(
+        False, description="Let new videos join the current linking's parents; all else is kept as it was."
+    )
+
+    @model_validator(mode="after")
+    def _joins_as_it_is(self) -> "LinkRequest":
+        if self.join and self.model_fields_set != {"join"}:
+            raise ValueError("join keeps the features and numbers of the linking that is joined: give nothing else")
+        return self
 
 
 class TrainRequest(BaseModel):
@@ -64,6 +73,8 @@ def start_linking(
 ) -> JobResponse:
     """Compute features, clusters and inter-instance edges: a new generation, switched to when it is whole."""
     asked = asked or LinkRequest()
+    if asked.join:
+        generations.require_generation(shared.connection)
     if asked.features not in ("", "hog"):
         models.get_model(shared.connection, asked.features)
     return _started(response, shared.submit("link", asked.model_dump(), asked.features or "context"))

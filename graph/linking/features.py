@@ -1,10 +1,10 @@
-"""Stored pool5 vectors in, one float16 matrix of rows of length 1 in the order of patch ids out.
+"""Stored pool5 vectors of some starts in, one float16 matrix in their order out; and the same of length 1.
 
-Of length 1, because then Euclidean K-means and nearest neighbours follow the cosine distance of section 4.2. A matrix
-too large for memory is a memory-mapped file in `scratch`, written shard by shard.
+Of length 1, because then Euclidean K-means and nearest neighbours follow the cosine distance of section 4.2. Matrices
+hold the vectors as they are stored; who computes with them divides by the length, in float32.
 """
 
-from collections import defaultdict
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,99 +13,99 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput, NotFound, StorageError
-from graph.records import Patch, Progress, no_progress
 from graph.shards import Shards
 
-_BLOCK = 4096
-_IN_MEMORY = 4 << 30  # bytes; a larger matrix goes to a file when there is a place for one
+_PIECE = 256  # numbers summed in float32 before they go into a float64
+IN_MEMORY = 1 << 28  # bytes; a larger matrix is a file, mapped into memory
 
 
-def canonical(patches: Sequence[Patch]) -> list[Patch]:
-    """Return the starts of tracks in the order of their ids: linking's result depends on the set, not on its order."""
-    return sorted((patch for patch in patches if patch.role == "start"), key=lambda patch: patch.id)
+def read_features(
+    shards: Shards, model: str, ids: Sequence[str], videos: Sequence[str], width: int = 0
+) -> NDArray[np.float16]:
+    """Read the (N, D) vectors of patches that stand video by video, one shard in memory at a time.
 
-
-def load_features(
-    shards: Shards,
-    model: str,
-    patches: Sequence[Patch],
-    *,
-    scratch: Path | None = None,
-    progress: Progress = no_progress,
-) -> tuple[NDArray[np.float16], list[Patch]]:
-    """Read the vectors of all starts among `patches` as (N, D) normalised float16, and return those starts in order.
-
-    Raises `NotFound` where there are no features of `model` for a video, `StorageError` where a shard is cut short or
-    lacks a patch, `InvalidInput` where two shards are not of the same model or a vector holds NaN.
+    `width` is D where it is known. Raises `NotFound` where there are no features of `model` for a video, `StorageError`
+    where a shard is cut short or lacks a patch, `InvalidInput` where two shards are not of the same model.
     """
-    ordered = canonical(patches)
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, patch in enumerate(ordered):
-        rows_of[patch.video_id].append(row)
-    matrix: NDArray[np.float16] | None = None
-    for done, (video, rows) in enumerate(sorted(rows_of.items())):
-        progress("features", done, len(rows_of), "videos")
-        name = f"features/{model}/{video}"
-        if not shards.exists(name):
-            raise NotFound(f"There are no features of model {model} for video {video}. Compute them, then link.")
-        ids, vectors = shards.read_vectors(name)
-        if matrix is None:
-            matrix = _allocate((len(ordered), vectors.shape[1]), scratch)
+    matrix = np.empty((0, width), np.float16)
+    start = 0
+    while start < len(ids):
+        video = videos[start]
+        stop = start
+        while stop < len(ids) and videos[stop] == video:
+            stop += 1
+        vectors = _read_video(shards, model, video, ids[start:stop])
+        if start == 0:
+            matrix = np.empty((len(ids), width or vectors.shape[1]), np.float16)
         if vectors.shape[1] != matrix.shape[1]:
             raise InvalidInput(
-                f"{shards.path(name)} holds vectors of {vectors.shape[1]} numbers, others of {matrix.shape[1]}: "
-                f"features of two models. Delete features/{model} and compute them again."
+                f"{shards.path(f'features/{model}/{video}')} holds vectors of {vectors.shape[1]} numbers, others of "
+                f"{matrix.shape[1]}: features of two models. Delete features/{model} and compute them again."
             )
-        place = {patch_id: position for position, patch_id in enumerate(ids)}
-        missing = [ordered[row].id for row in rows if ordered[row].id not in place]
-        if missing:
-            raise StorageError(
-                f"{shards.path(name)} lacks patch {missing[0]} ({len(missing)} in all). Delete it and compute it again."
-            )
-        chosen = vectors[[place[ordered[row].id] for row in rows]]
-        matrix[rows] = _of_length_one(chosen, [ordered[row].id for row in rows])
-    progress("features", len(rows_of), len(rows_of), "videos")
-    if matrix is None:
-        raise InvalidInput("There are no patches to link. Ingest videos first.")
-    return matrix, ordered
+        matrix[start:stop] = vectors
+        start = stop
+    return matrix
 
 
-def normalise(
-    features: NDArray[Any], rows: NDArray[np.int64], ids: Sequence[str], scratch: Path | None = None
-) -> NDArray[np.float16]:
-    """Return `features[rows]` (N, D) as float16 rows of length 1 (zero rows stay zero).
-
-    Raises `InvalidInput` that names the first patch whose vector holds NaN or infinity.
-    """
-    result = _allocate((len(rows), features.shape[1]), scratch)
-    for start in range(0, len(rows), _BLOCK):
-        result[start : start + _BLOCK] = _of_length_one(
-            features[rows[start : start + _BLOCK]], ids[start : start + _BLOCK]
+def _read_video(shards: Shards, model: str, video: str, ids: Sequence[str]) -> NDArray[Any]:
+    name = f"features/{model}/{video}"
+    if not shards.exists(name):
+        raise NotFound(f"There are no features of model {model} for video {video}. Compute them, then link.")
+    stored, vectors = shards.read_vectors(name)
+    place = {patch: position for position, patch in enumerate(stored)}
+    missing = [patch for patch in ids if patch not in place]
+    if missing:
+        raise StorageError(
+            f"{shards.path(name)} lacks patch {missing[0]} ({len(missing)} in all). Delete it and compute it again."
         )
-    return result
+    return vectors[[place[patch] for patch in ids]]
 
 
-def _of_length_one(block: NDArray[Any], ids: Sequence[str]) -> NDArray[np.float16]:
-    values = block.astype(np.float32)
-    norms = np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64))
-    broken = np.flatnonzero(~np.isfinite(norms))
-    if len(broken):
+def check_finite(vectors: NDArray[Any], ids: Sequence[str]) -> None:
+    """Raise `InvalidInput` that names the first patch whose vector holds NaN or infinity."""
+    if vectors.dtype == np.float16:  # by its bits (all of the exponent set): many times faster than by its value
+        broken = ((np.ascontiguousarray(vectors).view(np.uint16) & 0x7C00) == 0x7C00).any(axis=1)
+    else:
+        broken = ~np.isfinite(vectors).all(axis=1)
+    rows = np.flatnonzero(broken)
+    if len(rows):
         raise InvalidInput(
-            f"The features of patch {ids[broken[0]]} hold NaN or infinity ({len(broken)} patches in this block). "
+            f"The features of patch {ids[rows[0]]} hold NaN or infinity ({len(rows)} patches in this part). "
             "Compute the features again with a sound model."
         )
-    values /= np.maximum(norms, 1e-12)[:, None]
-    return values.astype(np.float16)
 
 
-def _allocate(shape: tuple[int, int], scratch: Path | None) -> NDArray[np.float16]:
-    if scratch is None or 2 * shape[0] * shape[1] <= _IN_MEMORY:
+def lengths(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the lengths (B,) of float32 vectors (B, D), summed in pieces so that float32 is exact enough."""
+    squares = np.zeros(len(values))
+    for start in range(0, values.shape[1], _PIECE):
+        piece = values[:, start : start + _PIECE]
+        squares += np.einsum("nd,nd->n", piece, piece)
+    return np.sqrt(squares)
+
+
+def of_length_one(block: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (B, D) vectors in float32 divided by their lengths; zero rows stay zero."""
+    values = block.astype(np.float32)
+    values /= np.maximum(lengths(values), 1e-12)[:, None]
+    return values
+
+
+def allocate(shape: tuple[int, int], scratch: Path | None) -> NDArray[np.float16]:
+    """Make room for a float16 matrix: a large one in a file below `scratch` that vanishes with its user.
+
+    Raises `StorageError` where the disk does not hold it.
+    """
+    if scratch is None or 2 * shape[0] * shape[1] <= IN_MEMORY:
         return np.empty(shape, np.float16)
-    scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / "features.f16"
+    path = scratch / "sample.f16"
     try:
-        matrix = np.memmap(path, np.float16, "w+", shape=shape)
+        scratch.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:  # a map of a file with holes would end in SIGBUS on a full disk
+            os.posix_fallocate(file.fileno(), 0, 2 * shape[0] * shape[1])
+        matrix = np.memmap(path, np.float16, "r+", shape=shape)
     except OSError as error:
         raise StorageError(f"{path} could not be made: {error.strerror}. Free some space and link again.") from error
-    path.unlink()  # the map keeps it until it is gone, and a killed run leaves nothing behind
+    finally:
+        path.unlink(missing_ok=True)  # the map keeps it until it is gone, and a killed run leaves nothing behind
     return matrix

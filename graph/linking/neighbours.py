@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.linking.features import of_length_one
+
 _COLUMNS = 4096
 _BLOCK_KEYS = 1 << 23  # similarities held at a time: 64 MB of keys
 SIMILARITY_STEPS = float(
@@ -29,8 +31,8 @@ def nearest(
 ) -> NDArray[np.int32]:
     """Return (N, count) row numbers of each sample's nearest others by cosine, nearest first, -1 where there are fewer.
 
-    `features` is (N, D) of rows of length 1. Samples with equal `owners` (N,) do not see each other, except the
-    pairs of rows in `allowed` (M, 2).
+    `features` is (N, D) of any length: float16 rows of length 1 would be coarser than the stored ones. Samples with
+    equal `owners` (N,) do not see each other, except the pairs of rows in `allowed` (M, 2).
     """
     size = len(features)
     lists = np.full((size, count), -1, np.int32)
@@ -54,16 +56,18 @@ def nearest(
 
 
 def _similarities(block: NDArray[Any], features: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the (B, N) products of float16 vectors, computed in float32 a few columns at a time."""
-    left = block.astype(np.float32)
+    """Return the (B, N) cosines, computed in float32 a few columns at a time."""
+    left = of_length_one(block)
     result = np.empty((len(block), len(features)), np.float32)
     for start in range(0, len(features), _COLUMNS):
-        right = features[start : start + _COLUMNS].astype(np.float32)
+        right = of_length_one(features[start : start + _COLUMNS])
         np.matmul(left, right.T, out=result[:, start : start + _COLUMNS])
     return result
 
 
-def together_on_screen(videos: Sequence[str], frames: Sequence[int], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+def together_on_screen(
+    videos: Sequence[str], frames: Sequence[int] | NDArray[np.int64], boxes: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return (M, 2) rows of the same frame of the same video whose boxes (N, 4: x, y, w, h) do not touch."""
     by_frame: dict[tuple[str, int], list[int]] = defaultdict(list)
     for row, key in enumerate(zip(videos, frames, strict=True)):

@@ -1,4 +1,4 @@
-"""Normalised vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
+"""Vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
 
 Lloyd's iterations from K seeded vectors. Between two iterations only few vectors change their centroid, so the sums are
 carried over and only those are moved. A centroid that lost all its vectors gets half of the most spread-out cluster.
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
+from graph.linking.features import of_length_one
 from graph.linking.points import MakePoints, NumpyPoints
 from graph.records import Progress, no_progress
 
@@ -24,60 +25,43 @@ class Parents:
     """The first stage's outcome; parents are numbered 0… in the order of their K-means clusters."""
 
     labels: NDArray[np.int32]  # (N,) parent of each vector, -1 where its cluster was dropped
-    centroids: NDArray[np.float32]  # (P, D) of the parents that stayed
+    numbers: NDArray[np.int32]  # (K,) parent that each K-means cluster became, -1 where it was dropped
     sizes: NDArray[np.int64]  # (P,)
     dropped: NDArray[np.int64]  # sizes of the clusters dropped as too small, empty ones included
-    objective: float  # mean squared distance of all vectors to their centroids
 
     @property
-    def empty(self) -> int:
-        """How many clusters ended without any vector."""
-        return int(np.count_nonzero(self.dropped == 0))
+    def order(self) -> NDArray[np.int64]:
+        """The rows of parent 0, then those of parent 1 and so on, ascending in each."""
+        order = np.argsort(self.labels, kind="stable")
+        return order[len(order) - int(self.sizes.sum()) :]
 
 
-def cluster(
+def sample_rows(count: int, sample: int, k: int, seed: int) -> NDArray[np.int64]:
+    """Choose the seeded rows that K-means is trained on: `sample` of `count`, ascending, or all where these are few."""
+    if not k <= sample < count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, sample, replace=False))
+
+
+def train_centroids(
     features: NDArray[Any],
     k: int,
-    smallest: int,
     seed: int,
     *,
     iterations: int = 20,
-    sample: int = 0,
     assign: MakePoints = NumpyPoints,
     progress: Progress = no_progress,
-) -> Parents:
-    """Group (N, D) vectors into at most `k` parents of at least `smallest` vectors.
+) -> NDArray[np.float32]:
+    """Return (K, D) centroids of (S, D) vectors, taken as of length 1, after at most so many of Lloyd's iterations.
 
-    K-means is trained on `sample` seeded vectors where there are more (0: on all), then all are assigned.
     `assign` makes the `Points` that do the arithmetic. Raises `InvalidInput` when there are fewer vectors than `k`.
     """
-    count = len(features)
-    if k < 1 or count < k:
-        raise InvalidInput(f"K-means cannot make {k} clusters of {count} vectors. Ask for fewer parents.")
-    generator = np.random.default_rng(seed)
-    points = assign(features)
-    if sample and k <= sample < count:
-        rows = np.sort(generator.choice(count, sample, replace=False))
-        centroids = _train(features[rows], assign, k, iterations, generator, progress)
-    else:
-        centroids = _train(features, lambda _: points, k, iterations, generator, progress)
-    progress("assigning", 0, count, "patches")
-    labels, distances = points.assign(centroids)
-    progress("assigning", count, count, "patches")
-    return _drop_small(labels, centroids, smallest, float(distances.mean(dtype=np.float64)))
-
-
-def _train(
-    features: NDArray[Any],
-    assign: MakePoints,
-    k: int,
-    iterations: int,
-    generator: np.random.Generator,
-    progress: Progress,
-) -> NDArray[np.float32]:
+    if k < 1 or len(features) < k:
+        raise InvalidInput(f"K-means cannot make {k} clusters of {len(features)} vectors. Ask for fewer parents.")
+    generator = np.random.default_rng([seed, 1])
     points = assign(features)
     first = np.sort(generator.choice(len(features), k, replace=False))
-    centroids: NDArray[np.float32] = features[first].astype(np.float32)
+    centroids = of_length_one(features[first])
     sums = np.zeros_like(centroids)
     old = np.full(len(features), -1, np.int32)
     before = np.inf
@@ -116,8 +100,9 @@ def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spre
     return split
 
 
-def _drop_small(labels: NDArray[np.int32], centroids: NDArray[np.float32], smallest: int, objective: float) -> Parents:
-    sizes = np.bincount(labels, minlength=len(centroids))
+def keep_large(labels: NDArray[np.int32], k: int, smallest: int) -> Parents:
+    """Make parents of the clusters (N,) of `k` that have `smallest` vectors or more; the others are dropped."""
+    sizes = np.bincount(labels, minlength=k)
     kept = sizes >= smallest
-    renumbered = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-    return Parents(renumbered[labels], centroids[kept], sizes[kept], sizes[~kept], objective)
+    numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+    return Parents(numbers[labels], numbers, sizes[kept], sizes[~kept])

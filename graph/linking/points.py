@@ -1,7 +1,8 @@
 """Vectors in; their nearest centroids, and sums of the vectors of each centroid, out: all that K-means needs of data.
 
-`NumpyPoints` works block by block from float16, so that nothing as large as the data is ever made of it.
-`training.assignment` has the same on torch, in bf16 and on any device; `parents.cluster` takes either.
+Vectors of any length stand for those of length 1 in their direction (zero stays zero). `NumpyPoints` works block by
+block from float16, so that nothing as large as the data is ever made of it. `training.assignment` has the same on
+torch, in bf16 and on any device; `parents.train_centroids` takes either.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from graph.linking.features import lengths
 
 _BLOCK = 4096  # rows turned to float32 at a time: 75 MB of pool5
 
@@ -33,7 +36,7 @@ class NumpyPoints:
         """Take (N, D) vectors, a memory map if they are many."""
         self._features = features
         self._buffer = np.empty((min(_BLOCK, len(features)), features.shape[1]), np.float32)
-        self._norms: NDArray[np.float32] | None = None
+        self._scales: NDArray[np.float32] | None = None  # one over each length, 0 where that is 0
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
@@ -41,28 +44,31 @@ class NumpyPoints:
         labels, best = np.empty(count, np.int32), np.empty(count, np.float32)
         columns = np.ascontiguousarray(centroids.T)
         half_norms = 0.5 * np.einsum("kd,kd->k", centroids, centroids)
-        norms = np.empty(count, np.float32) if self._norms is None else self._norms
+        scales = np.empty(count, np.float32) if self._scales is None else self._scales
         for start in range(0, count, _BLOCK):
             stop = min(start + _BLOCK, count)
             block = self._block(slice(start, stop), stop - start)
+            if self._scales is None:
+                scales[start:stop] = _one_over(lengths(block))
             scores = block @ columns
+            scores *= scales[start:stop, None]
             scores -= half_norms
             labels[start:stop] = scores.argmax(axis=1)
             best[start:stop] = scores[np.arange(stop - start), labels[start:stop]]
-            if self._norms is None:
-                norms[start:stop] = np.einsum("nd,nd->n", block, block)
-        self._norms = norms
-        return labels, np.maximum(norms - 2 * best, 0)
+        self._scales = scales
+        return labels, np.maximum((scales > 0) - 2 * best, 0)
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
         """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
         changed = np.flatnonzero(old != new)
+        if self._scales is None:
+            raise RuntimeError("assign comes before move")
         for start in range(0, len(changed), _BLOCK):
             rows = changed[start : start + _BLOCK]
+            block = self._block(rows, len(rows))
+            block *= self._scales[rows, None]
             # row by row is the fastest way NumPy has here: a sum over sorted labels copies the block once more
-            for vector, source, target in zip(
-                self._block(rows, len(rows)), old[rows].tolist(), new[rows].tolist(), strict=True
-            ):
+            for vector, source, target in zip(block, old[rows].tolist(), new[rows].tolist(), strict=True):
                 if source >= 0:
                     sums[source] -= vector
                 if target >= 0:
@@ -73,3 +79,7 @@ class NumpyPoints:
         block = self._buffer[:count]
         np.copyto(block, self._features[rows])
         return block
+
+
+def _one_over(lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.where(lengths > 0, 1 / np.maximum(lengths, 1e-12), 0).astype(np.float32)

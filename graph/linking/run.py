@@ -1,25 +1,26 @@
-"""Vectors and patches in, a whole linking out: parents, children, inter-instance edges and the quality report.
+"""Starts and their vectors in, a whole linking out: parents, children, inter-instance edges and the quality report.
 
-Patches are put in the order of their ids first, so the same set gives the same linking however it was ordered.
+The steps stand here; where the vectors lie and who computes is a `Vectors`: `in_memory.InMemory` for a matrix, and
+`spread.Spread` for shards on disk, whose parts any number of machines share. Both give the same, bit for bit.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
-from graph.linking.children import children, pairs_of
-from graph.linking.features import normalise
+from graph.linking.children import Children
+from graph.linking.in_memory import InMemory
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.parameters import LinkParameters
-from graph.linking.parents import Parents, cluster
+from graph.linking.parents import Parents, keep_large, sample_rows, train_centroids
 from graph.linking.points import MakePoints, NumpyPoints
-from graph.linking.quality import pair_distances, quality_report
+from graph.linking.quality import distance_across, quality_report
+from graph.linking.starts import Starts, starts_of
 from graph.records import InterInstance, Patch, Progress, no_progress
 
 
@@ -27,17 +28,26 @@ from graph.records import InterInstance, Patch, Progress, no_progress
 class Linking:
     """What linking found. Rows are the starts of tracks in the order of their ids."""
 
-    patch_ids: list[str]
-    video_ids: list[str]  # of each row
+    starts: Starts
     parents: NDArray[np.int32]  # (N,) parent of each row, -1 where its cluster was dropped
     parent_sizes: NDArray[np.int64]  # (P,)
-    centroids: NDArray[np.float32]  # (P, D) of the parents
+    centroids: NDArray[np.float32]  # (K, D) of all clusters of K-means
+    parent_numbers: NDArray[np.int32]  # (K,) parent that each cluster became, -1 where it was dropped
     groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
-    pairs: NDArray[np.int64]  # (E, 2) rows of each inter-instance edge, smaller first, once each
-    distances: NDArray[np.float32]  # (E,) 1 - cosine
-    owners: list[str]  # of each row: its video, or the first of its re-encoded twins
+    pairs: NDArray[np.int32]  # (E, 2) rows of each inter-instance edge, smaller first, once each
+    distances: NDArray[np.float64]  # (E,) 1 - cosine
     parameters: LinkParameters  # with the rule's numbers filled in
     quality: dict[str, Any]
+
+    @property
+    def patch_ids(self) -> list[str]:
+        """The id of each row."""
+        return self.starts.ids
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The video of each row."""
+        return self.starts.videos
 
     @property
     def edges(self) -> list[InterInstance]:
@@ -56,6 +66,19 @@ class Linking:
         return state.hexdigest()
 
 
+class Vectors(Protocol):
+    """The vectors of N starts, wherever they lie, and whoever does the arithmetic."""
+
+    def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the vectors of these rows."""
+
+    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""
+
+    def children(self, parents: Parents) -> Children:
+        """Return the children of all parents."""
+
+
 def link(
     features: NDArray[Any],
     patches: Sequence[Patch],
@@ -64,88 +87,49 @@ def link(
     search: Nearest = nearest,
     *,
     twins: Mapping[str, str] | None = None,
-    scratch: Path | None = None,
     progress: Progress = no_progress,
 ) -> Linking:
     """Link the starts among `patches` by their (N, D) `features` (row i belongs to patch i). Section 4.2.
 
     `twins` names for a video the one it is a re-encoding of (see `twins.py`). `assign` and `search` do the arithmetic,
-    here in NumPy; `training.assignment` has both for torch devices. `scratch` is a folder for a matrix that does not
-    fit in memory. Raises `InvalidInput` for too few patches, a wrong parameter or NaN.
+    here in NumPy; `training.assignment` has both for torch devices. Raises `InvalidInput` for too few patches, a wrong
+    parameter or NaN.
     """
     if features.ndim != 2 or len(features) != len(patches):
         raise InvalidInput(f"{len(patches)} patches need as many vectors; the features are {features.shape}.")
-    rows = sorted((i for i, patch in enumerate(patches) if patch.role == "start"), key=lambda i: patches[i].id)
-    starts = [patches[i] for i in rows]
-    ids = [patch.id for patch in starts]
-    if len(set(ids)) != len(ids):
-        raise InvalidInput("A patch was given twice.")
+    starts, rows = starts_of(patches, twins)
     resolved = parameters.resolve(len(starts))
-    progress("normalising", 0, len(starts), "patches")
-    matrix = normalise(features, np.array(rows, np.int64), ids, scratch)
-    parents = cluster(
-        matrix,
-        resolved.parents,
-        resolved.smallest,
-        resolved.seed,
-        iterations=resolved.iterations,
-        sample=resolved.sample_per_parent * resolved.parents,
-        assign=assign,
-        progress=progress,
+    vectors = InMemory(features[rows], starts, resolved, assign, search, progress)
+    return link_vectors(starts, resolved, vectors, assign, progress)
+
+
+def link_vectors(
+    starts: Starts, parameters: LinkParameters, vectors: Vectors, assign: MakePoints, progress: Progress = no_progress
+) -> Linking:
+    """Link starts by their vectors; `parameters` are resolved. Raises what `vectors` raises."""
+    k = parameters.parents
+    rows = sample_rows(len(starts), parameters.sample_per_parent * k, k, parameters.seed)
+    sample = vectors.sample(rows)
+    centroids = train_centroids(
+        sample, k, parameters.seed, iterations=parameters.iterations, assign=assign, progress=progress
     )
-    owners = [(twins or {}).get(patch.video_id, patch.video_id) for patch in starts]
-    groups = _all_children(matrix, starts, owners, parents, resolved, search, progress)
-    pairs = pairs_of(groups, len(starts))
-    distances = pair_distances(matrix, pairs)
-    videos = [patch.video_id for patch in starts]
+    labels, distances = vectors.assign(centroids)
+    parents = keep_large(labels, k, parameters.smallest)
+    across = distance_across(sample, parents.labels[rows], parameters.seed)
+    del sample
+    found = vectors.children(parents)
     progress("quality", 0, 1, "reports")
-    quality = quality_report(
-        matrix, videos, owners, parents.labels, parents.dropped, groups, pairs, distances, resolved.seed
-    )
+    quality = quality_report(starts, parents.labels, parents.dropped, found, across)
+    quality["objective"] = float(distances.mean(dtype=np.float64))
     return Linking(
-        ids,
-        videos,
+        starts,
         parents.labels,
         parents.sizes,
-        parents.centroids,
-        groups,
-        pairs,
-        distances,
-        owners,
-        resolved,
-        quality | {"objective": parents.objective},
+        centroids,
+        parents.numbers,
+        found.groups,
+        found.pairs,
+        found.distances,
+        parameters,
+        quality,
     )
-
-
-def _all_children(
-    matrix: NDArray[np.float16],
-    starts: Sequence[Patch],
-    owners: Sequence[str],
-    parents: Parents,
-    parameters: LinkParameters,
-    search: Nearest,
-    progress: Progress,
-) -> NDArray[np.int32]:
-    """Return (G, group) rows of all children, parent after parent."""
-    order = np.argsort(parents.labels, kind="stable")
-    members_of = np.split(order, np.searchsorted(parents.labels[order], np.arange(len(parents.sizes) + 1)))[1:-1]
-    found = [np.empty((0, parameters.group), np.int64)]
-    done = 0
-    for members in members_of:
-        progress("children", done, int(parents.sizes.sum()), "patches")
-        inside = [starts[row] for row in members]
-        groups = children(
-            matrix[members],
-            [patch.video_id for patch in inside],
-            [patch.frame for patch in inside],
-            np.array([(patch.x, patch.y, patch.w, patch.h) for patch in inside], np.int64).reshape(-1, 4),
-            neighbours=parameters.neighbours,
-            group=parameters.group,
-            exclude_same_video=parameters.exclude_same_video,
-            owners=[owners[row] for row in members],
-            search=search,
-        )
-        found.append(members[groups])
-        done += len(members)
-    progress("children", done, done, "patches")
-    return np.concatenate(found).astype(np.int32)

@@ -65,6 +65,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("ingest", "no/such/folder"), "There is no file or folder no/such/folder."),
         (("train", "nonsense"), "There is no recipe 'nonsense'. Recipes: context, transitive"),
         (("train", "context", "--preset", "nonsense"), "There is no preset 'nonsense'. Presets: paper"),
+        (("train", "context", "--initial", "x"), "starts from random weights"),
         (("train", "tracking", "--initial", "no/such/model"), "There is no no/such/model to start from."),
         (("train", "--watch", "no/such/folder"), "no/such/folder holds no training"),
         (("train", "tracking", "--pack", "none", "--output", "x"), "none is no pack file"),

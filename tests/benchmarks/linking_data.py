@@ -5,16 +5,18 @@ from numpy.typing import NDArray
 
 
 def pool5_like(
-    count: int, width: int = 4608, *, seed: int = 0, directions: int = 400, rank: int = 24
+    count: int, width: int = 4608, *, seed: int = 0, directions: int = 400, rank: int = 24, draw: int | None = None
 ) -> NDArray[np.float16]:
     """Return (count, width): each near one of `directions` centres, varying along `rank` axes they share.
 
     Of random vectors in 4608 dimensions hardly two are in each other's lists; real features vary along few axes, and
-    then a tenth to a half of them are.
+    then a tenth to a half of them are. `draw` draws other vectors around the same centres.
     """
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(directions, width)).astype(np.float32)
     axes = generator.normal(size=(rank, width)).astype(np.float32)
+    if draw is not None:
+        generator = np.random.default_rng([seed, draw])
     result = np.empty((count, width), np.float16)
     for start in range(0, count, 4096):
         size = min(4096, count - start)

@@ -22,6 +22,7 @@ from graph.connection import Connection
 from graph.generation_writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import Linking
+from graph.linking.starts import Starts
 from graph.neo4j_server import Neo4jServer
 from graph.quadruples import stream
 from graph.records import IntraInstance, Patch, Video
@@ -62,16 +63,17 @@ def make_linking(patches: int, edges: int, seed: int) -> Linking:
     i, j = np.triu_indices(4, 1)
     codes = np.unique(members[:, i].astype(np.int64) * patches + members[:, j])
     pairs = np.stack([codes // patches, codes % patches], axis=1)
+    videos = [f"video{row // PER_VIDEO:027d}" for row in range(patches)]
+    nothing = np.zeros((patches, 5), np.int64)
     return Linking(
-        [f"{row:016x}" for row in range(patches)],
-        [f"video{row // PER_VIDEO:027d}" for row in range(patches)],
+        Starts([f"{row:016x}" for row in range(patches)], videos, videos, nothing[:, 0], nothing[:, 1:]),
         (np.arange(patches) // PER_PARENT).astype(np.int32),
         np.full(patches // PER_PARENT, PER_PARENT),
         np.zeros((patches // PER_PARENT, 1), np.float32),
+        np.arange(patches // PER_PARENT, dtype=np.int32),
         members.astype(np.int32),
-        pairs,
+        pairs.astype(np.int32),
         generator.random(len(pairs)).astype(np.float32),
-        [],
         replace(LinkParameters(), seed=seed),
         {},
     )

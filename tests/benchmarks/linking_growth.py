@@ -1,43 +1,103 @@
-"""How linking grows with the number of patches: time, memory and disk for each size, on pool5-like vectors.
+"""How linking grows with the number of patches: time, memory and disk for each size, from shards, as in the product.
 
-python -m tests.benchmarks.linking_growth [--counts 4000 8000 16000]
+    python -m tests.benchmarks.linking_growth [--counts 10000 100000] [--iterations 20] [--sample 256] [--folder DIR]
+
+Each size is a process of its own: pool5-like vectors (4608 numbers) are written as shards of 500 starts, then linked
+part by part by one process without helpers (`graph.linking.spread`). Anonymous memory is what the process needs; pages
+of mapped files are the system's to take back. The last lines fit time = c · N^e to what was measured.
 """
 
 import argparse
-import resource
+import json
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from graph.linking.parameters import LinkParameters
-from graph.linking.run import link
-from graph.records import Patch
+from graph.linking.parts import Run
+from graph.linking.run import link_vectors
+from graph.linking.spread import Spread
+from graph.linking.starts import Starts
+from graph.shards import Shards
 from tests.benchmarks.linking_data import pool5_like
-from training.assignment import nearest_on, points_on
+from tests.benchmarks.linking_kmeans import Watch, anonymous_mib
+
+PER_VIDEO = 500
+STAGES = ("sampling", "parents", "assigning", "children", "quality")
+
+
+def measure(count: int, iterations: int, sample: int, folder: Path) -> dict[str, float]:
+    from training.assignment import nearest_on, points_on
+
+    shards = Shards(str(folder / "data"))
+    videos = [f"{number // PER_VIDEO:032x}" for number in range(count)]
+    nothing = np.zeros((count, 5), np.int64)
+    starts = Starts([f"{row:016x}" for row in range(count)], videos, videos, nothing[:, 0], nothing[:, 1:])
+    for first in range(0, count, 40 * PER_VIDEO):  # the same directions in every piece
+        vectors = pool5_like(min(40 * PER_VIDEO, count - first), directions=400, seed=7, draw=first)
+        for start in range(0, len(vectors), PER_VIDEO):
+            ids = starts.ids[first + start : first + start + PER_VIDEO]
+            shards.write_vectors(f"features/net/{videos[first + start]}", ids, vectors[start : start + PER_VIDEO])
+    parameters = replace(LinkParameters(), iterations=iterations, sample_per_parent=sample).resolve(count)
+    run = Run(shards, "run", "net", parameters, points_on("cpu"), nearest_on("cpu"))
+    run.begin()
+    marks: dict[str, tuple[float, float]] = {}
+
+    def mark(stage: str, done: int, total: int, unit: str) -> None:
+        marks.setdefault(stage, (time.perf_counter(), time.process_time()))
+
+    before, watch = anonymous_mib(), Watch()
+    vectors = Spread(run, starts, lambda *_: None, folder / "scratch", mark)
+    linking = link_vectors(starts, parameters, vectors, run.assign, mark)
+    marks["end"] = (time.perf_counter(), time.process_time())
+    scratch = sum(path.stat().st_size for path in (folder / "data" / "linking").rglob("*") if path.is_file())
+    found: dict[str, float] = {"patches": count, "K": parameters.parents, "edges": len(linking.pairs)}
+    for stage, following in zip(STAGES, (*STAGES[1:], "end"), strict=True):
+        found[stage] = marks[following][0] - marks[stage][0]
+        found[f"{stage} CPU"] = marks[following][1] - marks[stage][1]
+    found |= {"memory MiB": watch.stop() - before, "scratch MiB": scratch / 2**20, "features MiB": count * 4608 / 2**19}
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="+", default=[4000, 8000, 16000])
+    parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 30_000, 100_000])
+    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--sample", type=int, default=256)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--one", type=int)
     arguments = parser.parse_args()
-    print("| patches | K | K-means s (CPU s) | children s (CPU s) | edges | features MiB | peak MiB |")
-    print("|---|---|---|---|---|---|---|")
+    if arguments.one:
+        print(json.dumps(measure(arguments.one, arguments.iterations, arguments.sample, arguments.folder)))
+        return
+    print(
+        "| patches | K | sampling s | K-means s (CPU s) | assigning s (CPU s) | children s (CPU s) | edges "
+        "| memory MiB | scratch MiB | features MiB |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    rows = []
     for count in arguments.counts:
-        features = pool5_like(count, directions=count // 40)
-        patches = [Patch(f"{row:016x}", f"v{row // 10}", row, 0.0, 0, 0, 9, 9, "start") for row in range(count)]
-        marks: dict[str, tuple[float, float]] = {}
-
-        def mark(stage: str, done: int, total: int, unit: str, marks: dict = marks) -> None:
-            marks.setdefault(stage, (time.perf_counter(), time.process_time()))
-
-        linking = link(features, patches, LinkParameters(), points_on("cpu"), nearest_on("cpu"), progress=mark)
-        kmeans, near = (np.subtract(marks[b], marks[a]) for a, b in (("parents", "children"), ("children", "quality")))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        with TemporaryDirectory(dir=arguments.folder) as folder:
+            command = [sys.executable, "-m", "tests.benchmarks.linking_growth", "--one", str(count), "--folder", folder]
+            command += ["--iterations", str(arguments.iterations), "--sample", str(arguments.sample)]
+            row = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        rows.append(row)
+        times = " | ".join(f"{row[stage]:.1f} ({row[f'{stage} CPU']:.1f})" for stage in STAGES[1:4])
         print(
-            f"| {count:,} | {linking.parameters.parents} | {kmeans[0]:.1f} ({kmeans[1]:.1f}) | {near[0]:.1f} "
-            f"({near[1]:.1f}) | {len(linking.pairs):,} | {features.nbytes / 2**20:.0f} | {peak:.0f} |",
+            f"| {count:,} | {row['K']:,} | {row['sampling']:.1f} | {times} | {row['edges']:,} "
+            f"| {row['memory MiB']:.0f} | {row['scratch MiB']:.0f} | {row['features MiB']:.0f} |",
             flush=True,
         )
+    if len(rows) > 1:
+        logs = np.log([row["patches"] for row in rows])
+        for stage in (*STAGES[:4], "memory MiB", "scratch MiB", "edges"):
+            exponent, constant = np.polyfit(logs, np.log([max(row[stage], 1e-3) for row in rows]), 1)
+            at_ten_million = np.exp(constant) * 1e7**exponent
+            print(f"{stage}: {np.exp(constant):.3g} · N^{exponent:.2f}, so at 10M {at_ten_million:,.0f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Videos in; the share of mined tracks that stayed on their object and did not latch onto the background, out.
 
-    python -m tests.benchmarks.mining_follow ../shared/data/videos [--clips 40]
+    python -m tests.benchmarks.mining_follow ../shared/data/videos [--clips 40] [--part choose|report]
+
+Parameters are chosen on one half of the clips, drawn by lot, and reported on the other.
 
 The judge shares nothing with mining but the frames: dense DIS flow at the full working size, chained over the core's
 middle for the object, and a homography of everything outside the crop for the background. Only tracks where object and
@@ -49,10 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", choices=("choose", "report"), default="report")
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.iterdir() if p.is_file())
-    order = np.random.default_rng(arguments.seed).permutation(len(paths))
+    order = np.random.default_rng(0).permutation(len(paths))
+    order = order[: len(order) // 2] if arguments.part == "report" else order[len(order) // 2 :]
     on_object, whole_on_object, parted, total = 0, 0, 0, 0
     for path in [paths[i] for i in order[: arguments.clips]]:
         seen: list[Seen] = []

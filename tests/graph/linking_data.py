@@ -1,11 +1,14 @@
 """Made-up patches and vectors for the tests and benchmarks of linking: a seed in, the same small world out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph.connection import Connection
+from graph.linking.parents import Parents, keep_large, sample_rows, train_centroids
+from graph.linking.points import MakePoints, NumpyPoints
 from graph.records import IntraInstance, Patch, Video, patch_id
 from graph.videos import write_video
 
@@ -49,6 +52,36 @@ def make_world(
             tracks.append(IntraInstance(start.id, end.id, 30, float(generator.random())))
     clips = [Video(name, f"{name[-3:]}.mp4", 30, 640, 480, 700, 23.3) for name in names]
     return World(clips, starts, ends, tracks, (10 * features).astype(np.float16))
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """K-means of one matrix from end to end."""
+
+    parents: Parents
+    centroids: NDArray[np.float32]  # (K, D) of all clusters
+    objective: float
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        return self.parents.labels
+
+
+def cluster(
+    features: NDArray[Any],
+    k: int,
+    smallest: int,
+    seed: int,
+    *,
+    iterations: int = 20,
+    sample: int = 0,
+    assign: MakePoints = NumpyPoints,
+) -> Clustered:
+    """The first stage of `graph.linking.run` alone."""
+    rows = sample_rows(len(features), sample, k, seed)
+    centroids = train_centroids(features[rows], k, seed, iterations=iterations, assign=assign)
+    labels, distances = assign(features).assign(centroids)
+    return Clustered(keep_large(labels, k, smallest), centroids, float(distances.mean(dtype=np.float64)))
 
 
 def write_world(connection: Connection, world: World) -> None:

@@ -1,10 +1,14 @@
 """Generations in the real Neo4j: what is written is what was linked, wholly or not at all, by one run at a time."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,8 +30,10 @@ from graph.generations import (
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import Linking, link
 from graph.lock import exclusive
-from graph.neo4j_server import Neo4jDetails
+from graph.neo4j_server import Neo4jDetails, Neo4jServer
+from graph.schema import apply_schema
 from graph.videos import delete_video
+from tests.ports import quiet_port
 
 from .linking_data import World, make_world, write_world
 
@@ -173,7 +179,6 @@ def test_neo4j_gone_at_any_write_and_the_next_run_completes(
         write_generation(Failing(written, writes), linking, "context-1")  # type: ignore[arg-type]
     assert current_generation(written) is None
     assert list_generations(written) == []
-    written.write("MATCH (l:Lock) DELETE l")  # this process lives on and so does its lock, until the lease ends
     generation = write_generation(written, linking, "context-1")
     assert len(written.read(EDGES, generation=generation)) == len(linking.edges)
     assert unfinished(written) == []
@@ -233,6 +238,54 @@ def test_a_lock_whose_lease_ran_out_is_taken_and_its_owner_may_not_switch(
     with pytest.raises(Conflict, match="lost its lock"):
         write_generation(written, linking, "context-1", progress=robbed)
     assert snapshot(written) == before
+
+
+def test_neo4j_killed_and_started_again_during_the_write(
+    world: World, linking: Linking, small_batches: None, tmp_path: Path, jar_cache: Path
+) -> None:
+    """A commit whose answer got lost ends the try; the job comes back (as `workers.tasks` has it) and completes."""
+    server = Neo4jServer(tmp_path, jar_cache, bolt_port=quiet_port(), http_port=quiet_port())
+    restarts: list[threading.Thread] = []
+
+    def restart() -> None:
+        os.kill(json.loads((tmp_path / "neo4j" / "server.json").read_text())["pid"], signal.SIGKILL)
+        while server.running():
+            time.sleep(0.05)
+        server.start()
+
+    def disturb(stage: str, done: int, total: int, unit: str) -> None:
+        if done and not restarts:
+            restarts.append(threading.Thread(target=restart))
+            restarts[0].start()
+
+    try:
+        with server.start().connect(patience_s=60) as connection:
+            apply_schema(connection)
+            write_world(connection, world)
+            slow = Slow(connection)  # so that the restart comes among the batches
+            with suppress(Unavailable):
+                write_generation(slow, linking, "context-1", progress=disturb)  # type: ignore[arg-type]
+            restarts[0].join()
+            generation = write_generation(connection, linking, "context-1")
+            rows = connection.read(EDGES, generation=generation)
+            assert {(row["a"], row["b"]) for row in rows} == {(edge.a_id, edge.b_id) for edge in linking.edges}
+            assert len(rows) == len(linking.edges)
+            assert unfinished(connection) == []
+            memberships = connection.read("MATCH ()-[e:IN_CHILD]->() RETURN count(e) AS n")[0]["n"]
+            assert memberships == linking.groups.size
+    finally:
+        server.stop()
+
+
+class Slow:
+    """A connection that takes its time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.read, self._write = connection.read, connection.write
+
+    def write(self, query: str, **parameters):
+        time.sleep(0.1)
+        return self._write(query, **parameters)
 
 
 KILLED = """

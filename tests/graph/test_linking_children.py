@@ -14,7 +14,7 @@ SEEDS = range(300)
 
 
 def draw(seed: int) -> dict:
-    """Vectors of few small whole numbers: products are exact, and equal ones are common."""
+    """Vectors of few small whole numbers: equal similarities are common."""
     generator = np.random.default_rng(seed)
     count = int(generator.integers(1, 26))
     videos = [f"v{n}" for n in generator.integers(0, generator.integers(1, 9), count)]
@@ -27,6 +27,12 @@ def draw(seed: int) -> dict:
         "group": int(generator.integers(2, 6)),
         "exclude_same_video": bool(generator.integers(4)),
     }
+
+
+def cosine(a, b) -> int:
+    """In steps of 2⁻²⁰, below which similarities count as equal (docs/decisions/0201)."""
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    return round(float(np.float32(a @ b / lengths)) * 2**20) if lengths else 0
 
 
 def transcription(features, video_ids, frames, boxes, neighbours, group, exclude_same_video) -> set[tuple[int, ...]]:
@@ -43,7 +49,7 @@ def transcription(features, video_ids, frames, boxes, neighbours, group, exclude
     lists = []
     for i in range(count):
         others = [j for j in range(count) if j != i and not (exclude_same_video and may_be_one_object(i, j))]
-        others.sort(key=lambda j: (-float(np.dot(features[i].astype(float), features[j].astype(float))), j))
+        others.sort(key=lambda j: (-cosine(features[i].astype(float), features[j].astype(float)), j))
         lists.append(set(others[:neighbours]))
     return {
         members
@@ -110,7 +116,7 @@ def test_large_parent_in_blocks_equals_small_blocks(monkeypatch: pytest.MonkeyPa
     whole = nearest(features, owners, allowed, 10)
     monkeypatch.setattr("graph.linking.neighbours._BLOCK_KEYS", 700 * 64)
     monkeypatch.setattr("graph.linking.neighbours._COLUMNS", 100)
-    monkeypatch.setattr("training.assignment._SEARCH_KEYS", 700 * 64)
+    monkeypatch.setattr("training.assignment._CPU_KEYS", 700 * 64)
     assert np.array_equal(nearest(features, owners, allowed, 10), whole)
     assert np.array_equal(nearest_on("cpu")(features, owners, allowed, 10), whole)
 

@@ -1,6 +1,5 @@
-"""Features from shards: in the order of patch ids, of length 1, and whole or refused."""
+"""Features from shards: in the order asked for, and whole or refused; vectors of length 1."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,99 +7,84 @@ import pytest
 
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.linking import features as module
-from graph.linking.features import load_features
-from graph.linking.parameters import LinkParameters
-from graph.linking.run import link
+from graph.linking.features import allocate, check_finite, of_length_one, read_features
 from graph.shards import Shards
 
-from .linking_data import World, make_world
+VIDEOS = ["v0"] * 3 + ["v1"] * 2
 
 
 @pytest.fixture
-def world() -> World:
-    return make_world(60, 5)
+def stored() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {name: generator.normal(size=8).astype(np.float16) for name in "abcdefg"}
 
 
 @pytest.fixture
-def shards(tmp_path: Path, world: World) -> Shards:
-    """Vectors of starts and ends, each video's in an order of its own."""
-    shards = Shards(str(tmp_path / "data"))
-    rows = dict(zip([patch.id for patch in world.starts], world.features, strict=True))
-    for video in world.videos:
-        ids = [patch.id for patch in [*world.ends, *world.starts[::-1]] if patch.video_id == video.id]
-        vectors = np.stack([rows.get(patch, np.zeros(32, np.float16)) for patch in ids])
-        shards.write_vectors(f"features/net/{video.id}", ids, vectors)
+def shards(tmp_path: Path, stored: dict[str, np.ndarray]) -> Shards:
+    shards = Shards(str(tmp_path))
+    for video, ids in (("v0", list("cgab")), ("v1", list("fde"))):
+        shards.write_vectors(f"features/net/{video}", ids, np.stack([stored[name] for name in ids]))
     return shards
 
 
-def test_rows_follow_the_ids_and_have_length_one(shards: Shards, world: World) -> None:
-    matrix, ordered = load_features(shards, "net", world.ends + world.starts)
-    assert [patch.id for patch in ordered] == sorted(patch.id for patch in world.starts)
+def test_rows_are_those_asked_for(shards: Shards, stored: dict[str, np.ndarray]) -> None:
+    matrix = read_features(shards, "net", list("abcde"), VIDEOS)
+    assert np.array_equal(matrix, np.stack([stored[name] for name in "abcde"]))
     assert matrix.dtype == np.float16
-    for row, patch in zip(matrix.astype(float), ordered, strict=True):
-        vector = world.features[world.starts.index(patch)].astype(float)
-        assert np.allclose(row, vector / np.linalg.norm(vector), atol=1e-3)
+    assert read_features(shards, "net", [], [], 8).shape == (0, 8)
 
 
-def test_linking_from_shards_equals_linking_from_memory(shards: Shards, world: World) -> None:
-    matrix, ordered = load_features(shards, "net", world.starts)
-    stored, given = link(matrix, ordered, LinkParameters()), link(world.features, world.starts, LinkParameters())
-    assert stored.digest() == given.digest()
+def test_what_is_missing_or_broken_is_named(shards: Shards) -> None:
+    with pytest.raises(NotFound, match="no features of model other for video v0"):
+        read_features(shards, "other", ["a"], ["v0"])
+    with pytest.raises(StorageError, match=r"v1.parquet lacks patch a \(1 in all\)"):
+        read_features(shards, "net", ["d", "a"], ["v1", "v1"])
+    path = Path(shards.path("features/net/v1"))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_features(shards, "net", list("abcde"), VIDEOS)
+
+
+def test_features_of_two_models(shards: Shards) -> None:
+    with pytest.raises(InvalidInput, match="8 numbers, others of 5: features of two models"):
+        read_features(shards, "net", ["a"], ["v0"], width=5)
+    moved = Path(shards.path("features/other/v0"))
+    moved.parent.mkdir()
+    Path(shards.path("features/net/v0")).rename(moved)
+    with pytest.raises(InvalidInput, match="vectors of model net, not of other"):
+        read_features(shards, "other", ["a"], ["v0"])
+
+
+def test_vectors_get_length_one_and_zero_stays() -> None:
+    vectors = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float16)
+    vectors[3] = 0
+    found = of_length_one(vectors)
+    exact = vectors.astype(float)
+    exact[[0, 1, 2, 4]] /= np.linalg.norm(exact[[0, 1, 2, 4]], axis=1, keepdims=True)
+    assert np.allclose(found, exact, atol=1e-6)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_nan_is_refused_by_name(poison: float) -> None:
+    vectors = np.ones((3, 4), np.float16)
+    vectors[1, 2] = poison
+    for kind in (np.float16, np.float32):
+        with pytest.raises(InvalidInput, match="patch b hold NaN or infinity"):
+            check_finite(vectors.astype(kind), list("abc"))
+    check_finite(np.float16([[65504, -65504, 0, 6e-8]]), ["d"])
 
 
 def test_a_matrix_too_large_for_memory_is_a_file_that_nobody_finds(
-    shards: Shards, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, _ = load_features(shards, "net", world.starts)
-    monkeypatch.setattr(module, "_IN_MEMORY", 0)
-    scratch = tmp_path / "scratch"
-    matrix, ordered = load_features(shards, "net", world.starts, scratch=scratch)
+    monkeypatch.setattr(module, "IN_MEMORY", 0)
+    matrix = allocate((10, 4), tmp_path / "scratch")
     assert isinstance(matrix, np.memmap)
-    assert np.array_equal(matrix, expected)
-    assert list(scratch.iterdir()) == []
-    assert link(matrix, ordered, LinkParameters(), scratch=scratch).edges
+    matrix[:] = 3
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_features_that_were_not_computed(shards: Shards, world: World) -> None:
-    with pytest.raises(NotFound, match="no features of model other"):
-        load_features(shards, "other", world.starts)
-    shards.delete(f"features/net/{world.videos[2].id}")
-    with pytest.raises(NotFound, match=world.videos[2].id):
-        load_features(shards, "net", world.starts)
-
-
-def test_a_shard_cut_short(shards: Shards, world: World) -> None:
-    path = Path(shards.path(f"features/net/{world.videos[1].id}"))
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(StorageError, match="cannot be read"):
-        load_features(shards, "net", world.starts)
-
-
-def test_a_shard_that_lacks_a_patch(shards: Shards, world: World) -> None:
-    extra = replace(world.starts[0], id="f" * 16)
-    with pytest.raises(StorageError, match=r"lacks patch f{16}"):
-        load_features(shards, "net", [*world.starts, extra])
-
-
-def test_features_of_two_models(shards: Shards, world: World) -> None:
-    video = world.videos[3].id
-    ids, vectors = shards.read_vectors(f"features/net/{video}")
-    shards.write_vectors(f"features/net/{video}", ids, vectors[:, :16])
-    with pytest.raises(InvalidInput, match="features of two models"):
-        load_features(shards, "net", world.starts)
-
-
-def test_nan_in_a_shard(shards: Shards, world: World) -> None:
-    video = world.videos[0].id
-    ids, vectors = shards.read_vectors(f"features/net/{video}")
-    broken = vectors.copy()
-    start = next(patch.id for patch in world.starts if patch.video_id == video)
-    broken[ids.index(start), 5] = np.nan
-    shards.write_vectors(f"features/net/{video}", ids, broken)
-    with pytest.raises(InvalidInput, match=f"patch {start} hold NaN"):
-        load_features(shards, "net", world.starts)
-
-
-def test_no_patches(shards: Shards) -> None:
-    with pytest.raises(InvalidInput, match="no patches to link"):
-        load_features(shards, "net", [])
+def test_a_disk_that_is_too_small_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Free some space and link again"):
+        allocate((1 << 40, 1000), tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []

@@ -98,6 +98,7 @@ def celery_workers(
 ) -> Iterator[Workshop]:
     """A home whose three workers (and API) run on the run's servers; its name has a space and an umlaut."""
     folder = tmp_path_factory.mktemp("würk shop")
+    (folder / "transitive.toml").write_text("segment_frames = 100\n")
     named = {
         "TRANSITIVE_HOME": str(folder),
         "TRANSITIVE_CACHE": str(jar_cache),
@@ -125,16 +126,18 @@ def workshop(celery_workers: Workshop, connection: Connection) -> Workshop:
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A short real clip, and three drawn ones: an object that crosses a scene, each of its own look."""
+    """A short real clip, and drawn ones: an object that crosses a scene. The second is long enough for segments."""
     folder = tmp_path_factory.mktemp("clips")
     real = next(path for path in packaged_clips() if path.name == "bikes.mp4")
-    return [real, *(draw_clip(folder / f"drawn {seed}.mp4", seed) for seed in range(3))]
+    long = draw_clip(folder / "long.mp4", 3, frames=400, options={"g": "50", "bf": "2"})
+    return [real, long, *(draw_clip(folder / f"drawn {seed}.mp4", seed) for seed in range(3))]
 
 
-def draw_clip(path: Path, seed: int, frames: int = 90) -> Path:
-    """Write a video in which one object crosses a standing scene."""
+def draw_clip(path: Path, seed: int, frames: int = 90, options: dict[str, str] | None = None) -> Path:
+    """Write a video in which one object crosses a standing scene, and comes back, and so on."""
     scene, thing = texture(320, 480, seed), texture(110, 110, 100 + seed)
-    return write_video(path, (paste(scene, thing, (90 + 3 * k, 130 + 20 * seed)) for k in range(frames)))
+    ways = (90 + 3 * abs((k + 90) % 180 - 90) for k in range(frames))
+    return write_video(path, (paste(scene, thing, (way, 130 + 20 * seed)) for way in ways), options=options)
 
 
 @pytest.fixture
@@ -170,4 +173,6 @@ def assert_files_match(workshop: Workshop, connection: Connection) -> None:
     ready = sorted(row["id"] for row in connection.read("MATCH (v:Video {status: 'ready'}) RETURN v.id AS id"))
     assert workshop.shards.names("patches") == ready
     assert workshop.shards.names("frames") == ready
-    assert not list(Path(workshop.settings.data).rglob("*.partial"))
+    folder = Path(workshop.settings.data)
+    assert not [*folder.rglob("*.partial"), *folder.glob("segments/*/*")]
+    assert not connection.read("MATCH (job:Job {kind: 'segment'}) RETURN job")

@@ -93,8 +93,8 @@ def test_a_full_disk_is_a_reason_and_leaves_nothing_behind(
     settings = load_settings()
     mined = mine(clip)
     with pytest.raises(StorageError, match=r"No space left on device\. Free some space"):
-        store(Workplace(settings, connection, Shards(str(tiny_disk))), mined, no_progress)
+        store(Workplace(settings, connection, Shards(str(tiny_disk))), lambda: iter([mined]), "clip", no_progress)
     assert not [path for path in tiny_disk.rglob("*") if path.is_file()]
     assert not graph_sets(connection)["videos"]
-    store(Workplace(settings, connection, Shards(str(home / "data"))), mined, no_progress)
+    store(Workplace(settings, connection, Shards(str(home / "data"))), lambda: iter([mined]), "clip", no_progress)
     assert len(graph_sets(connection)["patches"]) == len(mined.patches) > 0

@@ -98,4 +98,5 @@ def check_page(page: Path, counted: dict[str, int]) -> None:
     assert text.count("<pre>") == 3
     beside = json.loads(page.with_name("report.json").read_text())
     assert beside["graph"] == counted
+    assert any(loss > 0 for _, loss in beside["loss"]), "nothing was learned: no pair had a negative"
     assert beside["health"].keys() == {"before (pool5 of the context network)", "after (embedding)"}

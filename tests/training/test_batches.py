@@ -62,6 +62,29 @@ def test_negatives_follow_the_rules():
     assert len(seen) == len(table.ids)  # and every patch serves as one
 
 
+def test_a_batch_without_negatives_takes_distractors_in():
+    """Two videos whose links all join one cluster: the batch's own patches are no negatives of each other."""
+
+    class OneCluster(TinySource):
+        def quadruples(self, seed, epoch, skip):
+            return (q for q in super().quadruples(seed, epoch, skip) if q.a_parent == 0)
+
+    source = OneCluster(videos=2, tracks=6, parents=3)
+    table = source.table()
+    seen = set()
+    for batch in batches(tiny("transitive", 20), source, 80):
+        paired = np.unique(batch.pairs)
+        assert (table.parent[batch.rows[paired]] == 0).all()
+        assert np.array_equal(paired, np.arange(len(paired)))  # the distractors follow
+        assert 1 <= len(batch.rows) - len(paired) <= 2  # one of each video serves all of the other
+        assert len(np.unique(batch.rows)) == len(batch.rows)
+        assert (batch.negatives >= len(paired)).all()
+        chosen = batch.rows[batch.negatives[:, 0]]
+        assert (table.video[batch.rows[batch.pairs[:, 0]]] != table.video[chosen]).all()
+        seen |= set(chosen.tolist())
+    assert seen == set(np.flatnonzero(table.parent != 0).tolist())
+
+
 def test_random_negatives_are_equally_likely():
     source = TinySource(videos=3, tracks=2, parents=2)
     counts: dict[int, int] = {}

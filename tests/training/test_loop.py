@@ -201,12 +201,19 @@ def test_nan_stops_keeps_the_batch_and_replays(output):
 def test_collapse_is_an_alarm():
     alarms = Alarms(margin=0.5)
     for _ in range(PATIENCE - 1):
-        assert alarms.watch_batch(0.5, 1.0) == []
-    assert "collapse" in alarms.watch_batch(0.5, 1.0)[0]
-    assert alarms.watch_batch(0.5, 1.0) == []  # once
+        assert alarms.watch_batch(0.5, 1.0, 0.0) == []
+    assert "collapse" in alarms.watch_batch(0.5, 1.0, 0.0)[0]
+    assert alarms.watch_batch(0.5, 1.0, 0.0) == []  # once
     healthy = Alarms(margin=0.5)
-    assert not any(healthy.watch_batch(0.4, 20.0) for _ in range(20))
-    assert "rank" in healthy.watch_batch(0.4, 3.0)[0]
+    assert not any(healthy.watch_batch(0.4, 20.0, 0.5) for _ in range(20))
+    assert "rank" in healthy.watch_batch(0.4, 3.0, 0.0)[0]
+
+
+def test_pairs_without_negatives_are_an_alarm():
+    alarms = Alarms(margin=0.5)
+    found = [alarms.watch_batch(0.0, 20.0, 0.9) for _ in range(PATIENCE + 1)]
+    assert found[: PATIENCE - 1] + found[PATIENCE:] == [[]] * PATIENCE
+    assert "90% of the pairs have no negative" in found[PATIENCE - 1][0]
 
 
 def test_falling_health_is_an_alarm():

@@ -59,6 +59,21 @@ def test_a_job_of_a_living_process_is_left_alone(connection: Connection, redis_u
     assert get_job(connection, job).state == "running"
 
 
+def test_a_worker_that_slept_too_long_loses_its_job_and_does_not_close_it(
+    connection: Connection, redis_url: str, client: redis.Redis
+) -> None:
+    """A laptop's lid was closed: on waking, the job is given away first, then its old worker finds itself stopped."""
+    job, owner = submit(connection, redis_url), recovery.owner_name("token")
+    client.flushall()
+    ledger.claim(connection, job, owner)
+    grow_old(connection, job)
+    assert recovery.requeue_lost(connection, redis_url) == 1
+    assert not ledger.beat(connection, job, owner, "train", 1, 2, "steps")
+    ledger.finish(connection, job, "cancelled", owner=owner)
+    assert get_job(connection, job).state == "queued"
+    assert ledger.claim(connection, job, recovery.owner_name("another")) is not None
+
+
 def test_what_an_emptied_redis_lost_is_sent_again_once(
     connection: Connection, redis_url: str, client: redis.Redis
 ) -> None:

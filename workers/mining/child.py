@@ -20,12 +20,13 @@ from typing import Any, BinaryIO
 import cv2
 
 from graph.errors import TransitiveError
-from workers.mining.decode import count_frames
+from workers.mining.decode import NVIDIA, count_frames
 from workers.mining.follow_box import follow_box
 from workers.mining.isolated import HEADER
 from workers.mining.recipe import Limits
+from workers.mining.segments import cut_into_segments
 from workers.mining.sheet import draw_sheet
-from workers.mining.video import mine
+from workers.mining.video import mine, mine_segment
 
 _TELL = 0.2  # seconds between two progress messages
 
@@ -35,7 +36,8 @@ def main(memory_mb: int, lifeline: int) -> None:
     _die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     most = _mapped() + (memory_mb << 20)  # the libraries' own mappings are not the video's
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    # CUDA reserves more addresses than there is memory, so where NVDEC may decode only what can be written is counted.
+    resource.setrlimit(resource.RLIMIT_DATA if NVIDIA.exists() else resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Anything a library prints must not get between the messages.
     output = os.fdopen(os.dup(1), "wb")
@@ -47,7 +49,14 @@ def main(memory_mb: int, lifeline: int) -> None:
         _send(output, kind, content)
 
 
-_TASKS: dict[str, Callable[..., Any]] = {"mine": mine, "sheet": draw_sheet, "track": follow_box, "count": count_frames}
+_TASKS: dict[str, Callable[..., Any]] = {
+    "mine": mine,
+    "cut": cut_into_segments,
+    "segment": mine_segment,
+    "sheet": draw_sheet,
+    "track": follow_box,
+    "count": count_frames,
+}
 
 
 def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output: BinaryIO) -> tuple[str, Any]:

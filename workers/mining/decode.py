@@ -6,6 +6,7 @@ Decoding is the limit of mining, so only luma is scaled for every frame; colour 
 import errno
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import Self
 import av
 import cv2
 import numpy as np
+from av.codec.hwaccel import HWAccel
+from av.container.input import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -25,6 +28,7 @@ from workers.mining.recipe import Limits, Mining
 
 Luma = NDArray[np.uint8]
 
+NVIDIA = Path("/dev/nvidiactl")  # there where a device and its driver are
 _PLANAR_LUMA = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
 _LEAST_SIDE = 64  # pixels; a crop of a smaller frame is a smear at 96×96
 _MOST_ASPECT = 4.5  # above it a square of 227 is higher than the working frame
@@ -39,6 +43,19 @@ class Count:
     height: int
     fps: float
     every: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a video from key frame to key frame."""
+
+    number: int
+    first: int  # index of its first frame
+    begins: int | None  # time of its key frame, in the stream's own unit; None: where the video begins
+    ends: int | None  # time of the next one's key frame; None: where the video ends
+
+
+WHOLE = Segment(0, 0, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,10 @@ class Frame:
         """Convert the whole picture to upright (height, width, 3) RGB."""
         if self.picture is None:
             raise ValueError(f"the picture of frame {self.index} was let go")
-        rgb = self.converter.reformat(self.picture, format="rgb24", threads=1).to_ndarray()
+        picture = self.picture
+        if picture.format.name == "nv12":  # NVDEC's; brought to what other decoders give, so that pixels are the same
+            picture = self.converter.reformat(picture, format="yuv420p", threads=1)
+        rgb = self.converter.reformat(picture, format="rgb24", threads=1).to_ndarray()
         return np.rot90(np.asarray(rgb, np.uint8), self.rotation)
 
     def without_picture(self) -> "Frame":
@@ -68,19 +88,22 @@ class Frame:
 class Clip:
     """An open video. Raises `BadVideo` with a reason when the file cannot be one."""
 
-    def __init__(self, path: Path, limits: Limits, recipe: Mining, scale: float = 0.0) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, recipe: Mining, scale: float = 0.0, segment: Segment = WHOLE
+    ) -> None:
         """Open `path` and read what its headers say; lumas get `scale`, or half of the working size."""
         self._limits = limits
         self._recipe = recipe
+        self.segment = segment
         self.path = path
         self.damaged = 0  # packets that could not be decoded
-        self.decoded = 0  # frames
+        self.decoded = 0  # frames of the segment
         if not path.is_file():
             raise BadVideo(f"{path} is not there. Check the name.")
         if path.stat().st_size == 0:
             raise BadVideo(f"{path.name} is empty: 0 bytes.")
         try:
-            self._container = av.open(str(path), mode="r")
+            self._container = _open(path)
         except (av.FFmpegError, ValueError) as error:
             raise BadVideo(f"{path.name} is no video that can be read: {_cause(error)}.") from None
         streams = [s for s in self._container.streams.video if not _is_cover(s)]
@@ -111,15 +134,27 @@ class Clip:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._container.close()
 
-    def count(self) -> int:
-        """Count the stream's packets, one per frame as a rule, without decoding them."""
+    def packets(self) -> list[tuple[int | None, bool]]:
+        """List when each frame is shown (None: the file does not say), and whether it is a key frame."""
+        found: list[tuple[int | None, bool]] = []
         try:
-            return sum(1 for packet in self._container.demux(self._stream) if packet.size)
+            for packet in self._container.demux(self._stream):
+                if packet.size and not packet.is_discard:
+                    found.append((packet.pts, packet.is_keyframe))
         except av.FFmpegError:  # cut off: what came before counts
-            return self.expected
+            pass
+        return found
+
+    def begins_at(self, time: int) -> bool:
+        """Say whether seeking to the key frame of this time leads to it."""
+        try:
+            self._container.seek(time, stream=self._stream)
+            return next(packet.pts for packet in self._container.demux(self._stream)) == time
+        except (av.FFmpegError, StopIteration):
+            return False
 
     def frames(self) -> Iterator[Frame]:
-        """Yield every frame, or every second and so on above 40 frames a second.
+        """Yield every frame of the segment, or every second and so on above 40 frames a second.
 
         Raises:
             BadVideo: nothing could be decoded, or the video is longer, wider or smaller than allowed.
@@ -132,8 +167,12 @@ class Clip:
             if picture is None:
                 broken = True
                 continue
-            index, self.decoded = self.decoded, self.decoded + 1
-            if self.decoded > self._limits.max_frames:
+            if not self._reached(picture):
+                continue
+            if self._passed(picture):
+                return
+            index, self.decoded = self.segment.first + self.decoded, self.decoded + 1
+            if index >= self._limits.max_frames:
                 raise BadVideo(
                     f"{self.path.name} has more than {self._limits.max_frames} frames. "
                     "Raise TRANSITIVE_MAX_FRAMES or cut it."
@@ -149,12 +188,23 @@ class Clip:
             luma = np.ascontiguousarray(np.rot90(_half_luma(picture, self.scale), rotation))
             yield Frame(index, self._time(picture, index), luma, picture, rotation, broken, converter)
             broken = False
-        if first is None:
+        if first is None and self.segment.number == 0:
             raise BadVideo(f"{self.path.name} holds no frame that can be decoded: it is damaged or cut off.")
+
+    def _reached(self, picture: VideoFrame) -> bool:
+        """Leave out what is shown before the segment's key frame: it would need frames of the segment before."""
+        begins = self.segment.begins
+        return begins is None or (picture.pts is not None and picture.pts >= begins)
+
+    def _passed(self, picture: VideoFrame) -> bool:
+        ends = self.segment.ends
+        return ends is not None and picture.pts is not None and picture.pts >= ends
 
     def _pictures(self) -> Iterator[VideoFrame | None]:
         """Yield decoded pictures, and None wherever a packet was damaged."""
         try:
+            if self.segment.begins is not None:
+                self._container.seek(self.segment.begins, stream=self._stream)
             packets = self._container.demux(self._stream)
             while True:
                 try:
@@ -206,11 +256,19 @@ class Clip:
         return float((picture.pts - start) * self._stream.time_base)
 
 
+def _open(path: Path) -> InputContainer:
+    """Open a file; NVDEC decodes it where a device is there and knows its format, else this processor does."""
+    if NVIDIA.exists():
+        with suppress(av.FFmpegError):  # no driver, no memory left on it
+            return av.open(str(path), mode="r", hwaccel=HWAccel("cuda"))
+    return av.open(str(path), mode="r")
+
+
 def count_frames(path: Path, limits: Limits, progress: Progress = no_progress) -> Count:
     """Read a file's headers and packets; raises `BadVideo` when it cannot be one."""
     with Clip(path, limits, Mining()) as clip:
         progress("count", 0, 0, "frames")
-        return Count(clip.count(), clip.width, clip.height, clip.fps, clip.every)
+        return Count(len(clip.packets()), clip.width, clip.height, clip.fps, clip.every)
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.mining.boxes import Area
 from workers.mining.decode import Luma
@@ -14,6 +13,7 @@ from workers.mining.recipe import Mining
 _THUMB = (32, 20)
 _CUT_CHANGE, _CUT_LIKENESS = 6.0, 0.6  # mean grey levels; correlation of thumbnails
 _FLASH = 40.0  # mean grey levels
+_BLOCK = 16  # luma pixels
 _BAR = 24  # luma; black of studio range is 16
 
 
@@ -22,24 +22,24 @@ class CutFinder:
 
     def __init__(self) -> None:
         """Start before the first frame."""
-        self._thumb: NDArray[np.float32] | None = None
+        self._thumb: Luma | None = None
         self._usual = 0.0
 
     def broke(self, luma: Luma) -> bool:
         """Compare with the frame before: far more change than usual, into a picture that is unlike it; or a flash."""
         small = cv2.resize(luma, (4 * _THUMB[0], 4 * _THUMB[1]), interpolation=cv2.INTER_LINEAR)
-        thumb = cv2.resize(small, _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        thumb = np.asarray(cv2.resize(small, _THUMB, interpolation=cv2.INTER_AREA), np.uint8)
         before, self._thumb = self._thumb, thumb
         if before is None:
             return False
-        change = float(np.abs(thumb - before).mean())
+        change = cv2.norm(thumb, before, cv2.NORM_L1) / thumb.size
         unusual = change > _CUT_CHANGE + 3 * self._usual and _likeness(before, thumb) < _CUT_LIKENESS
         jumped = unusual or change > _FLASH
         self._usual = 0.0 if jumped else 0.8 * self._usual + 0.2 * change
         return jumped
 
 
-def _likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _likeness(a: Luma, b: Luma) -> float:
     """Correlate two thumbnails."""
     first, second = a - a.mean(), b - b.mean()
     return float((first * second).sum() / max(float(np.sqrt((first**2).sum() * (second**2).sum())), 1e-6))
@@ -70,9 +70,9 @@ def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str:
 
 
 def _block_change(a: Luma, b: Luma) -> float:
-    change = cv2.absdiff(a, b)
-    blocks = cv2.resize(change, (max(1, a.shape[1] // 16), max(1, a.shape[0] // 16)), interpolation=cv2.INTER_AREA)
-    return float(blocks.max())
+    height, width = a.shape[0] // _BLOCK, a.shape[1] // _BLOCK
+    change = cv2.absdiff(a, b)[: height * _BLOCK, : width * _BLOCK]
+    return float(cv2.resize(change, (width, height), interpolation=cv2.INTER_AREA).max())
 
 
 def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str:

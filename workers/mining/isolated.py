@@ -20,9 +20,9 @@ from typing import Any, Self
 
 from graph.errors import BadVideo, TransitiveError
 from graph.records import Progress, no_progress
-from workers.mining.decode import Count
+from workers.mining.decode import Count, Segment
 from workers.mining.recipe import Limits, Mining
-from workers.mining.video import MinedVideo
+from workers.mining.segments import MinedVideo
 
 HEADER = struct.Struct("<Q")
 _WAKE = 1.0  # seconds between two looks at the clock
@@ -41,11 +41,27 @@ def mine_isolated(
     return mined
 
 
+def cut_isolated(path: Path, limits: Limits, recipe: Mining) -> list[Segment]:
+    """Cut a video into segments in a child process, as `segments.cut_into_segments` does."""
+    segments: list[Segment] = _isolated("cut", path, limits, no_progress, {"recipe": recipe})
+    return segments
+
+
+def mine_segment_isolated(
+    path: Path, limits: Limits, progress: Progress, recipe: Mining, segment: Segment, identifier: str
+) -> MinedVideo:
+    """Mine one segment of the video called `identifier` in a child process; raises what `mine_isolated` does."""
+    arguments = {"recipe": recipe, "segment": segment, "identifier": identifier}
+    mined: MinedVideo = _isolated("segment", path, limits, progress, arguments)
+    return mined
+
+
 def sheet_isolated(
-    path: Path, sheet: Path | None, limits: Limits | None = None, progress: Progress = no_progress
+    path: Path, sheet: Path | None, limits: Limits, progress: Progress, recipe: Mining
 ) -> dict[str, Any]:
     """Draw in a child process what `sheet.draw_sheet` draws; returns the video's report."""
-    drawn: dict[str, Any] = _isolated("sheet", path, limits, progress, {"sheet": sheet.absolute() if sheet else None})
+    arguments = {"sheet": sheet.absolute() if sheet else None, "recipe": recipe}
+    drawn: dict[str, Any] = _isolated("sheet", path, limits, progress, arguments)
     return drawn
 
 

@@ -93,17 +93,20 @@ class BatchedKCF:
             place = np.array([[px, 0, cx - px * half], [0, py, cy - py * half]])
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             windows[b] = cv2.warpAffine(luma, place, (grid, grid), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        channels = _channels(windows) * self._taper
+        channels = _channels(windows)
+        channels *= self._taper
         energy = np.einsum("bcij,bcij->b", channels, channels)
-        return np.asarray(fft.rfft2(channels), np.complex64), np.asarray(energy, np.float32)
+        return np.asarray(fft.rfft2(channels, overwrite_x=True), np.complex64), np.asarray(energy, np.float32)
 
     def _kernel(self, a: Spectrum, a_energy: Real, b: Spectrum, b_energy: Real) -> Spectrum:
         """Correlate with a Gaussian kernel: spectrum (B, grid, grid/2+1)."""
         grid = self._numbers.grid
         cross = fft.irfft2((a * b.conj()).sum(axis=1), s=(grid, grid))
-        distance = a_energy[:, None, None] + b_energy[:, None, None] - 2 * cross
-        scale = -1 / (self._numbers.sigma**2 * a.shape[1] * grid * grid)
-        return np.asarray(fft.rfft2(np.exp(np.maximum(distance, 0) * np.float32(scale))), np.complex64)
+        scale = np.float32(-1 / (self._numbers.sigma**2 * a.shape[1] * grid * grid))
+        cross *= -2 * scale
+        cross += (scale * (a_energy + b_energy))[:, None, None]  # minus the squared distance, which is never below 0
+        np.exp(np.minimum(cross, 0, out=cross), out=cross)
+        return np.asarray(fft.rfft2(cross, overwrite_x=True), np.complex64)
 
     def _train(self, looks: Spectrum, energy: Real) -> Spectrum:
         return self._wanted / (self._kernel(looks, energy, looks, energy) + np.float32(self._numbers.ridge))
@@ -111,19 +114,17 @@ class BatchedKCF:
 
 def _channels(windows: Real) -> Real:
     """Make grey and four one-sided gradient channels, (B, 5, grid, grid), of about unit variance each."""
-    mean = windows.mean(axis=(1, 2), keepdims=True)
-    spread = windows.std(axis=(1, 2), keepdims=True) + 4
-    grey = (windows - mean) / spread
+    grey = windows - windows.mean(axis=(1, 2), keepdims=True)
+    grey /= np.sqrt(np.einsum("bij,bij->b", grey, grey) / grey[0].size)[:, None, None] + 4
     out = np.empty((len(windows), 5, *windows.shape[1:]), np.float32)
     out[:, 0] = grey
-    across = np.zeros_like(grey)
-    down = np.zeros_like(grey)
-    across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
-    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
-    np.maximum(across, 0, out=out[:, 1])
-    np.maximum(-across, 0, out=out[:, 2])
-    np.maximum(down, 0, out=out[:, 3])
-    np.maximum(-down, 0, out=out[:, 4])
+    out[:, 1:3, :, [0, -1]] = 0
+    out[:, 3:, [0, -1]] = 0
+    across, down = grey[:, :, 2:] - grey[:, :, :-2], grey[:, 2:] - grey[:, :-2]
+    np.maximum(across, 0, out=out[:, 1, :, 1:-1])
+    np.maximum(down, 0, out=out[:, 3, 1:-1])
+    np.subtract(out[:, 1, :, 1:-1], across, out=out[:, 2, :, 1:-1])
+    np.subtract(out[:, 3, 1:-1], down, out=out[:, 4, 1:-1])
     return out
 
 

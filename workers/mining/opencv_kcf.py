@@ -14,11 +14,20 @@ _SIDE = 96  # pixels of the box it works on; at 227, a prime, it does 2 updates 
 class OpenCVKCF:
     """B tracks, each in its own sequence of RGB pictures; OpenCV 5 crashes on single-channel ones."""
 
-    def __init__(self, pictures: Sequence[Pixels], centres: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
-        """Start in `pictures[b]` at `centres` (B, 2) with `sizes` (B, 2), x, y in pixels of the picture."""
+    def __init__(
+        self,
+        pictures: Sequence[Pixels],
+        centres: NDArray[np.float64],
+        sizes: NDArray[np.float64],
+        side: float = _SIDE,
+    ) -> None:
+        """Start in `pictures[b]` at `centres` (B, 2) with `sizes` (B, 2), x, y in pixels of the picture.
+
+        Pictures with larger boxes than `side` squared are scaled down to it.
+        """
         self.centres = np.array(centres, np.float64)
         self.sizes = np.array(sizes, np.float64)
-        self._factors = np.minimum(1.0, _SIDE / np.sqrt(self.sizes.prod(axis=1)))
+        self._factors = np.minimum(1.0, side / np.sqrt(self.sizes.prod(axis=1)))
         self._trackers = []
         for b, picture in enumerate(pictures):
             tracker = cv2.TrackerKCF.create()

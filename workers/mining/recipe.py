@@ -1,6 +1,6 @@
 """The numbers of mining, each with its reason, and the limits one video must keep: what `mine` is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graph.errors import InvalidInput
 from graph.settings import Settings
@@ -42,19 +42,27 @@ class Mining:
     net_motion: float = 1.5  # a point moves when its summed residual is longer than this ...
     coherence: float = 0.6  # ... and is this share of the way it went
 
-    least_moving: int = 8  # moving points in a box
+    least_moving: int = 6  # moving points in a box
     least_core_share: float = 0.4  # share of the core's points that move
-    most_moving: float = 0.6  # of all points; above it everything moves: flash, water, a wrong homography
+    most_moving: float = 0.45  # of all points; above it everything moves: flash, water, depth seen from a moving camera
     least_inliers: float = 0.3  # of the points in one step; below it the homography is not supported
     most_camera: float = 0.5  # of the frame's width, over the window
     static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
-    same_picture: float = 0.98  # correlation of A and A' that teaches nothing
+    same_picture: float = 0.98  # correlation of A and A' that teaches nothing ...
+    keep_same: bool = False  # ... and is kept all the same, and flagged
     alike: float = 1.0  # points of an object part from their median by less than this share of its motion
     parallax: float = 0.12  # of the camera's way; less motion than this may be depth alone
     least_agreement: float = 0.6  # how much nearer to the object's way than to the background's a track stays
     least_peak: float = 0.15  # mean response of the tracker
     most_frames: int = 16  # whole frames kept for context prediction
     frame_seconds: float = 2.0  # seconds between them
+    segment: int = 9000  # frames, five minutes; longer videos are cut at key frames, so that many workers mine them
+
+    @classmethod
+    def of(cls, settings: Settings, stride: int | None = None, track_length: int | None = None) -> "Mining":
+        """Take the numbers from the settings; `stride` and `track_length` where they are not the usual ones."""
+        recipe = cls(segment=settings.segment_frames, keep_same=settings.same_pictures == "flag")
+        return replace(recipe, stride=stride or recipe.stride, track_length=track_length or recipe.track_length)
 
     def __post_init__(self) -> None:
         if self.track_length % self.step or self.stride % self.step:

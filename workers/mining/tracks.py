@@ -18,7 +18,7 @@ _MOST_SHIFT = 0.2  # of the crop's side; the core stays in its middle
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A box to be tracked through its window's `lumas` (track_length + 1 of them)."""
+    """A box to be tracked through its window's `lumas`: two to a step of `motion` (see `looked_at`), and the last."""
 
     lumas: Sequence[Luma]
     motion: Motion
@@ -30,10 +30,21 @@ class Candidate:
 class Track:
     """Where the core went, in luma pixels, and what is known of its truth."""
 
-    centres: NDArray[np.float64]  # (track_length + 1, 2)
+    centres: NDArray[np.float64]  # (2K+1, 2) in the lumas that were looked at, two to a step
     crop: tuple[float, float, float]  # left, top, side in the first luma
     end_crop: tuple[float, float, float]  # in the last one: moved as the core moved
     trust: dict[str, float]
+
+
+def looked_at(recipe: Mining) -> list[int]:
+    """List the frames of a window that the filter looks at: both ends of every step, and one between.
+
+    On the choosing part every second frame ends as near to the object as every frame: .082 of its side against .077.
+    """
+    between = recipe.step // 2
+    return [k for step in range(0, recipe.track_length, recipe.step) for k in (step, step + between)] + [
+        recipe.track_length
+    ]
 
 
 def follow_batched(
@@ -76,7 +87,7 @@ def _motion_reason(candidate: Candidate, recipe: Mining) -> str:
     return ""
 
 
-def _unlike(net: NDArray[np.float64]) -> float:
+def _unlike(net: NDArray[np.floating]) -> float:
     """Say by which share of their common motion points part from it."""
     middle = np.median(net, axis=0)
     return float(np.median(_length(net - middle)) / max(float(_length(middle)), 1e-6))
@@ -85,8 +96,7 @@ def _unlike(net: NDArray[np.float64]) -> float:
 def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.float32], recipe: Mining) -> Track | str:
     """Refuse a track that was lost, went with the background, or left the picture."""
     motion, box, area = candidate.motion, candidate.box, candidate.area
-    steps = np.minimum(np.arange(len(motion.points)) * recipe.step, len(way) - 1)
-    tracked = way[steps] - way[0]
+    tracked = way[::2] - way[0]
     of_object = motion.object_at(box.members)
     of_background = motion.background_at(way[0]) - way[0]
     known = np.isfinite(of_object[:, 0])

@@ -10,35 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from math import ceil
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from graph.errors import BadVideo
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
 from workers.mining.boxes import Area, Box, place_boxes
-from workers.mining.decode import Clip, Frame
+from workers.mining.decode import Clip, Frame, Segment
 from workers.mining.gates import CutFinder, motion_reason, picture_area, still_reason
 from workers.mining.motion import Motion, follow
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
-from workers.mining.tracks import Candidate, Track, track_all
+from workers.mining.segments import MinedVideo, cut_into_segments, joined
+from workers.mining.tracks import Candidate, Track, looked_at, track_all
 
 _BLOCK = 16  # windows tracked together
-
-
-@dataclass(frozen=True)
-class MinedVideo:
-    """What one video gave. `jpegs` (96×96 RGB) stand in the order of `patches`; `frames` are (index, JPEG)."""
-
-    video: Video
-    patches: list[Patch]
-    jpegs: list[bytes]
-    tracks: list[IntraInstance]
-    frames: list[tuple[int, bytes]]
-    report: dict[str, Any]
 
 
 def video_id(path: Path) -> str:
@@ -81,16 +69,31 @@ def mine(
     recipe: Mining | None = None,
     watch: Callable[[Seen], None] | None = None,
 ) -> MinedVideo:
-    """Mine one video in this process; `watch` is told of every window.
+    """Mine one video in this process, segment after segment; `watch` is told of every window.
 
     Raises:
         BadVideo: it is no video that can be mined; the text says why. Nothing moving is no error: zero patches.
     """
     limits, recipe = limits or Limits(), recipe or Mining()
+    segments = cut_into_segments(path, limits, progress, recipe)
+    identifier = video_id(path)
+    parts = [mine_segment(path, limits, progress, recipe, segment, identifier, watch) for segment in segments]
+    return joined(parts, recipe)
+
+
+def mine_segment(
+    path: Path,
+    limits: Limits,
+    progress: Progress,
+    recipe: Mining,
+    segment: Segment,
+    identifier: str,
+    watch: Callable[[Seen], None] | None = None,
+) -> MinedVideo:
+    """Mine one segment of the video that is called `identifier`; a segment may be too short for any track."""
     cv2.setNumThreads(1)
-    with Clip(path, limits, recipe) as clip:
-        work = _Work(clip, video_id(path), recipe, watch)
-        length = recipe.track_length
+    with Clip(path, limits, recipe, segment=segment) as clip:
+        work = _Work(clip, identifier, recipe, watch)
         shot: list[Frame] = []
         for frame in clip.frames():
             work.keep_for_context(frame)
@@ -98,18 +101,13 @@ def mine(
                 work.mine_shot(shot, ended=True)
                 shot = []
             _append(shot, frame, recipe)
-            if len(shot) == _BLOCK * recipe.stride + length:
+            if len(shot) == _BLOCK * recipe.stride + recipe.track_length:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
                 work.mine_shot(shot, ended=False)
                 shot = shot[_BLOCK * recipe.stride :]
-        if clip.decoded == 1:
-            raise BadVideo(f"{path.name} is a still picture: one frame.")
-        if work.taken <= length:
-            raise BadVideo(
-                f"{path.name} is shorter than a track: {clip.decoded} frames, {length * clip.every + 1} are needed."
-            )
         work.mine_shot(shot, ended=True)
-        progress("mine", clip.decoded, clip.decoded, "frames")
+        done = segment.first + clip.decoded
+        progress("mine", done, done if segment.ends is None else max(clip.expected, done), "frames")
         return work.result()
 
 
@@ -141,6 +139,7 @@ class _Work:
     jpegs: list[bytes] = field(default_factory=list)
     tracks: list[IntraInstance] = field(default_factory=list)
     context: list[tuple[int, bytes]] = field(default_factory=list)
+    next_context: int = 0  # which of the video's whole frames is kept next
     finder: CutFinder = field(default_factory=CutFinder)
 
     def starts_shot(self, frame: Frame) -> bool:
@@ -153,12 +152,13 @@ class _Work:
 
     def keep_for_context(self, frame: Frame) -> None:
         """Keep a few whole frames, spread over the video, for the context-prediction network."""
-        if len(self.context) >= self.recipe.most_frames:
-            return
         seconds = self.clip.expected / self.clip.fps
         apart = max(self.recipe.frame_seconds, seconds / self.recipe.most_frames)
-        if frame.time_s >= len(self.context) * apart:
+        if self.taken == 0:
+            self.next_context = max(0, ceil((frame.time_s - 0.5 / self.clip.fps) / apart))
+        if self.next_context < self.recipe.most_frames and frame.time_s >= self.next_context * apart:
             self.context.append((frame.index, jpeg(sized_for_context(frame.colour()))))
+            self.next_context += 1
 
     def mine_shot(self, frames: list[Frame], ended: bool) -> None:
         """Mine the windows of a piece of one shot; where it `ended`, the last window ends with its last frame."""
@@ -184,7 +184,7 @@ class _Work:
             reasons[s] = motion_reason(motion, self.area, recipe)
             if motion is not None and not reasons[s]:
                 boxes = place_boxes(motion, self.area, *self.sides(), recipe)
-                window = lumas[s : s + length + 1]
+                window = [lumas[s + k] for k in looked_at(recipe)]
                 candidates[s] = [Candidate(window, motion, box, self.area) for box in boxes]
                 reasons[s] = "" if boxes else "no solid object"
         tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
@@ -213,7 +213,8 @@ class _Work:
         pictures = ends.colours
         pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(pictures, boxes, strict=True)]
         likeness = correlation(*pixels)
-        if likeness >= self.recipe.same_picture:
+        same = likeness >= self.recipe.same_picture
+        if same and not self.recipe.keep_same:
             return "same picture"
         ids = [patch_id(self.id, f.index, *box) for f, box in zip((start, end), boxes, strict=True)]
         if set(ids) & {patch.id for patch in self.patches}:
@@ -223,7 +224,7 @@ class _Work:
             Patch(ids[1], self.id, end.index, end.time_s, *boxes[1], "end"),
         ]
         self.jpegs += [jpeg(p) for p in pixels]
-        trust = {**track.trust, "first_last_correlation": likeness}
+        trust = {**track.trust, "first_last_correlation": likeness, "same_picture": float(same)}
         trust = {name: round(value, 4) for name, value in trust.items()}
         confidence = float(np.clip(trust["peak_mean"] * trust["motion_agreement"], 0, 1))
         self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
@@ -247,12 +248,13 @@ class _Work:
             width=clip.width,
             height=clip.height,
             frames=clip.decoded,
-            duration_s=round(max(self.last_time, clip.decoded / clip.fps), 3),
+            duration_s=round(max(self.last_time, (clip.segment.first + clip.decoded) / clip.fps), 3),
         )
         report = {
             "fps": round(clip.fps, 3),
             "frames": clip.decoded,
             "taken": self.taken,
+            "every": clip.every,
             "windows": self.windows,
             "refused_windows": dict(sorted(self.refused.items())),
             "refused_tracks": dict(sorted(self.refused_tracks.items())),

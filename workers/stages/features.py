@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph import models
+from graph import generations, models
 from graph.errors import InvalidInput, NotFound
 from graph.linking.hog import hog
 from graph.records import Progress
@@ -23,9 +23,14 @@ def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress
     """Make sure that there are features to link by; returns the arguments with their model named.
 
     `features`: a model's id, "hog", or "" for the newest context network; where there is none, one is trained with
-    `preset` first.
+    `preset` first. To `join` the current generation, its own model is used.
     """
-    model = str(arguments.get("features") or "") or context_model(place, str(arguments.get("preset") or ""), progress)
+    joined = generations.require_generation(place.connection).feature_model if arguments.get("join") else ""
+    model = (
+        joined
+        or str(arguments.get("features") or "")
+        or context_model(place, str(arguments.get("preset") or ""), progress)
+    )
     if model == "hog":
         encode_missing(place, "features/hog", hog, "computing features", progress)
     else:

@@ -1,6 +1,9 @@
 """From a video file to its shards of patches and frames, and then, in one transaction, to its nodes and edges."""
 
+import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,14 @@ from graph import videos
 from graph.errors import BadVideo, InvalidInput, NotFound, StorageError, Unavailable
 from graph.records import Progress, Video
 from workers import ledger
-from workers.mining.isolated import mine_isolated
+from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
-from workers.mining.video import MinedVideo, video_id
+from workers.mining.segments import MinedVideo, added, check_length, until_size_changes
+from workers.mining.video import video_id
+from workers.stages import segments
 from workers.workplace import Workplace
+
+Parts = Callable[[], Iterator[MinedVideo]]  # gives the segments of a video anew at every call, one at a time
 
 
 def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
@@ -31,47 +38,78 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
     if identifier != arguments.get("video", identifier):
         raise InvalidInput(f"{path.name} changed while it waited. Run the same command again.")
     if is_ready(place, identifier):
+        segments.clear(place, identifier)  # a run that was killed after its last step may have left some
         return identifier
     check_disk(place)
     name = arguments.get("name") or path.name
+    recipe = Mining.of(place.settings, arguments.get("stride"), arguments.get("track_length"))
     try:
-        usual = Mining()
-        numbers = Mining(
-            stride=int(arguments.get("stride", usual.stride)),
-            track_length=int(arguments.get("track_length", usual.track_length)),
-        )
-        mined = mine_isolated(path, Limits.of(place.settings), progress, numbers)
+        with _mined(place, path, identifier, recipe, progress) as parts:
+            store(place, parts, name, progress)
     except BadVideo as error:
         failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
         videos.write_video(place.connection, failed, [], [])
         raise
-    store(place, replace(mined, video=replace(mined.video, name=name)), progress)
     return identifier
 
 
-def store(place: Workplace, mined: MinedVideo, progress: Progress) -> None:
-    """Write the shards and then the graph; when that fails, the files do not stay behind."""
-    video = replace(mined.video, status="ready", ingested_at=ledger.now())
-    progress("writing", 0, len(mined.patches), "patches")
-    shards = {f"patches/{video.id}": patch_table(mined), f"frames/{video.id}": frame_table(mined)}
+@contextmanager
+def _mined(place: Workplace, path: Path, identifier: str, recipe: Mining, progress: Progress) -> Iterator[Parts]:
+    """Have a video mined, in one piece or, where it is long, in segments by all workers that are free."""
+    limits = Limits.of(place.settings)
+    cut = cut_isolated(path, limits, recipe)
+    if len(cut) == 1:
+        mined = mine_segment_isolated(path, limits, progress, recipe, cut[0], identifier)
+        check_length(mined.video, mined.report, recipe)
+        yield lambda: iter([mined])
+        return
+    asked = segments.Asked(path, identifier, recipe, cut)
     try:
-        for name, table in shards.items():
-            place.shards.write(name, table)
-        videos.write_video(place.connection, video, mined.patches, mined.tracks)
+        segments.mine_all(place, asked, progress)
+        yield lambda: until_size_changes(segments.read_all(place, asked))
+    except Unavailable:
+        raise  # the job comes back, and goes on with the segments that are done
+    except BaseException:
+        segments.clear(place, identifier)
+        raise
+    segments.clear(place, identifier)
+
+
+def store(place: Workplace, parts: Parts, name: str, progress: Progress) -> None:
+    """Write the shards and then the graph; when that fails, the files do not stay behind."""
+    whole: MinedVideo | None = None  # without its pixels, which never are in memory together
+
+    def tables() -> Iterator[pa.Table]:
+        nonlocal whole
+        for part in parts():
+            yield patch_table(part, 0 if whole is None else len(whole.tracks))
+            seen = replace(part, jpegs=[], frames=[])
+            whole = seen if whole is None else added(whole, seen)
+
+    identifier = next(parts()).video.id
+    progress("writing", 0, 0, "patches")
+    try:
+        place.shards.write_pieces(f"patches/{identifier}", tables())
+        place.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
+        assert whole is not None  # noqa: S101 - the tables were written
+        report = json.dumps(whole.report)
+        video = replace(whole.video, name=name, status="ready", ingested_at=ledger.now(), report=report)
+        videos.write_video(place.connection, video, whole.patches, whole.tracks)
     except Unavailable:
         # whether the transaction went through is not known; the files are whole and the next try writes the same ones
         raise
     except BaseException:
-        if not is_ready(place, video.id):  # another worker may have finished the same video: then they are its files
-            for name in shards:
-                place.shards.delete(name)
+        if not is_ready(place, identifier):  # another worker may have finished the same video: then they are its files
+            for folder in ("patches", "frames"):
+                place.shards.delete(f"{folder}/{identifier}")
         raise
-    progress("writing", len(mined.patches), len(mined.patches), "patches")
+    progress("writing", len(whole.patches), len(whole.patches), "patches")
 
 
-def patch_table(mined: MinedVideo) -> pa.Table:
+def patch_table(mined: MinedVideo, first_track: int = 0) -> pa.Table:
     """Lay out patches/<video>: one row a patch, `track` counting the video's tracks (see graph.shards)."""
-    track_of = {end: number for number, track in enumerate(mined.tracks) for end in (track.start_id, track.end_id)}
+    numbered = enumerate(mined.tracks, first_track)
+    track_of = {end: number for number, track in numbered for end in (track.start_id, track.end_id)}
     return pa.table(
         {
             "id": pa.array([patch.id for patch in mined.patches], pa.string()),

@@ -56,6 +56,7 @@ def write_video(
     rotate: int = 0,
     times: list[int] | None = None,
     codec: str = "libx264",
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Encode RGB frames with little loss; `times` (in milliseconds) makes the frame rate vary."""
     with av.open(str(path), "w") as container:
@@ -64,7 +65,8 @@ def write_video(
             if stream is None:
                 stream = container.add_stream(codec, rate=rate)
                 stream.height, stream.width = frame.shape[:2]
-                stream.pix_fmt, stream.options = _CODECS[codec]
+                stream.pix_fmt, usual = _CODECS[codec]
+                stream.options = usual | (options or {})
                 if times is not None:
                     stream.codec_context.time_base = Fraction(1, 1000)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

@@ -10,7 +10,8 @@ import pytest
 from graph.records import patch_id
 from tests.workers.mining.composites import pan, paste, texture, write_video
 from workers.mining.recipe import Mining
-from workers.mining.video import MinedVideo, mine, video_id
+from workers.mining.segments import MinedVideo
+from workers.mining.video import mine, video_id
 
 SIZE = (600, 400)
 
@@ -189,6 +190,19 @@ def test_the_same_bytes_give_the_same_everything(tmp_path: Path) -> None:
     assert first.frames == second.frames
     for patch in first.patches:
         assert patch.id == patch_id(first.video.id, patch.frame, patch.x, patch.y, patch.w, patch.h)
+
+
+def test_pairs_of_the_same_picture_are_dropped_or_flagged(tmp_path: Path) -> None:
+    scene, thing = texture(400, 600, 12, fine=9), texture(120, 120, 13, fine=9)
+    # the object goes away and comes back within a window
+    frames = [paste(scene, thing, (300 + 60 * np.sin(np.pi * k / 30), 200)) for k in range(31)]
+    path = write_video(tmp_path / "back.mp4", frames)
+    dropped, flagged = mine(path), mine(path, recipe=Mining(keep_same=True))
+    assert dropped.tracks == []
+    assert dropped.report["refused_tracks"] == {"same picture": 1}
+    (track,) = flagged.tracks
+    assert track.trust["same_picture"] == 1
+    assert track.trust["first_last_correlation"] >= 0.98
 
 
 def test_patches_are_what_stands_in_the_box(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""A folder of an exported graph comes in and stands in an empty graph afterwards, written over Bolt.
+
+The small things come last, the videos' states among them: until then nobody takes anything in the graph for whole.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from graph.archive.export import REST
+from graph.archive.tables import EDGES, NODES, VIDEO_IDS, read_rows
+from graph.connection import Connection
+from graph.records import Progress
+
+_ROWS = 5000
+_KEYED = {"ParentCluster", "ChildCluster"}  # named by generation and number together
+
+_NODES = {
+    "Video": "UNWIND $rows AS row CREATE (n:Video) SET n = row",
+    "Patch": "UNWIND $rows AS row CREATE (n:Patch) SET n = row",
+    "ParentCluster": "UNWIND $rows AS row CREATE (n:ParentCluster) SET n = row",
+    "ChildCluster": "UNWIND $rows AS row CREATE (n:ChildCluster) SET n = row",
+}
+# (a)-[e]->(b) of each type; a row is [key of a, key of b, properties]
+_EDGES = {
+    "HAS_PATCH": """
+        UNWIND $rows AS row MATCH (a:Video {id: row[0]}) MATCH (b:Patch {id: row[1]})
+        CREATE (a)-[e:HAS_PATCH]->(b) SET e = row[2]
+    """,
+    "INTRA_INSTANCE": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
+        CREATE (a)-[e:INTRA_INSTANCE]->(b) SET e = row[2]
+    """,
+    "INTER_INSTANCE": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
+        CREATE (a)-[e:INTER_INSTANCE]->(b) SET e = row[2]
+    """,
+    "IN_PARENT": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:ParentCluster {generation: row[1][0], id: row[1][1]})
+        CREATE (a)-[e:IN_PARENT]->(b) SET e = row[2]
+    """,
+    "IN_CHILD": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:ChildCluster {generation: row[1][0], id: row[1][1]})
+        CREATE (a)-[e:IN_CHILD]->(b) SET e = row[2]
+    """,
+}
+_REST = {
+    "Video": "UNWIND $rows AS row MATCH (n:Video {id: row.id}) SET n = row",
+    "Generation": "UNWIND $rows AS row MERGE (n:Generation {id: row.id}) SET n = row",
+    "Model": "UNWIND $rows AS row MERGE (n:Model {id: row.id}) SET n = row",
+    "Job": "UNWIND $rows AS row MERGE (n:Job {id: row.id}) SET n = row",
+    # (c:Current)-[:IS]->(g)
+    "Current": """
+        UNWIND $rows AS row MATCH (g:Generation {id: row.generation})
+        MERGE (c:Current {name: row.name}) MERGE (c)-[:IS]->(g)
+    """,
+}
+_EMPTY = "MATCH (n) WITH n LIMIT 5000 DETACH DELETE n RETURN count(*) AS deleted"
+_COUNT = "MATCH (n) WHERE NOT n:Lock RETURN count(n) AS count"
+
+
+def count_nodes(connection: Connection) -> int:
+    """Count what the graph holds already; raises `Unavailable`."""
+    return int(connection.read(_COUNT)[0]["count"])
+
+
+def empty_graph(connection: Connection, progress: Progress) -> None:
+    """Remove everything: what an import that was killed had written."""
+    removed = 0
+    while deleted := connection.write(_EMPTY)[0]["deleted"]:
+        removed += deleted
+        progress("clearing away", removed, 0, "nodes")
+
+
+def write_graph(connection: Connection, folder: Path, counts: dict[str, int], progress: Progress) -> None:
+    """Write nodes and relationships, then the rest; the graph is empty and has its constraints."""
+    total = sum(counts.get(name, 0) for name in (VIDEO_IDS, *NODES, *EDGES))
+    done = 0
+    for label in (VIDEO_IDS, *NODES):
+        for rows in _batches(_node_row(label, keys, row) for keys, row in read_rows(folder, label)):
+            connection.write(_NODES[label], rows=rows)
+            done += len(rows)
+            progress("writing", done, total, "nodes and edges")
+    for kind, (first, second) in EDGES.items():
+        pairs = ([_key(first, keys[0]), _key(second, keys[1]), row] for keys, row in read_rows(folder, kind))
+        for rows in _batches(pairs):
+            connection.write(_EDGES[kind], rows=rows)
+            done += len(rows)
+            progress("writing", done, total, "nodes and edges")
+    write_rest(connection, folder)
+
+
+def write_rest(connection: Connection, folder: Path) -> None:
+    """Write what is small: the properties of the videos, generations, models, jobs, and which generation is current."""
+    with (folder / REST).open(encoding="utf-8") as file:
+        for rows in _batches(json.loads(line) for line in file):
+            for label, query in _REST.items():
+                some = [row["properties"] for row in rows if row["label"] == label]
+                if some:
+                    connection.write(query, rows=some)
+
+
+def _node_row(label: str, keys: Any, row: dict[str, Any]) -> dict[str, Any]:
+    return row if label in _KEYED else {"id": keys[0], **row}
+
+
+def _key(label: str, key: str) -> Any:
+    if label not in _KEYED:
+        return key
+    generation, number = key.split(":")
+    return [generation, int(number)]
+
+
+def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(rows, _ROWS)):
+        yield batch

@@ -1,0 +1,113 @@
+"""A graph comes in; a folder of files that hold all of it goes out (see `tables`; what is small, as lines of JSON).
+
+Videos are read one by one and a generation's parents one by one, collected by the server: a row for every edge would
+cost the driver four times as long, and nothing larger than one video or one parent is ever in memory.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graph.archive.tables import VIDEO_IDS, Tables
+from graph.connection import Connection
+from graph.generations import LINKING, Generation, list_generations
+from graph.lock import exclusive
+from graph.records import Progress
+
+REST = "rest.jsonl"  # videos, generations, models, jobs: a line each
+_AT_ONCE = 5000  # children of one query
+
+_VIDEO_IDS = """
+MATCH (v:Video)
+RETURN collect(v.id) AS ids
+"""
+# (v)-[:HAS_PATCH]->(p)
+_PATCHES = """
+MATCH (:Video {id: $video})-[:HAS_PATCH]->(p:Patch)
+RETURN collect(p {.*}) AS patches
+"""
+# (v)-[:HAS_PATCH]->(a)-[e:INTRA_INSTANCE]->(b)
+_TRACKS = """
+MATCH (:Video {id: $video})-[:HAS_PATCH]->(a:Patch)-[e:INTRA_INSTANCE]->(b:Patch)
+RETURN collect([a.id, b.id, e {.*}]) AS tracks
+"""
+_PARENTS = """
+MATCH (c:ParentCluster) WHERE c.generation = $generation AND c.id >= 0
+RETURN collect(c {.*}) AS parents
+"""
+# (p)-[:IN_PARENT]->(c)
+_MEMBERS = """
+MATCH (p:Patch)-[:IN_PARENT]->(:ParentCluster {generation: $generation, id: $parent})
+RETURN collect(p.id) AS ids
+"""
+# (c)<-[:IN_PARENT]-(a)-[e:INTER_INSTANCE]->(b)
+_EDGES = """
+MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
+WHERE e.generation = $generation
+RETURN collect([a.id, b.id, e {.*}]) AS edges
+"""
+# (p)-[:IN_CHILD]->(c)
+_CHILDREN = """
+MATCH (c:ChildCluster) WHERE c.generation = $generation AND c.id >= $first AND c.id < $first + $limit
+RETURN collect([c {.*}, [(p:Patch)-[:IN_CHILD]->(c) | p.id]]) AS children
+"""
+_SMALL = {
+    "Video": "MATCH (n:Video) RETURN n {.*} AS properties ORDER BY n.id",
+    "Generation": "MATCH (n:Generation {state: 'ready'}) RETURN n {.*} AS properties ORDER BY n.id",
+    "Model": "MATCH (n:Model) RETURN n {.*} AS properties ORDER BY n.id",
+    "Job": "MATCH (n:Job) RETURN n {.*} AS properties ORDER BY n.id",
+    "Current": "MATCH (n:Current)-[:IS]->(g:Generation) RETURN n {.*, generation: g.id} AS properties",
+}
+
+
+def export_graph(connection: Connection, folder: Path, progress: Progress) -> dict[str, int]:
+    """Write the graph into `folder`; returns how many nodes and relationships of each kind there are.
+
+    Raises `Conflict` while a linking runs (it and this would see half of each other's work) and `Unavailable`.
+    """
+    with exclusive(connection, LINKING), Tables(folder) as tables:
+        ids: list[str] = connection.read(_VIDEO_IDS)[0]["ids"]
+        for done, video in enumerate(ids):
+            progress("exporting videos", done, len(ids), "videos")
+            _export_video(connection, tables, video)
+        for generation in list_generations(connection):
+            _export_generation(connection, tables, generation, progress)
+        counts = dict(tables.rows)
+        with (folder / REST).open("w", encoding="utf-8") as file:
+            for label, query in _SMALL.items():
+                for row in connection.stream(query):
+                    file.write(json.dumps({"label": label, "properties": row["properties"]}) + "\n")
+                    counts[label] = counts.get(label, 0) + (label != "Video")
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _export_video(connection: Connection, tables: Tables, video: str) -> None:
+    tables.node(VIDEO_IDS, video, {})
+    for patch in connection.read(_PATCHES, video=video)[0]["patches"]:
+        tables.node("Patch", patch["id"], _without(patch, "id"))
+        tables.edge("HAS_PATCH", video, patch["id"], {})
+    for start, end, properties in connection.read(_TRACKS, video=video)[0]["tracks"]:
+        tables.edge("INTRA_INSTANCE", start, end, properties)
+
+
+def _export_generation(connection: Connection, tables: Tables, generation: Generation, progress: Progress) -> None:
+    parents = connection.read(_PARENTS, generation=generation.id)[0]["parents"]
+    for done, parent in enumerate(parents):
+        progress(f"exporting generation {generation.id}", done, len(parents), "parents")
+        key = f"{generation.id}:{parent['id']}"
+        tables.node("ParentCluster", key, parent)
+        for member in connection.read(_MEMBERS, generation=generation.id, parent=parent["id"])[0]["ids"]:
+            tables.edge("IN_PARENT", member, key, {})
+        for a, b, properties in connection.read(_EDGES, generation=generation.id, parent=parent["id"])[0]["edges"]:
+            tables.edge("INTER_INSTANCE", a, b, properties)
+    for first in range(0, generation.children, _AT_ONCE):
+        rows = connection.read(_CHILDREN, generation=generation.id, first=first, limit=_AT_ONCE)
+        for child, members in rows[0]["children"]:
+            key = f"{generation.id}:{child['id']}"
+            tables.node("ChildCluster", key, child)
+            for member in members:
+                tables.edge("IN_CHILD", member, key, {})
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}

@@ -1,0 +1,104 @@
+"""Nodes and relationships in, CSV files as `neo4j-admin database import` takes them out; and back, for Bolt.
+
+One file holds the rows of one label or type that have the same properties of the same types, so no field is ever empty.
+Strings are quoted, numbers are as Python writes them (which gives every bit back), the header names the types.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from graph.errors import StorageError
+
+NODES = {"Patch": "id:ID(Patch)", "ParentCluster": ":ID(ParentCluster)", "ChildCluster": ":ID(ChildCluster)"}
+VIDEO_IDS = "Video"  # their other properties are texts of any kind: they travel as JSON
+EDGES = {
+    "HAS_PATCH": ("Video", "Patch"),
+    "INTRA_INSTANCE": ("Patch", "Patch"),
+    "INTER_INSTANCE": ("Patch", "Patch"),
+    "IN_PARENT": ("Patch", "ParentCluster"),
+    "IN_CHILD": ("Patch", "ChildCluster"),
+}
+_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
+_READ: dict[str, Callable[[str], Any]] = {"boolean": "true".__eq__, "long": int, "double": float, "string": str}
+_HEADER = re.compile(r"^(\w*):(\w+)(?:\((\w+)\))?$")
+
+
+class Tables:
+    """The CSV files of one folder, being written."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write into `folder`, which is there."""
+        self._folder = folder
+        self._files: dict[tuple[str, tuple[str, ...]], IO[str]] = {}
+        self._count: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
+
+    def node(self, label: str, key: str, properties: Mapping[str, Any]) -> None:
+        """Add a node with a key of its label; raises `StorageError` for a property that no file can hold."""
+        self._add(label, (NODES.get(label, "id:ID(Video)"),), (key,), properties)
+
+    def edge(self, kind: str, start: str, end: str, properties: Mapping[str, Any]) -> None:
+        """Add a relationship between the nodes of two keys."""
+        first, second = EDGES[kind]
+        self._add(kind, (f":START_ID({first})", f":END_ID({second})"), (start, end), properties)
+
+    def __enter__(self) -> "Tables":
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all files."""
+        for file in self._files.values():
+            file.close()
+
+    def _add(self, table: str, keys: tuple[str, ...], values: tuple[str, ...], properties: Mapping[str, Any]) -> None:
+        try:
+            names = sorted(properties)
+            header = (*keys, *(f"{name}:{_TYPES[type(properties[name])]}" for name in names))
+        except KeyError as error:
+            raise StorageError(f"A {table} has a property that cannot be exported: {error}.") from None
+        file = self._files.get((table, header))
+        if file is None:
+            number = self._count.get(table, 0)
+            self._count[table] = number + 1
+            file = (self._folder / f"{table}.{number}.csv").open("w", encoding="utf-8", newline="")
+            file.write(",".join(header) + "\n")
+            self._files[table, header] = file
+        file.write(",".join([*map(_text, values), *(_text(properties[name]) for name in names)]) + "\n")
+        self.rows[table] = self.rows.get(table, 0) + 1
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"'
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def tables_of(folder: Path, name: str) -> list[Path]:
+    """Return the files of a label or type, in the order they were begun."""
+    return sorted(folder.glob(f"{name}.*.csv"), key=lambda path: int(path.name.split(".")[1]))
+
+
+def read_rows(folder: Path, name: str) -> Iterator[tuple[Sequence[str], dict[str, Any]]]:
+    """Yield (keys, properties) of every row of a label or type."""
+    for path in tables_of(folder, name):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            header = [_HEADER.match(field) for field in next(rows)]
+            fields = [(found[1], found[2]) for found in header if found]
+            for row in rows:
+                keys = [text for text, (_, kind) in zip(row, fields, strict=True) if kind.endswith("ID")]
+                yield (
+                    keys,
+                    {
+                        name: _READ[kind](text)
+                        for text, (name, kind) in zip(row, fields, strict=True)
+                        if name and kind in _READ
+                    },
+                )

@@ -1,0 +1,73 @@
+"""A linking and starts that came after it in; the linking of all of them with the same parents out (section 4.2).
+
+A new sample belongs to the parent whose centroid is nearest, and to none where that cluster was dropped. In a parent
+that got members (or lost some) the lists of nearest neighbours change for the old ones too, so there the children are
+found anew by the definition, of all its members; the children of all other parents stay as they are.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.linking.children import Children, children_of
+from graph.linking.features import check_finite, read_features
+from graph.linking.neighbours import Nearest
+from graph.linking.parameters import LinkParameters
+from graph.linking.points import MakePoints
+from graph.linking.starts import Starts, whole
+from graph.records import Progress
+from graph.shards import Shards
+
+
+def assign_new(
+    shards: Shards,
+    model: str,
+    starts: Starts,
+    rows: NDArray[np.int64],
+    centroids: NDArray[np.float32],
+    numbers: NDArray[np.int32],
+    assign: MakePoints,
+    progress: Progress,
+) -> NDArray[np.int32]:
+    """Return the parent (R,) of each of these rows of `starts`, -1 for none; `numbers` (K,) name each cluster's."""
+    new = starts.take(rows)
+    labels = np.empty(len(rows), np.int32)
+    done = 0
+    for part in new.parts():
+        progress("assigning", done, len(rows), "patches")
+        ids, videos = ([column[row] for row in part.tolist()] for column in (new.ids, new.videos))
+        vectors = read_features(shards, model, ids, videos, centroids.shape[1])
+        check_finite(vectors, ids)
+        labels[part] = numbers[assign(vectors).assign(centroids)[0]]
+        done += len(part)
+    progress("assigning", done, len(rows), "patches")
+    return labels
+
+
+def children_anew(
+    shards: Shards,
+    model: str,
+    starts: Starts,
+    members: list[NDArray[np.int64]],
+    parameters: LinkParameters,
+    search: Nearest,
+    progress: Progress,
+) -> Iterable[Children]:
+    """Yield the children of each of these parents, given as the rows of its members in `starts`, ascending."""
+    done, total = 0, sum(map(len, members))
+    for first, last in whole([len(rows) for rows in members]):  # a shard is read once for several parents
+        together = np.concatenate(members[first:last])
+        order = np.argsort(np.asarray([starts.videos[row] for row in together.tolist()], dtype=object), kind="stable")
+        ids, videos = ([column[row] for row in together[order].tolist()] for column in (starts.ids, starts.videos))
+        read = read_features(shards, model, ids, videos)
+        vectors = np.empty_like(read)
+        vectors[order] = read
+        start = 0
+        for rows in members[first:last]:
+            progress("children", done, total, "patches")
+            stop = start + len(rows)
+            yield children_of(vectors[start:stop], starts.take(rows), rows, parameters, search)
+            start = stop
+            done += len(rows)
+    progress("children", total, total, "patches")

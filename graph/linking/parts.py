@@ -1,0 +1,158 @@
+"""One part of a linking in, its files out: what any machine that sees the shards can do, in any order, more than once.
+
+Below linking/<run>/ in the shards; a number names a part (whole videos) or a share (whole parents):
+
+    plan                what to compute; while it is there, the run is
+    part/<n>            id, video, sampled            of the starts in a part, video by video
+    sampled/<n>.rows    the sampled vectors of a part
+    sample/<n>          width                         of these vectors
+    centroids           of K-means
+    sorted/<n>.rows     the vectors of a part as stored, sorted by centroid: what a parent needs lies together
+    labels/<n>          centroid, distance            of each start of a part
+    share/<n>           row, parent, part, place, video, owner, frame, x, y, w, h      of the members of some parents
+    edges/<n>           a, b, distance                of the inter-instance edges found in a share
+    children/<n>        0, 1, 2, 3                    the rows of each child found in a share
+
+A file of results follows from the plan and the shards alone, and is written in one step. So two machines that do the
+same part write the same, and one that is killed leaves nothing half done.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import NotFound
+from graph.linking.children import Children, children_of, together
+from graph.linking.features import check_finite, read_features
+from graph.linking.neighbours import Nearest, nearest
+from graph.linking.parameters import LinkParameters
+from graph.linking.points import MakePoints, NumpyPoints
+from graph.linking.starts import Starts
+from graph.shards import Shards
+
+RUNS = "linking"  # the folder of the runs under way
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A linking under way: where its files lie, what it computes, and by which arithmetic here."""
+
+    shards: Shards
+    id: str
+    model: str
+    parameters: LinkParameters  # resolved
+    assign: MakePoints = NumpyPoints
+    search: Nearest = nearest
+
+    def name(self, kind: str, number: int | None = None) -> str:
+        """Return the name of one of the run's shards."""
+        return f"{RUNS}/{self.id}/{kind}" + ("" if number is None else f"/{number:06d}")
+
+    def begin(self) -> None:
+        """Write the plan, by which other machines know the run."""
+        plan = {"model": self.model, "parameters": asdict(self.parameters)}
+        self.shards.write_rows(self.name("plan"), {"plan": [json.dumps(plan)]})
+
+    def goes_on(self) -> bool:
+        """Say whether the run is neither finished nor cancelled."""
+        return self.shards.exists(self.name("plan"))
+
+    def finished(self, kind: str) -> set[int]:
+        """Return the numbers of the parts of this kind whose results are there."""
+        return {int(name) for name in self.shards.names(self.name(RESULT[kind]))}
+
+    def remove(self) -> None:
+        """Take away all files of the run."""
+        self.shards.delete(self.name("plan"))  # first: who writes a result now sees that nobody wants it
+        self.shards.delete_folder(f"{RUNS}/{self.id}")
+
+    def do(self, kind: str, number: int) -> None:
+        """Compute one part unless its result is there; raises what the shards and `check_finite` raise."""
+        if not self.shards.exists(self.name(RESULT[kind], number)):
+            _STEPS[kind](self, number)
+
+
+def help_run(shards: Shards, run: str, kind: str, number: int, assign: MakePoints, search: Nearest) -> bool:
+    """Do one part of a run that another machine leads; returns False where it is over."""
+    try:
+        plan = json.loads(shards.read(f"{RUNS}/{run}/plan")["plan"][0].as_py())
+    except NotFound:
+        return False
+    joined = Run(shards, run, plan["model"], LinkParameters(**plan["parameters"]), assign, search)
+    joined.do(kind, number)
+    if not joined.goes_on():  # it ended while we wrote: nothing of it may stay
+        joined.remove()
+        return False
+    return True
+
+
+def _sample(run: Run, number: int) -> None:
+    part = run.shards.read(run.name("part", number))
+    ids, videos = part["id"].to_pylist(), part["video"].to_pylist()
+    wanted = np.flatnonzero(part["sampled"].to_numpy())
+    ids, videos = [ids[row] for row in wanted], [videos[row] for row in wanted]
+    vectors = read_features(run.shards, run.model, ids, videos)
+    check_finite(vectors, ids)
+    run.shards.write_matrix(run.name("sampled", number), vectors)
+    run.shards.write_rows(run.name("sample", number), {"width": [vectors.shape[1]]})
+
+
+def _assign(run: Run, number: int) -> None:
+    _, centroids = run.shards.read_vectors(run.name("centroids"))
+    part = run.shards.read(run.name("part", number), ["id", "video"])
+    ids = part["id"].to_pylist()
+    vectors = read_features(run.shards, run.model, ids, part["video"].to_pylist(), centroids.shape[1])
+    check_finite(vectors, ids)
+    labels, distances = run.assign(vectors).assign(centroids.copy())  # Arrow's are read-only, which torch dislikes
+    run.shards.write_matrix(run.name("sorted", number), vectors[np.argsort(labels, kind="stable")])
+    run.shards.write_rows(run.name("labels", number), {"label": labels, "distance": distances})
+
+
+def _children(run: Run, number: int) -> None:
+    share = run.shards.read(run.name("share", number))
+    column = {name: share[name].to_numpy() for name in share.column_names if name not in ("video", "owner")}
+    _, centroids = run.shards.read_vectors(run.name("centroids"))
+    vectors = _read_sorted(run, column["part"], column["place"], centroids.shape[1])
+    videos, owners = share["video"].to_pylist(), share["owner"].to_pylist()
+    boxes = np.stack([column[name] for name in "xywh"], axis=1)
+    members = Starts(["" for _ in videos], videos, owners, column["frame"], boxes)
+    found = []
+    for rows in np.split(np.arange(len(videos)), np.flatnonzero(np.diff(column["parent"])) + 1):
+        inside = members.take(rows)
+        found.append(children_of(vectors[rows], inside, column["row"][rows], run.parameters, run.search))
+    write_children(run, number, together(found, run.parameters.group))
+
+
+_STEPS: dict[str, Callable[[Run, int], None]] = {"sample": _sample, "assign": _assign, "children": _children}
+RESULT = {"sample": "sample", "assign": "labels", "children": "children"}  # the file of each kind that comes last
+
+
+def _read_sorted(run: Run, part: NDArray[Any], place: NDArray[Any], width: int) -> NDArray[np.float16]:
+    """Read the vectors at these places of these parts; of each part one run of rows, which little else lies in."""
+    vectors = np.empty((len(part), width), np.float16)
+    for number in np.unique(part).tolist():
+        here = np.flatnonzero(part == number)
+        first, last = int(place[here].min()), int(place[here].max())
+        vectors[here] = run.shards.read_rows(run.name("sorted", number), first, last + 1, width)[place[here] - first]
+    return vectors
+
+
+def write_children(run: Run, number: int, found: Children) -> None:
+    """Write what was found in a share."""
+    edges = {"a": found.pairs[:, 0], "b": found.pairs[:, 1], "distance": found.distances}
+    run.shards.write_rows(run.name("edges", number), edges)
+    columns = {str(place): found.groups[:, place] for place in range(found.groups.shape[1])}
+    run.shards.write_rows(run.name("children", number), columns)
+
+
+def read_children(run: Run, number: int) -> Children:
+    """Read what was found in a share."""
+    edges = run.shards.read(run.name("edges", number))
+    groups = run.shards.read(run.name("children", number))
+    pairs = np.stack([edges["a"].to_numpy(), edges["b"].to_numpy()], axis=1)
+    members = np.stack([column.to_numpy() for column in groups.columns], axis=1)
+    return Children(members, pairs, edges["distance"].to_numpy())

@@ -1,0 +1,116 @@
+"""Starts whose vectors lie in shards, and a run, in; samples, nearest centroids and children out, shared by machines.
+
+Who leads a run offers the numbers of all parts to the others and then does them itself, from the last to the first,
+leaving out those whose result is there. The others take them from the first on. So nobody waits for anybody: a helper
+that dies costs nothing, and without helpers the leader does it all. Memory holds a part at a time, never all vectors.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.errors import InvalidInput
+from graph.linking.children import Children, together
+from graph.linking.features import allocate
+from graph.linking.parents import Parents
+from graph.linking.parts import Run, read_children
+from graph.linking.starts import Starts, whole
+from graph.records import Progress
+
+Offer = Callable[[str, str, int], None]  # run, kind, how many parts: tell the others of them
+
+
+class Spread:
+    """`graph.linking.run.Vectors` of shards."""
+
+    def __init__(self, run: Run, starts: Starts, offer: Offer, scratch: Path, progress: Progress) -> None:
+        """Lead a run over these starts; `scratch` is a folder here for a sample that memory should not hold."""
+        self._run = run
+        self._starts = starts
+        self._offer = offer
+        self._scratch = scratch
+        self._progress = progress
+        self._parts = starts.parts()
+
+    def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the vectors of these rows; raises as `read_features` does, and for NaN."""
+        run = self._run
+        for number, part in enumerate(self._parts):
+            names, videos = (
+                [column[row] for row in part.tolist()] for column in (self._starts.ids, self._starts.videos)
+            )
+            columns = {"id": names, "video": videos, "sampled": np.isin(part, rows, assume_unique=True)}
+            run.shards.write_rows(run.name("part", number), columns)
+        self._do_all("sample", "sampling", [len(part) for part in self._parts])
+        result = np.empty((0, 0), np.float16)
+        for number, part in enumerate(self._parts):
+            inside = part[np.isin(part, rows, assume_unique=True)]
+            if not len(inside):
+                continue
+            width = int(run.shards.read(run.name("sample", number))["width"][0].as_py())
+            if not result.size:
+                result = allocate((len(rows), width), self._scratch)
+            if width != result.shape[1]:
+                raise InvalidInput(
+                    f"Some features of {run.model} have {width} numbers, others {result.shape[1]}: features "
+                    f"of two models. Delete features/{run.model} and compute them again."
+                )
+            vectors = run.shards.read_rows(run.name("sampled", number), 0, len(inside), width)
+            result[np.searchsorted(rows, inside)] = vectors
+        return result
+
+    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""
+        run = self._run
+        run.shards.write_vectors(run.name("centroids"), [str(number) for number in range(len(centroids))], centroids)
+        self._do_all("assign", "assigning", [len(part) for part in self._parts])
+        labels, distances = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.float32)
+        for number, part in enumerate(self._parts):
+            found = run.shards.read(run.name("labels", number))
+            labels[part], distances[part] = found["label"].to_numpy(), found["distance"].to_numpy()
+        self._labels = labels
+        return labels, distances
+
+    def children(self, parents: Parents) -> Children:
+        """Return the children of all parents."""
+        part_of, place_of = self._places()
+        order = parents.order
+        bounds = np.concatenate([[0], np.cumsum(parents.sizes)])
+        shares = whole(parents.sizes.tolist())
+        for number, (first, last) in enumerate(shares):
+            rows = order[bounds[first] : bounds[last]]
+            inside = self._starts.take(rows)
+            columns = {
+                "row": rows,
+                "parent": parents.labels[rows],
+                "part": part_of[rows],
+                "place": place_of[rows],
+                "video": inside.videos,
+                "owner": inside.owners,
+                "frame": inside.frames,
+            }
+            columns |= {name: inside.boxes[:, column] for column, name in enumerate("xywh")}
+            self._run.shards.write_rows(self._run.name("share", number), columns)
+        self._do_all("children", "children", [int(bounds[last] - bounds[first]) for first, last in shares])
+        found = (read_children(self._run, number) for number in range(len(shares)))
+        return together(found, self._run.parameters.group)
+
+    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return for each row its part, and its place in that part's vectors once they are sorted by centroid."""
+        part_of, place_of = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.int32)
+        for number, part in enumerate(self._parts):
+            part_of[part] = number
+            place_of[part[np.argsort(self._labels[part], kind="stable")]] = np.arange(len(part))
+        return part_of, place_of
+
+    def _do_all(self, kind: str, stage: str, sizes: Sequence[int]) -> None:
+        """See that every part of a kind is done; tell how many patches are through."""
+        total = sum(sizes)
+        if len(sizes) > 1:
+            self._offer(self._run.id, kind, len(sizes))
+        for number in reversed(range(len(sizes))):
+            self._progress(stage, sum(sizes[other] for other in self._run.finished(kind)), total, "patches")
+            self._run.do(kind, number)
+        self._progress(stage, total, total, "patches")

@@ -1,0 +1,139 @@
+"""From videos that came after the last linking to a generation that goes on from it: the same parents, new members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph import generations, videos
+from graph.centroids import read_centroids, write_centroids
+from graph.generation_reader import children_of_parent, members_of
+from graph.generation_writer import write_generation
+from graph.generations import Generation
+from graph.linking.children import together
+from graph.linking.join import assign_new, children_anew
+from graph.linking.parameters import LinkParameters
+from graph.linking.quality import quality_report
+from graph.linking.run import Linking
+from graph.linking.starts import Starts
+from graph.linking.twins import find_twins
+from graph.lock import exclusive
+from graph.records import Progress
+from graph.track_starts import read_starts
+from workers.stages.arithmetic import arithmetic
+from workers.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """What the current generation says of all starts there are now."""
+
+    parents: NDArray[np.int32]  # (N,) -1 for none
+    shrunk: set[int]  # parents that lost members
+
+
+def join(place: Workplace, progress: Progress) -> str:
+    """Let the videos that the current generation does not know join its parents; returns the new generation's id.
+
+    Where nothing came and nothing went, the current one is returned. Raises `NotFound` before the first linking or
+    without its centroids, `Conflict` while another linking runs.
+    """
+    with exclusive(place.connection, generations.LINKING) as lock:
+        old = generations.require_generation(place.connection)
+        ready = videos.ready_video_ids(place.connection)
+        if ready == list(old.videos):
+            return old.id
+        centroids, numbers = read_centroids(place.shards, old.id)
+        twins = find_twins(place.shards, ready, progress)
+        starts = read_starts(place.connection, ready, twins)
+        linking = _join(place, old, starts, centroids.copy(), numbers, progress)
+        held_out = _held_out(old, starts, twins)
+        generation = write_generation(
+            place.connection,
+            linking,
+            old.feature_model,
+            held_out,
+            videos=ready,
+            joined=old.id,
+            lock=lock,
+            progress=progress,
+        )
+        write_centroids(place.shards, generation, linking)
+        return generation
+
+
+def _join(
+    place: Workplace,
+    old: Generation,
+    starts: Starts,
+    centroids: NDArray[np.float32],
+    numbers: NDArray[np.int32],
+    progress: Progress,
+) -> Linking:
+    assign, search = arithmetic(place.settings.device, len(starts))
+    parameters = LinkParameters(**old.parameters)
+    row_of = {patch: row for row, patch in enumerate(starts.ids)}
+    known = _read_old(place, old, row_of, progress)
+    labels = known.parents
+    before = set(old.videos)
+    new = np.array([row for row, video in enumerate(starts.videos) if video not in before], np.int64)
+    labels[new] = assign_new(place.shards, old.feature_model, starts, new, centroids, numbers, assign, progress)
+    order = np.argsort(labels, kind="stable")
+    members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
+    changed = sorted(known.shrunk | (set(labels[new].tolist()) - {-1}))
+    anew = children_anew(
+        place.shards,
+        old.feature_model,
+        starts,
+        [members[parent] for parent in changed],
+        parameters,
+        search,
+        progress,
+    )
+    found = dict(zip(changed, anew, strict=True))
+    for parent in range(old.parents):
+        if parent not in found:
+            found[parent] = children_of_parent(place.connection, old, parent, row_of, parameters.group)
+    all_found = together((found[parent] for parent in range(old.parents)), parameters.group)
+    dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
+    # of distances across parents and to centroids the old numbers stand: their vectors are not read again
+    quality = quality_report(starts, labels, dropped, all_found, float(old.quality["distance_across"]))
+    quality |= {name: old.quality[name] for name in ("empty_parents", "objective")}
+    return Linking(
+        starts,
+        labels,
+        np.array([len(rows) for rows in members], np.int64),
+        centroids,
+        numbers,
+        all_found.groups,
+        all_found.pairs,
+        all_found.distances,
+        parameters,
+        quality,
+    )
+
+
+def _read_old(place: Workplace, old: Generation, row_of: Mapping[str, int], progress: Progress) -> _Old:
+    labels = np.full(len(row_of), -1, np.int32)
+    shrunk = set()
+    for parent in range(old.parents):
+        progress("reading parents", parent, old.parents, "parents")
+        size, ids = members_of(place.connection, old, parent)
+        labels[[row_of[patch] for patch in ids]] = parent
+        if len(ids) != size:
+            shrunk.add(parent)
+    return _Old(labels, shrunk)
+
+
+def _held_out(old: Generation, starts: Starts, twins: Mapping[str, str]) -> list[str]:
+    """Choose the held-out videos: an old one stays what it was, and so do its twins; new ones are chosen as ever."""
+    before, kept = set(old.videos), set(old.held_out)
+    now = set(starts.videos)
+    role = {twins.get(video, video): video in kept for video in sorted(before & now)}
+    chosen = set(generations.held_out_videos(starts.videos, twins))
+    return sorted(
+        video
+        for video in now
+        if (video in kept if video in before else role.get(twins.get(video, video), video in chosen))
+    )
