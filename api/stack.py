@@ -28,7 +28,7 @@ from graph.neo4j_server import Neo4jServer
 from graph.records import Progress, no_progress
 from graph.schema import apply_schema
 from graph.settings import Settings
-from workers import queue
+from workers import queue, recovery
 from workers.redis_server import RedisServer
 
 _PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
@@ -142,6 +142,7 @@ class Stack:
         with Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value()) as connection:
             connection.verify()
             apply_schema(connection)
+        recovery.waiting_count(found.redis_url.get_secret_value())  # before workers are stopped for a wrong address
         return found
 
     def _start_workers(self, found: Settings, progress: Progress) -> None:

@@ -121,6 +121,7 @@ def test_a_server_that_is_not_there_ends_in_one_line(
     assert "127.0.0.1:1" in line
     assert "does not answer" in line
     assert "secret" not in result.err
+    assert all(worker.running() for worker in workshop.stack.workers.values()), "a wrong address stopped the workers"
 
 
 def test_neo4j_killed_in_the_middle_ends_in_one_line_and_the_same_command_completes(

@@ -22,6 +22,7 @@ from workers import queue
 def test_a_worker_does_parts_of_a_linking_led_elsewhere(
     workshop: Workshop, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    workshop.stack.up()  # a test before this one may have left its workers stopped
     monkeypatch.setattr("graph.linking.starts.PART_ROWS", 40)
     world = make_world(400, 20)
     for video in world.videos:
