@@ -34,14 +34,14 @@ Row = dict[str, Any]
 Statement = tuple[str, Mapping[str, Any]]
 
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-# What the driver reports leaves as our error; where nobody has set up logging, Python would print it beside that.
-logging.getLogger("neo4j").addHandler(logging.NullHandler())
 FETCH_SIZE = 1000  # rows the server sends ahead of the reader: what a stream holds in memory
 CONNECT_S = 5.0  # seconds for one attempt to reach the server
 _ABOUT_THE_SERVER = (ServiceUnavailable, SessionExpired, ConnectionPoolError, ResultFailedError, ConfigurationError)
 
-# The driver warns at each retry, on stderr where nobody set up logging; what matters leaves here as an error.
+# The driver warns at each retry and tells of lost connections, on stderr where nobody set up logging; what matters
+# leaves here as an error.
 logging.getLogger("neo4j").setLevel(logging.ERROR)
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 
 class AccessRefused(Unavailable):
