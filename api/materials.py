@@ -166,7 +166,7 @@ def tracks_of_15(
             found = stack.up(bars, api=False)
         place = Workplace.open(found)
         with place.connection:
-            outcome = ingest_files(stack, found, place.connection, files, track_length=15)
+            outcome = ingest_files(stack, found, place.connection, files, {"track_length": 15})
             for job in outcome.failed:
                 say(f"{job.target} could not be mined: {job.reason}")
             if outcome.cancelled:

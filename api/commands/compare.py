@@ -115,7 +115,7 @@ def _from_graph(
         found = stack.up(bars)
     place = Workplace.open(found)
     if files:
-        outcome = ingest_files(stack, found, place.connection, files)
+        outcome = ingest_files(stack, found, place.connection, files, {})
         for job in outcome.failed:
             say(f"{job.target} could not be mined: {job.reason}")
         if outcome.cancelled:

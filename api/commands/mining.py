@@ -29,7 +29,7 @@ def mine(
 
     _check(video, sheet)
     with Bars() as bars:
-        facts = sheet_isolated(video, sheet, Limits.of(settings()), bars, Mining.of(settings()))
+        facts = sheet_isolated(video, sheet, Limits.of(settings()), bars, Mining.of(settings(), {}))
     report = facts["report"]
     rows = {
         "windows": report["windows"],

@@ -1,6 +1,8 @@
 """The numbers of mining, each with its reason, and the limits one video must keep: what `mine` is told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from graph.errors import InvalidInput
 from graph.settings import Settings
@@ -59,10 +61,10 @@ class Mining:
     segment: int = 9000  # frames, five minutes; longer videos are cut at key frames, so that many workers mine them
 
     @classmethod
-    def of(cls, settings: Settings, stride: int | None = None, track_length: int | None = None) -> "Mining":
-        """Take the numbers from the settings; `stride` and `track_length` where they are not the usual ones."""
+    def of(cls, settings: Settings, numbers: Mapping[str, Any]) -> "Mining":
+        """Take the numbers from the settings; `numbers` are those that are not the usual ones, by name."""
         recipe = cls(segment=settings.segment_frames, keep_same=settings.same_pictures == "flag")
-        return replace(recipe, stride=stride or recipe.stride, track_length=track_length or recipe.track_length)
+        return replace(recipe, **numbers)
 
     def __post_init__(self) -> None:
         if self.track_length % self.step or self.stride % self.step:

@@ -42,7 +42,7 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
         return identifier
     check_disk(place)
     name = arguments.get("name") or path.name
-    recipe = Mining.of(place.settings, arguments.get("stride"), arguments.get("track_length"))
+    recipe = Mining.of(place.settings, arguments.get("mining", {}))
     try:
         with _mined(place, path, identifier, recipe, progress) as parts:
             store(place, parts, name, progress)

@@ -4,6 +4,7 @@ The video's ingest job asks for one job per segment and then mines segments itse
 alone gets through. What a segment gave lies in a shard until all are there: a killed run goes on where it was.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -41,10 +42,7 @@ class Asked:
         return {
             "path": str(self.path),
             "video": self.video,
-            "stride": self.recipe.stride,
-            "track_length": self.recipe.track_length,
-            "length": self.recipe.segment,
-            "keep_same": self.recipe.keep_same,
+            "mining": asdict(self.recipe),
             "segment": asdict(segment),
         }
 
@@ -101,12 +99,7 @@ def _mine_here(place: Workplace, job_id: str, owner: str, progress: Progress) ->
 
 def mine_one(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
     """Mine one segment into its shard; returns the shard's name. The file goes away again when it is not wanted."""
-    recipe = Mining(
-        stride=arguments["stride"],
-        track_length=arguments["track_length"],
-        segment=arguments["length"],
-        keep_same=arguments["keep_same"],
-    )
+    recipe = Mining(**arguments["mining"])
     segment = Segment(**arguments["segment"])
     mined = mine_segment_isolated(
         Path(arguments["path"]), Limits.of(place.settings), progress, recipe, segment, arguments["video"]
@@ -134,7 +127,7 @@ def clear(place: Workplace, video: str) -> None:
 
 
 def _shard(arguments: dict[str, Any]) -> str:
-    how = f"{arguments['length']}-{arguments['stride']}-{arguments['keep_same']:d}"
+    how = hashlib.sha256(json.dumps(arguments["mining"], sort_keys=True).encode()).hexdigest()[:16]
     return f"segments/{how}-{arguments['segment']['number']:05d}/{arguments['video']}"
 
 
