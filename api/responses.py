@@ -1,8 +1,9 @@
 """What the API answers with: pydantic models kept apart from the records, so that the wire stays when those change."""
 
-from typing import Generic, Literal, TypeVar
+import json
+from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from graph.records import JobKind, JobState, Role
 
@@ -38,6 +39,16 @@ class VideoResponse(Response):
     status: Literal["ready", "failed"]
     reason: str = Field(description="Why mining failed; empty when it did not.")
     ingested_at: str = Field(description="ISO 8601, UTC.")
+    report: dict[str, Any] = Field(
+        description="What mining counted: windows, tracks, cuts, and what was refused, by reason; {} where it failed.",
+        examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"no solid object": 8}}],
+    )
+
+    @field_validator("report", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        """Read the JSON that the node holds."""
+        return json.loads(value or "{}") if isinstance(value, str) else value
 
 
 class PatchResponse(Response):

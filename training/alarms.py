@@ -1,9 +1,11 @@
 """Measures of a running training come in, texts of what is going wrong go out; each alarm sounds once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 PATIENCE = 5  # measurements in a row
-HEALTH_DROP = 0.05  # of held-out AUC below its best
+HEALTH_DROP = {"auc": 0.05, "recall@1": 0.1}  # of a held-out measure below its best; AUC alone is soon near 1
 
 
 @dataclass
@@ -14,7 +16,7 @@ class Alarms:
     at_margin: int = 0
     in_vain: int = 0
     best_rank: float = 0.0
-    best_health: float = 0.0
+    best_health: dict[str, float] = field(default_factory=dict)
     sounded: list[str] = field(default_factory=list)
 
     def watch_batch(self, mean_hinge: float, rank: float, without_negative: float) -> list[str]:
@@ -36,14 +38,19 @@ class Alarms:
             found += self._once("rank", f"the effective rank fell from {self.best_rank:.1f} to {rank:.1f}: collapsing")
         return found
 
-    def watch_health(self, auc: float) -> list[str]:
-        """Look at the AUC on held-out videos."""
-        self.best_health = max(self.best_health, auc)
-        if auc < self.best_health - HEALTH_DROP:
-            return self._once("health", f"held-out AUC fell from {self.best_health:.3f} to {auc:.3f}: overfitting")
-        return []
+    def watch_health(self, measured: Mapping[str, float]) -> list[str]:
+        """Look at the measures on held-out videos; {} where none is held out."""
+        found = []
+        for name, drop in HEALTH_DROP.items():
+            if name not in measured:
+                continue
+            best = self.best_health[name] = max(self.best_health.get(name, 0.0), measured[name])
+            if measured[name] < best - drop:
+                text = f"held-out {name} fell from {best:.3f} to {measured[name]:.3f}: overfitting"
+                found += self._once("health", text)
+        return found
 
-    def state(self) -> dict[str, float | list[str]]:
+    def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return dict(vars(self))
 

@@ -206,7 +206,7 @@ def _train(
                 if step % recipe.health_every == 0 or step == recipe.iterations:
                     measured = held_out.measure(network, device)
                     numbers |= {f"health_{key}": number for key, number in measured.items()}
-                    texts += alarms.watch_health(measured["auc"]) if "auc" in measured else []
+                    texts += alarms.watch_health(measured)
                 assert journal is not None  # noqa: S101
                 journal.write(step, value, **numbers, **({"alarm": "; ".join(texts)} if texts else {}))
                 text, waited = in_words(value, numbers), waited + loader.waited

@@ -1,11 +1,13 @@
 """What is in the graph and the shards comes out over HTTP, whole, paged by key, and nothing else does."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from api.responses import VideoResponse
 from tests.api.conftest import MODEL, World
 
 UNKNOWN_VIDEO, UNKNOWN_PATCH = "f" * 32, "f" * 16
@@ -38,6 +40,15 @@ def test_a_patch_comes_out_as_it_was_written(world: World) -> None:
         "y": patch.y, "w": patch.w, "h": patch.h, "role": patch.role,
     }  # fmt: skip
     assert world.client.get(answer["image"]).content == world.jpegs[patch.id]
+
+
+def test_a_video_tells_what_mining_counted(world: World) -> None:
+    """And a client reads it back as it was sent."""
+    video = replace(world.videos[0], report='{"windows": 20, "refused_windows": {"static": 3}}')
+    sent = VideoResponse.model_validate(video)
+    assert sent.report == {"windows": 20, "refused_windows": {"static": 3}}
+    assert VideoResponse.model_validate_json(sent.model_dump_json()) == sent
+    assert world.client.get(f"/videos/{video.id}").json()["report"] == {}
 
 
 def test_an_image_is_not_sent_twice(world: World) -> None:

@@ -218,9 +218,13 @@ def test_pairs_without_negatives_are_an_alarm():
 
 def test_falling_health_is_an_alarm():
     alarms = Alarms(margin=0.5)
-    assert alarms.watch_health(0.80) == []
-    assert alarms.watch_health(0.78) == []
-    assert "0.800 to 0.740" in alarms.watch_health(0.74)[0]
+    assert alarms.watch_health({"auc": 0.80, "recall@1": 0.5}) == []
+    assert alarms.watch_health({"auc": 0.78, "recall@1": 0.41}) == []
+    assert "auc fell from 0.800 to 0.740" in alarms.watch_health({"auc": 0.74})[0]
+    saturated = Alarms(margin=0.5)
+    assert saturated.watch_health({}) == []
+    assert saturated.watch_health({"auc": 0.99, "recall@1": 0.5}) == []
+    assert "recall@1 fell from 0.500 to 0.390" in saturated.watch_health({"auc": 0.98, "recall@1": 0.39})[0]
 
 
 def test_a_network_that_cannot_tell_images_apart_sounds_the_alarm(output, monkeypatch):

@@ -16,6 +16,8 @@ _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
 _SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks
 _SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
+_SECONDS_PER_VIDEO = 0.065  # the queue's and the graph's share, of short clips no small one
+_SECONDS_AT_START = 25.0  # the command and Neo4j's Java getting warm, on all cores together
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Estimate:
 def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimate:
     """Read the packets of each file, without decoding, and multiply by measured rates.
 
-    `minutes` counts on `settings.mining_workers` videos at once (0: one per core).
+    `minutes` counts on `settings.mining_workers` videos at once (0: one per core) and a stack that was just started.
     """
     recipe = Mining()
     limits = Limits.of(settings) if settings else Limits()
@@ -54,7 +56,9 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
             unreadable += 1
             continue
         frames += count.frames
-        seconds += count.frames * (_SECONDS_PER_FRAME / count.every + _SECONDS_PER_PIXEL * count.width * count.height)
+        seconds += _SECONDS_PER_VIDEO + count.frames * (
+            _SECONDS_PER_FRAME / count.every + _SECONDS_PER_PIXEL * count.width * count.height
+        )
         taken = count.frames // count.every
         if taken > recipe.track_length:
             windows += (taken - recipe.track_length - 1) // recipe.stride + 1
@@ -67,5 +71,5 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
         frames=frames,
         patches=patches,
         bytes=patches * _BYTES_PER_PATCH + kept * _BYTES_PER_FRAME,
-        minutes=round(seconds / 60 / max(1, min(workers, len(paths))), 2),
+        minutes=round((seconds + _SECONDS_AT_START) / 60 / max(1, min(workers, len(paths))), 2),
     )

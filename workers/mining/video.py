@@ -132,6 +132,7 @@ class _Work:
     area: Area | None = None
     last_time: float = 0.0
     windows: int = 0
+    letterboxed: int = 0  # windows with bars trimmed
     refused: Counter[str] = field(default_factory=Counter)
     refused_tracks: Counter[str] = field(default_factory=Counter)
     cuts: int = 0
@@ -199,6 +200,8 @@ class _Work:
             if self.watch:
                 self.watch(Seen(ends, motions.get(s), reasons[s], [c.box for c in candidates[s]], judged))
         self.windows += len(starts)
+        height, width = lumas[0].shape
+        self.letterboxed += len(starts) if self.area != Area(0, 0, width, height) else 0
 
     def sides(self) -> tuple[float, float]:
         """Sides of crop and core in luma pixels; smaller where letterbox bars leave a smaller picture."""
@@ -259,6 +262,7 @@ class _Work:
             "taken": self.taken,
             "every": clip.every,
             "windows": self.windows,
+            "letterboxed_windows": self.letterboxed,
             "refused_windows": dict(sorted(self.refused.items())),
             "refused_tracks": dict(sorted(self.refused_tracks.items())),
             "tracks": len(self.tracks),

@@ -164,6 +164,7 @@ def test_letterbox_bars_are_no_part_of_a_patch(tmp_path: Path) -> None:
     mined = mine(write_video(tmp_path / "cinema.mp4", frames))
     assert mined.patches
     assert all(p.y >= 60 and p.y + p.h <= 340 for p in mined.patches)
+    assert mined.report["letterboxed_windows"] == mined.report["windows"] > 0
 
 
 @pytest.mark.parametrize("size", [(360, 640), (480, 360), (640, 360)])
