@@ -5,15 +5,19 @@
 Decoding alone scales the luma, as mining does; mining goes from the file to its finished shards. The three take turns
 clip by clip, so that a busy machine is busy for all. Wanted: mining ≤ 2 × decoding, and ≥ 10 × faster than OpenCV's
 VideoCapture with DIS flow and KCF at 224 pixels (timed on each clip's first 31 frames); two workers on two cores
-≥ 1.8 × one, on the clock.
+≥ 1.8 × one, on the clock; and memory that is flat with the length of a video, by the peak of a process of its own that
+mines one clip, or the same clip over and over.
 """
 
 import argparse
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import av
 import cv2
 import numpy as np
 
@@ -73,6 +77,39 @@ def straightforward(path: Path, frames: int = 31) -> int:
     return count
 
 
+def repeated(path: Path, times: int, folder: Path) -> Path:
+    """Write a video that shows a clip so many times, its packets copied as they are."""
+    target = folder / f"{times}{path.suffix}"
+    with av.open(str(target), "w") as output, av.open(str(path)) as first:
+        stream = output.add_stream_from_template(first.streams.video[0])
+        length = first.streams.video[0].duration
+        for turn in range(times):
+            with av.open(str(path)) as source:
+                for packet in source.demux(video=0):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts = packet.pts + turn * length, packet.dts + turn * length
+                    packet.stream = stream
+                    output.mux(packet)
+    return target
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+from workers.mining.video import mine
+mined = mine(Path(sys.argv[1]))
+print(mined.video.frames, len(mined.tracks), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def peak_memory(path: Path) -> tuple[int, int, int]:
+    """Mine a video in a process of its own: its frames, its tracks, and the process's peak in MiB."""
+    said = subprocess.run([sys.executable, "-c", _PEAK, str(path)], check=True, capture_output=True, text=True).stdout
+    frames, tracks, peak = map(int, said.split())
+    return frames, tracks, peak
+
+
 def main() -> None:
     """Time all three, print totals and ratios."""
     parser = argparse.ArgumentParser()
@@ -101,6 +138,11 @@ def main() -> None:
     one, two = by_workers(paths, 1), by_workers(paths, 2)
     stop_children()
     print(f"one worker {one:.1f} s, two workers {two:.1f} s: {one / two:.2f} ×")
+    longest = max(paths, key=lambda path: path.stat().st_size)
+    with TemporaryDirectory() as folder:
+        for times in (1, 4, 16):
+            frames, tracks, peak = peak_memory(repeated(longest, times, Path(folder)))
+            print(f"{longest.name} {times:2d} times: {frames:6d} frames, {tracks:4d} tracks, peak memory {peak} MiB")
 
 
 if __name__ == "__main__":
