@@ -4,7 +4,6 @@ The video's ingest job asks for one job per segment and then mines segments itse
 alone gets through. What a segment gave lies in a shard until all are there: a killed run goes on where it was.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -127,8 +126,7 @@ def clear(place: Workplace, video: str) -> None:
 
 
 def _shard(arguments: dict[str, Any]) -> str:
-    how = hashlib.sha256(json.dumps(arguments["mining"], sort_keys=True).encode()).hexdigest()[:16]
-    return f"segments/{how}-{arguments['segment']['number']:05d}/{arguments['video']}"
+    return f"segments/{queue.identity('segment', arguments)}/{arguments['video']}"
 
 
 def _table(mined: MinedVideo) -> pa.Table:
