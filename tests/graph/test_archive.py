@@ -88,7 +88,7 @@ def test_by_neo4j_admin_it_is_the_same_graph(
             server.load(exported)
     finally:
         server.stop()
-    (exported / "Patch.0.csv").write_text('id:ID(Patch),frame:long\n"a",no number\n')
+    (exported / "Patch.0.csv").write_text(":ID,frame:long\n0,no number\n")
     with pytest.raises(StorageError, match="could not import"):
         server.load(exported)
 
@@ -115,21 +115,22 @@ def test_no_export_while_a_linking_runs(whole: Connection, tmp_path: Path) -> No
 
 
 def test_rows_of_different_properties_and_types_come_back_as_they_were(tmp_path: Path) -> None:
-    rows = [
-        ("a", {"x": 1, "s": 'say "no", \\ you'}),
-        ("b", {"x": 1.0, "s": ""}),
-        ("c", {"x": True}),
-        ("d", {}),
-        ("e", {"x": 0.1 + 0.2, "s": "ü"}),
+    rows: list[dict[str, Any]] = [
+        {"x": 1, "s": 'say "no", \\ you'},
+        {"x": 1.0, "s": ""},
+        {"x": True},
+        {},
+        {"x": 0.1 + 0.2, "s": "ü"},
     ]
     with Tables(tmp_path) as tables:
-        for key, properties in rows:
-            tables.node("Patch", key, properties)
+        assert [tables.node("Patch", properties) for properties in rows] == [0, 1, 2, 3, 4]
         with pytest.raises(StorageError, match="cannot be exported"):
-            tables.node("Patch", "f", {"x": [1]})
-    found = {keys[0]: properties for keys, properties in read_rows(tmp_path, "Patch")}
-    assert found == dict(rows)
-    assert [type(found[key]["x"]) for key in "abce"] == [int, float, bool, float]
+            tables.node("Patch", {"x": [1]})
+        tables.edge("INTRA_INSTANCE", 3, 1, {"y": 2})
+    found = {number: properties for (number,), properties in read_rows(tmp_path, "Patch")}
+    assert found == dict(enumerate(rows))
+    assert [type(found[number]["x"]) for number in (0, 1, 2, 4)] == [int, float, bool, float]
+    assert list(read_rows(tmp_path, "INTRA_INSTANCE")) == [([3, 1], {"y": 2})]
 
 
 def test_files_go_out_and_in_and_are_checked(tmp_path: Path) -> None:
