@@ -44,6 +44,7 @@ format: setup  ## bring the code into its format and order
 bench: setup  ## every speed claim beside its alternative, with the ratio (SHARED=DIR: the real clips)
 	$(RUN)python -m tests.benchmarks.mining_tracking $(SHARED)
 	$(RUN)python -m tests.benchmarks.mining_follow $(SHARED)/videos
+	$(RUN)python -m tests.benchmarks.mining_scenes $(SHARED)
 	$(RUN)python -m tests.benchmarks.mining_speed $(SHARED)/videos
 	$(RUN)python -m tests.benchmarks.linking_kmeans
 	$(RUN)python -m tests.benchmarks.linking_cliques --count 20000

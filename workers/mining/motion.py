@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from workers.mining.decode import Luma
 from workers.mining.recipe import Mining
+from workers.mining.standing import standing_share
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -22,7 +23,7 @@ Flags = NDArray[np.bool_]
 _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much and loses small movers
 _STOP = (3, 10, 0.1)  # at most ten iterations, or steps under 0.1 pixels: .03 ends at the same place a fifth later
 _ENOUGH = 200  # points for a homography
-_STANDS = 0.12  # pixels in one step; an object that a camera follows trembles more
+_STANDS = 0.1  # share of the edges around a point that stand on the screen; more of them is an overlay's
 _MEMORY = 5  # steps after which a point that left the camera's motion is believed again
 
 
@@ -105,12 +106,12 @@ def follow(lumas: Sequence[Luma], starts: Sequence[int], span: int, recipe: Mini
         residual = after - expected
         chain.points[k + 1, living], chain.alive[k + 1, living] = after, True
         chain.residual[k, living], chain.backward[k + 1, living] = residual, missed[kept]
-        chain.drift[k, living], chain.walked[k, living] = _length(expected - before), _length(after - before)
+        chain.drift[k, living] = _length(expected - before)
         if fitted is not None:
             near = _length(residual) < recipe.inlier
             chain.camera[k], chain.inliers[k] = fitted, near.mean()
             strayed[living[~near]] = k
-    return [_window(chain, used[start], start, span, recipe) for start in starts]
+    return [_window(chain, lumas, used[start], start, span, recipe) for start in starts]
 
 
 def _one_per_cell(places: Floats, living: NDArray[np.int64], recipe: Mining) -> NDArray[np.int64]:
@@ -129,7 +130,6 @@ class _Chain:
     backward: Floats  # (K+1, N)
     residual: Floats  # (K, N, 2) to the camera's motion
     drift: Floats  # (K, N) how far the camera's motion took the place of the point
-    walked: Floats  # (K, N) how far the point went
     camera: Doubles  # (K, 3, 3)
     inliers: Floats  # (K,)
 
@@ -140,13 +140,13 @@ class _Chain:
         flat, pairs = np.zeros((steps, 0), np.float32), np.zeros((steps, 0, 2), np.float32)
         places, alive = np.zeros((lumas, 0, 2), np.float32), np.zeros((lumas, 0), bool)
         camera = np.repeat(np.eye(3)[None], steps, axis=0)
-        return cls(places, alive, alive.astype(np.float32), pairs, flat, flat, camera, np.zeros(steps, np.float32))
+        return cls(places, alive, alive.astype(np.float32), pairs, flat, camera, np.zeros(steps, np.float32))
 
     def with_corners(self, k: int, new: Floats) -> "_Chain":
         """Add points that begin in luma `k`."""
         grown = {
             name: np.concatenate([old, np.zeros((len(old), len(new), *old.shape[2:]), old.dtype)], axis=1)
-            for name in ("points", "alive", "backward", "residual", "drift", "walked")
+            for name in ("points", "alive", "backward", "residual", "drift")
             for old in [getattr(self, name)]
         }
         count = self.points.shape[1]
@@ -154,7 +154,9 @@ class _Chain:
         return replace(self, **grown)
 
 
-def _window(chain: _Chain, use: NDArray[np.int64], start: int, span: int, recipe: Mining) -> Motion | None:
+def _window(
+    chain: _Chain, pictures: Sequence[Luma], use: NDArray[np.int64], start: int, span: int, recipe: Mining
+) -> Motion | None:
     """Take the points `use` of one window out of the chain and say which of them move on their own."""
     if len(use) < 4 * recipe.least_moving:
         return None
@@ -169,12 +171,20 @@ def _window(chain: _Chain, use: NDArray[np.int64], start: int, span: int, recipe
     total = _length(net)
     lived, drift = alive[1:].sum(axis=0), chain.drift[steps, use].sum(axis=0)
     seen = lived >= min(3, span)
-    # In most steps, not in their sum: background that comes into view beside a letter pulls a point along now and then.
-    stood = (alive[1:] & (chain.walked[steps, use] < _STANDS)).sum(axis=0)
-    overlay = (stood > lived / 2) & (drift > 3 * recipe.net_motion)
+    overlay = drift > 3 * recipe.net_motion
+    if overlay.any():
+        overlay[overlay] = _stand(pictures[lumas], points[0, overlay], chain.camera[steps])
     moving = seen & ~overlay & (total > recipe.net_motion) & (total > recipe.coherence * way)
     backward = chain.backward[lumas, use]
     return Motion(points, alive, chain.camera[steps], chain.inliers[steps], net, moving, backward, overlay)
+
+
+def _stand(pictures: Sequence[Luma], places: Floats, camera: Doubles) -> Flags:
+    """Say of which (N, 2) places the surroundings stand on the screen while the camera moves."""
+    ways = [places.astype(np.float64)]
+    for step in camera:
+        ways.append(_apply(step, ways[-1]))
+    return np.asarray(standing_share(pictures, places, np.stack(ways)) > _STANDS, np.bool_)
 
 
 def _step(before: Luma, after: Luma, places: Floats, recipe: Mining) -> tuple[Floats, Doubles, Flags]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +13,7 @@ from workers.mining.motion import Motion
 from workers.mining.recipe import Mining
 
 _FILTER = Filter(grid=36)  # half the work of 48, and as good on the choosing part: .728 against .736
-_BESIDE = 8.0  # luma pixels around the core
-_AROUND, _STRUCTURE, _SAME = np.ones((5, 5), np.uint8), 40, 16  # grey levels
-_MOST_STANDING = 0.2
 _STOOD = 0.5  # luma pixels over a whole track; an object that a camera follows trembles more
-_ON_SCREEN = "stands on the screen"  # text, watermarks, controls: what moves there is what shows beside them
 _MOST_SHIFT = 0.2  # of the crop's side; the core stays in its middle
 
 
@@ -88,22 +83,9 @@ def _motion_reason(candidate: Candidate, recipe: Mining) -> str:
         return "moves every way"  # water, leaves, crowds
     place = np.array(box.core[:2])
     of_background = motion.background_at(place) - place
-    if _length(of_background).max() > 3 * recipe.net_motion and _standing_share(candidate) > _MOST_STANDING:
-        return _ON_SCREEN
     if _length(middle) < recipe.parallax * _length(of_background).max():
         return "moves no more than depth would"
     return ""
-
-
-def _standing_share(candidate: Candidate) -> float:
-    """Say how much of the structure in and around a core stays where it is on the screen, from 0 to 1."""
-    x, y, side = candidate.box.core
-    reach = side / 2 + _BESIDE
-    rows, columns = (slice(max(0, int(middle - reach)), int(middle + reach) + 1) for middle in (y, x))
-    shown = np.stack([luma[rows, columns] for luma in candidate.lumas])
-    structure = cv2.morphologyEx(shown[0], cv2.MORPH_GRADIENT, _AROUND) > _STRUCTURE
-    stands = np.ptp(shown, axis=0) < _SAME
-    return float((structure & stands).sum() / max(int(structure.sum()), 1))
 
 
 def _unlike(net: NDArray[np.floating]) -> float:
@@ -127,7 +109,7 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
     if apart < recipe.net_motion:
         return "moves with the background"
     if apart > 3 * recipe.net_motion and float(_length(tracked).max()) < _STOOD:
-        return _ON_SCREEN
+        return "stands on the screen"
     if peaks.mean() < recipe.least_peak:
         return "track lost"
     if agreement < recipe.least_agreement:

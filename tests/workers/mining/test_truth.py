@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graph.records import patch_id
+from tests.benchmarks.mining_scenes import draw
 from tests.workers.mining.composites import pan, paste, texture, write_video
 from workers.mining.recipe import Mining
 from workers.mining.segments import MinedVideo
@@ -95,12 +96,11 @@ def test_what_stands_still_on_the_screen_is_no_object(tmp_path: Path) -> None:
     assert mined.patches == []
 
 
-def test_text_over_a_moving_picture_is_no_object(tmp_path: Path) -> None:
-    frames = []
-    for frame in pan(texture(900, 1400, 8), SIZE, (100, 100), (3.5, 1.0), 62):
-        written = np.ascontiguousarray(frame)
-        cv2.putText(written, "BREAKING NEWS live", (130, 370), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255, 255, 255), 3)
-        frames.append(written)
+@pytest.mark.parametrize("what", ["text", "outlined text", "clock", "rectangle", "glass"])
+def test_what_is_drawn_over_a_moving_picture_is_no_object(what: str, tmp_path: Path) -> None:
+    scene = texture(900, 1400, 8)
+    panned = pan(scene, SIZE, (100, 100), (3.5, 1.0), 62)
+    frames = [draw(frame, what, k, (130, 290, 180, 80), seed=3) for k, frame in enumerate(panned)]
     mined = mine(write_video(tmp_path / "news.mp4", frames))
     assert mined.patches == []
 
