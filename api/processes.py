@@ -60,12 +60,12 @@ class StackProcess:
         """Say whether it was started, was not stopped by `stop`, and is gone."""
         return bool(self._local.remembered()) and not self.running()
 
-    def stop(self, patience: float, signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGKILL)) -> None:
-        """Send the signals one after the other, `patience` seconds apart, until it and its children are gone."""
+    def stop(self, patience: float) -> None:
+        """Send TERM, and KILL after `patience` seconds, until it and its children are gone."""
         process = self._local.process()
         if process is not None:
             family = [process, *_children(process)]
-            for number in signals:
+            for number in (signal.SIGTERM, signal.SIGKILL):
                 _send(process, number)
                 family = _still_alive(family, patience)
                 if not family:

@@ -5,7 +5,6 @@ their place; with a Redis of your own that has workers already, no local workers
 idempotent: what runs is left alone, what died is started again. Two homes run side by side: ports move when taken.
 """
 
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -32,8 +31,9 @@ from workers import queue, recovery
 from workers.redis_server import RedisServer
 
 _PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
-# TERM lets a worker end its task, QUIT tells it not to wait; a job cut short is queued again by the next worker
-_END_WORKER = (signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL)
+# To end what it does; a job cut short is queued again by the next worker, a training goes on from its checkpoint. No
+# QUIT in between: Celery raises it inside the running task, which then counts as failed.
+_END_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Stack:
             total = len(parts) + 2
             progress("stopping", 0, total, "parts")
             with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda part: part.stop(patience=4, signals=_END_WORKER), parts))
+                list(pool.map(lambda part: part.stop(_END_SECONDS), parts))
                 progress("stopping", len(parts), total, "parts")
                 list(pool.map(lambda server: server.stop(), (self._redis, self._neo4j)))
             progress("stopping", total, total, "parts")
@@ -149,7 +149,7 @@ class Stack:
         environment = self._environment(found)
         for worker in self.workers.values():
             if worker.running() and not worker.knows(environment):  # a server came back elsewhere
-                worker.stop(patience=4, signals=_END_WORKER)
+                worker.stop(_END_SECONDS)
         missing = [name for name, worker in self.workers.items() if not worker.running()]
         if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
             return

@@ -29,6 +29,7 @@ def mine(
 
     _check(video, sheet)
     with Bars() as bars:
+        bars("mine", 0, 0, "frames")
         facts = sheet_isolated(video, sheet, Limits.of(settings()), bars, Mining.of(settings(), {}))
     report = facts["report"]
     rows = {
