@@ -73,7 +73,15 @@ def open_connection(found: Settings, patience_s: float = 30.0) -> Connection:
     return Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value(), patience_s)
 
 
-def _linked(generation: dict[str, Any] | None) -> str:
+def _password(neo4j: dict[str, Any]) -> str:
+    if neo4j["password_file"]:
+        return f"in {neo4j['password_file']}"
+    return "as you set it" if neo4j["bolt"] else "-"
+
+
+def _linked(generation: dict[str, Any] | None, known: bool) -> str:
+    if not known:
+        return "-"
     if generation is None:
         return "not yet: `transitive link`"
     since = generation["videos_since"]
@@ -92,11 +100,11 @@ def _report(stack: Stack, as_json: bool) -> None:
         "Neo4j": facts["neo4j"]["bolt"] or "not running",
         "Neo4j Browser": facts["neo4j"]["browser"] or "-",
         "user": facts["neo4j"]["user"],
-        "password": f"in {facts['neo4j']['password_file']}" if facts["neo4j"]["password_file"] else "as you set it",
+        "password": _password(facts["neo4j"]),
         "Redis": "running" if facts["redis"] else "not running",
         "workers": ", ".join(f"{name} {'up' if up else 'down'}" for name, up in facts["workers"].items()),
         "home": facts["home"],
-        "linked": _linked(facts["generation"]),
+        "linked": _linked(facts["generation"], known=facts["graph"] is not None),
         **{name.replace("_", " "): f"{count:,}" for name, count in (facts["graph"] or {}).items()},
     }
     answer(facts, as_json, table(rows))
