@@ -119,15 +119,15 @@ class Neo4jServer:
                 raise Conflict("Neo4j runs, so its files cannot be replaced. `transitive down` stops it.")
             jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)
             self._set_password(jars)
-            memory = heap_mib(machine_memory())
+            memory = machine_memory()
             nodes = [f"--nodes={name}={path}" for name in NODES for path in tables_of(folder, name)]
             edges = [f"--relationships={name}={path}" for name in EDGES for path in tables_of(folder, name)]
             options = ["--id-type=actual", "--overwrite-destination=true", "--bad-tolerance=0"]
-            options.append(f"--max-off-heap-memory={memory}m")
+            options.append(f"--max-off-heap-memory={heap_mib(memory)}m")
             arguments = ["database", "import", "full", "neo4j", *options, *nodes, *edges]
             arguments.append(f"--report-file={self._home / 'logs' / 'import.report'}")
             progress("importing into Neo4j", 0, 0, "")
-            admin = self._admin(jars, [*java_options(machine_memory()), ADMIN_CLASS, *arguments])
+            admin = self._admin(jars, [*java_options(memory), ADMIN_CLASS, *arguments])
         if admin.returncode != 0:
             said = [line for line in (admin.stderr + admin.stdout).splitlines() if line and not line[0].isspace()]
             raise StorageError(f"Neo4j could not import {folder}: {' | '.join(said[-3:])[-500:]}")

@@ -29,7 +29,6 @@ def mine(
 
     _check(video, sheet)
     with Bars() as bars:
-        bars("mine", 0, 0, "frames")
         facts = sheet_isolated(video, sheet, Limits.of(settings()), bars, Mining.of(settings(), {}))
     report = facts["report"]
     rows = {

@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 
-from tests.workers.mining.composites import paste, texture, write_video
+from tests.workers.mining.composites import draw, paste, write_video
 from workers.mining.video import mine
 
 SIZE, LENGTH, CROP = (600, 400), 62, 227
@@ -62,35 +62,6 @@ def camera(random: np.random.Generator, kind: str) -> Callable[[np.ndarray, int]
     return look
 
 
-def draw(frame: np.ndarray, what: str, k: int, place: tuple[int, int, int, int], seed: int) -> np.ndarray:
-    """Draw what stands on the screen over a frame."""
-    frame, (x, y, w, h) = np.ascontiguousarray(frame), place
-    colour = tuple(int(c) for c in np.random.default_rng(seed).integers(0, 255, 3))
-    inside = frame[y : y + h, x : x + w]
-    match what:
-        case "rectangle":
-            inside[:] = colour
-        case "frame":
-            cv2.rectangle(frame, (x, y), (x + w, y + h), colour, 4)
-        case "texture":
-            inside[:] = texture(h, w, seed, fine=5)
-        case "glass":
-            inside[:] = (inside * 0.5 + texture(h, w, seed, fine=5) * 0.5).astype(np.uint8)
-        case "disc":
-            cv2.circle(frame, (x + 50, y + 40), 38, colour, -1)
-        case "text":
-            cv2.putText(frame, "BREAKING NEWS", (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 255), 3)
-        case "outlined text":
-            for ink, wide in ((0, 0, 0), 6), ((255, 255, 255), 2):
-                cv2.putText(frame, "some words", (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.0, ink, wide, cv2.LINE_AA)
-        case "clock":
-            time = f"00:00:{k / 30:05.2f}"
-            cv2.putText(frame, time, (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 0), 3)
-        case "bar":
-            frame[SIZE[1] - h // 2 :] = colour
-    return frame
-
-
 def light(frame: np.ndarray, kind: str, k: int, random: np.random.Generator) -> np.ndarray:
     """Change the light of a still picture."""
     factor = {"flicker": 0.75 + 0.25 * np.sin(k * 0.9), "fade": abs(1 - k / 31)}.get(kind, 1.0)
@@ -110,8 +81,9 @@ def scene_of(kind: str, data: Path, random: np.random.Generator, seed: int) -> l
     return [draw(frame, kind, k, place, seed) for k, frame in enumerate(frames)] if kind in OVERLAYS else frames
 
 
-def tracks(kind: str, data: Path, seed: int) -> bool:
-    """Say whether a clip of `kind` gives a track; of a mover, whether one is where the mover is."""
+def tracks(data: Path, asked: tuple[str, int]) -> bool:
+    """Say whether a clip of a kind and seed gives a track; of a mover, whether one is where the mover is."""
+    kind, seed = asked
     cv2.setNumThreads(1)
     random = np.random.default_rng((seed, *kind.encode()))
     if kind not in MOVERS:
@@ -146,7 +118,7 @@ def main() -> None:
     kinds = (*CAMERAS, *LIGHTS, *OVERLAYS, *MOVERS)
     asked = list(product(kinds, range(first, first + arguments.count)))
     with ProcessPoolExecutor() as pool:
-        found = list(pool.map(partial(_tracks, arguments.data), asked, chunksize=4))
+        found = list(pool.map(partial(tracks, arguments.data), asked, chunksize=4))
     for title, group in (
         ("camera alone", CAMERAS),
         ("light alone", LIGHTS),
@@ -156,10 +128,6 @@ def main() -> None:
         hits = {kind: sum(hit for (k, _), hit in zip(asked, found, strict=True) if k == kind) for kind in group}
         each = ", ".join(f"{kind} {hit}" for kind, hit in hits.items())
         print(f"{title:13s} {sum(hits.values()):3d} of {arguments.count * len(group)} clips with tracks ({each})")
-
-
-def _tracks(data: Path, asked: tuple[str, int]) -> bool:
-    return tracks(asked[0], data, asked[1])
 
 
 if __name__ == "__main__":

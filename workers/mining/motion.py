@@ -42,10 +42,7 @@ class Motion:
 
     def background_at(self, place: Doubles) -> Doubles:
         """Follow the background from `place` (2,) in the first frame: (K+1, 2) places."""
-        way = [np.asarray(place, np.float64)]
-        for step in self.camera:
-            way.append(_apply(step, way[-1][None])[0])
-        return np.stack(way)
+        return _carried(place[None], self.camera)[:, 0]
 
     def object_at(self, members: Flags) -> Doubles:
         """Follow the median of the points in `members` (N,): (K+1, 2) displacements, NaN once none is alive."""
@@ -171,20 +168,13 @@ def _window(
     total = _length(net)
     lived, drift = alive[1:].sum(axis=0), chain.drift[steps, use].sum(axis=0)
     seen = lived >= min(3, span)
-    overlay = drift > 3 * recipe.net_motion
-    if overlay.any():
-        overlay[overlay] = _stand(pictures[lumas], points[0, overlay], chain.camera[steps])
+    passed, overlay = drift > 3 * recipe.net_motion, np.zeros(len(use), bool)  # where the camera stands, all does
+    if passed.any():
+        begin = points[0, passed]
+        overlay[passed] = standing_share(pictures[lumas], begin, _carried(begin, chain.camera[steps])) > _STANDS
     moving = seen & ~overlay & (total > recipe.net_motion) & (total > recipe.coherence * way)
     backward = chain.backward[lumas, use]
     return Motion(points, alive, chain.camera[steps], chain.inliers[steps], net, moving, backward, overlay)
-
-
-def _stand(pictures: Sequence[Luma], places: Floats, camera: Doubles) -> Flags:
-    """Say of which (N, 2) places the surroundings stand on the screen while the camera moves."""
-    ways = [places.astype(np.float64)]
-    for step in camera:
-        ways.append(_apply(step, ways[-1]))
-    return np.asarray(standing_share(pictures, places, np.stack(ways)) > _STANDS, np.bool_)
 
 
 def _step(before: Luma, after: Luma, places: Floats, recipe: Mining) -> tuple[Floats, Doubles, Flags]:
@@ -235,6 +225,14 @@ def _camera_step(before: Floats, after: Floats, steady: Flags, recipe: Mining) -
     # A locally optimised RANSAC: more inliers than plain RANSAC of 250 rounds, in a third of its time.
     fitted, _ = cv2.findHomography(before[some], after[some], cv2.USAC_FAST, recipe.inlier, maxIters=250)
     return None if fitted is None else np.asarray(fitted, np.float64)
+
+
+def _carried(places: NDArray[np.floating], camera: Doubles) -> Doubles:
+    """Follow the background from (N, 2) places through K steps: (K+1, N, 2)."""
+    ways = [places.astype(np.float64)]
+    for step in camera:
+        ways.append(_apply(step, ways[-1]))
+    return np.stack(ways)
 
 
 def _apply(homography: Doubles, places: NDArray[np.floating]) -> Doubles:

@@ -93,6 +93,7 @@ def mine_segment(
     """Mine one segment of the video that is called `identifier`; a segment may be too short for any track."""
     cv2.setNumThreads(1)
     with Clip(path, limits, recipe, segment=segment) as clip:
+        progress("mine", segment.first, max(clip.expected, segment.first), "frames")
         work = _Work(clip, identifier, recipe, watch)
         shot: list[Frame] = []
         for frame in clip.frames():

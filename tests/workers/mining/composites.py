@@ -48,6 +48,35 @@ def paste(frame: np.ndarray, thing: np.ndarray, centre: tuple[float, float]) -> 
     return (frame * (1 - mask) + moved * mask).astype(np.uint8)
 
 
+def draw(frame: np.ndarray, what: str, k: int, place: tuple[int, int, int, int], seed: int) -> np.ndarray:
+    """Draw what stands on the screen over a frame."""
+    frame, (x, y, w, h) = np.ascontiguousarray(frame), place
+    colour = tuple(int(c) for c in np.random.default_rng(seed).integers(0, 255, 3))
+    inside = frame[y : y + h, x : x + w]
+    match what:
+        case "rectangle":
+            inside[:] = colour
+        case "frame":
+            cv2.rectangle(frame, (x, y), (x + w, y + h), colour, 4)
+        case "texture":
+            inside[:] = texture(h, w, seed, fine=5)
+        case "glass":
+            inside[:] = (inside * 0.5 + texture(h, w, seed, fine=5) * 0.5).astype(np.uint8)
+        case "disc":
+            cv2.circle(frame, (x + 50, y + 40), 38, colour, -1)
+        case "text":
+            cv2.putText(frame, "BREAKING NEWS", (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 255), 3)
+        case "outlined text":
+            for ink, wide in ((0, 0, 0), 6), ((255, 255, 255), 2):
+                cv2.putText(frame, "some words", (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.0, ink, wide, cv2.LINE_AA)
+        case "clock":
+            time = f"00:00:{k / 30:05.2f}"
+            cv2.putText(frame, time, (x, y + 40), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (255, 255, 0), 3)
+        case "bar":
+            frame[len(frame) - h // 2 :] = colour
+    return frame
+
+
 def write_video(
     path: Path,
     frames: Iterable[np.ndarray],

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from graph.records import patch_id
-from tests.benchmarks.mining_scenes import draw
-from tests.workers.mining.composites import pan, paste, texture, write_video
+from tests.workers.mining.composites import draw, pan, paste, texture, write_video
 from workers.mining.recipe import Mining
 from workers.mining.segments import MinedVideo
 from workers.mining.video import mine, video_id
