@@ -236,7 +236,8 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
         context_frames=6 if not recipe.ranks else 4,
         # Context prediction stays at chance for long; Adam gives the layers without batch norm a rate of their own.
         optimiser="adam" if not recipe.ranks else "sgd",
-        learning_rate=0.001 if not recipe.ranks else 0.01,
+        # On pictures held out of imagenette/train 0.003 told 24.3 % of positions right after 1,200 steps, 0.001 23.2 %.
+        learning_rate=0.003 if not recipe.ranks else 0.01,
         iterations=iterations if recipe.iterations else 0,
         warmup=20 if recipe.iterations else 0,
         decay="cosine",
