@@ -18,14 +18,14 @@ from graph.generations import Generation
 from graph.records import Progress
 from graph.settings import Settings
 from training.loop import check_links
-from training.model_folder import card_model, read_card
+from training.model_folder import read_card
 from training.pack import PackSource
 from training.recipes import Recipe, get_recipe
 from training.source import TrainingSource
 from workers.stages.features import prepare_link
 from workers.stages.link import link
 from workers.stages.pack import export_pack
-from workers.stages.train import copy_model, initial_model, train
+from workers.stages.train import adopt, initial_model, train
 from workers.training_source import GraphSource
 from workers.workplace import Workplace
 
@@ -102,10 +102,11 @@ class Gathering:
         ]
         linked = next((one for one in known if one.current), known[-1] if known else None)
         start = initial or self._context(linked)
-        if linked is None:
-            self._list_model(start)
-            linked = generations.get_generation(connection, self._link(read_card(start)["id"]))
-        return start, linked
+        return start, linked or self.link_by(start)
+
+    def link_by(self, start: Path) -> Generation:
+        """Find or make the links by this model's features; one that was trained elsewhere becomes known here."""
+        return generations.get_generation(self.place.connection, self._link(adopt(self.place, start).id))
 
     def _context(self, linked: Generation | None) -> Path:
         known = models.list_models(self.place.connection, limit=100_000)
@@ -115,12 +116,6 @@ class Gathering:
             return folder
         asked = {"recipe": "context", "preset": self.preset, "iterations": self.context_iterations}
         return self.place.models / train(self.place, asked | {"images": str(self.images or "")}, self.progress)
-
-    def _list_model(self, folder: Path) -> None:
-        """Make a model known to this home's graph, where it was trained elsewhere."""
-        model = card_model(read_card(folder))
-        copy_model(folder, self.place.models / model.id)
-        models.write_model(self.place.connection, model)
 
     def _link(self, features: str, parameters: Mapping[str, Any] | None = None) -> str:
         asked = {**(parameters or {}), "features": features, "preset": self.preset}
@@ -172,7 +167,7 @@ def tracks_of_15(
             if outcome.cancelled:
                 raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
             with Bars() as bars:
-                _, linked = Gathering(place, preset, None, 0, bars)._start_and_links(initial)
+                linked = Gathering(place, preset, None, 0, bars).link_by(initial)
                 export_pack(place, linked, pack)
     finally:
         stack.down()

@@ -65,6 +65,18 @@ class Links:
         found: NDArray[np.int64] = self._neighbours[self._first[start] : self._first[start + 1]]
         return found
 
+    def among(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say who of these (S,) sorted rows of starts is linked with whom: (S, S)."""
+        first, count = self._first[starts], self._first[starts + 1] - self._first[starts]
+        owner = np.repeat(np.arange(len(starts)), count)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        neighbours = self._neighbours[first[owner] + within]
+        place = np.minimum(np.searchsorted(starts, neighbours), len(starts) - 1)
+        here = starts[place] == neighbours
+        linked = np.zeros((len(starts), len(starts)), np.bool_)
+        linked[owner[here], place[here]] = True
+        return linked
+
 
 def allowed_negatives(rows: NDArray[np.int64], table: PatchTable, links: Links) -> NDArray[np.bool_]:
     """Say who may be whose negative: another parent cluster, another video, another track, not linked. (N, N).
@@ -80,10 +92,10 @@ def allowed_negatives(rows: NDArray[np.int64], table: PatchTable, links: Links) 
         & (video[:, None] != video[None])
         & (track[:, None] != track[None])
     )
-    for position, start in enumerate(track):
-        neighbours = links.of(int(start))
-        if len(neighbours):
-            allowed[position] &= ~np.isin(track, neighbours)
+    starts, place = np.unique(track, return_inverse=True)
+    linked = links.among(starts.astype(np.int64))
+    if linked.any():
+        allowed &= ~linked[place][:, place]
     return allowed
 
 
@@ -109,9 +121,10 @@ def _draw_negatives(
     anchors: NDArray[np.int64], allowed: NDArray[np.bool_], generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw one allowed position for each anchor, all equally likely: (P,) → (P, 1), -1 where there is none."""
-    count = allowed[anchors].sum(axis=1)
+    so_far = np.cumsum(allowed, axis=1, dtype=np.int32)
+    count = so_far[anchors, -1]
     pick = np.minimum((generator.random(len(anchors)) * count).astype(np.int64), np.maximum(count - 1, 0))
-    place = np.argmax(np.cumsum(allowed[anchors], axis=1) > pick[:, None], axis=1)
+    place = np.argmax(so_far[anchors] > pick[:, None].astype(np.int32), axis=1)
     return np.where(count > 0, place, -1)[:, None]
 
 

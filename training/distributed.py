@@ -34,13 +34,13 @@ def ranks(device: torch.device) -> Iterator[torch.device]:
         dist.destroy_process_group()
 
 
-def share(rows: NDArray[np.int64], least: int = 0) -> NDArray[np.int64]:
-    """Return this rank's part of a batch's rows, of `least` rows at least in all ranks together.
+def share(rows: NDArray[np.int64], multiple: int = 1) -> NDArray[np.int64]:
+    """Return this rank's part of a batch's rows, of a `multiple` of rows in all ranks together.
 
     All parts are as long, so the last ones may repeat row 0; the loss leaves out what is behind the batch's rows.
     """
     rank, size = world()
-    each = -(-max(len(rows), least) // size)
+    each = -(-(-(-len(rows) // multiple) * multiple) // size)
     padded = np.concatenate([rows, np.repeat(rows[:1], each * size - len(rows))])
     return padded[rank * each : (rank + 1) * each]
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from graph.errors import InvalidInput
 from graph.records import Model
 from training.devices import choose_device, put
+from training.inference import pool5_of
 from training.model_folder import card_model, load_network
 from training.networks import Network
 from training.pixels import SIDE, decode
@@ -61,11 +62,12 @@ def encode(
     network.eval()
     size = batch or (1024 if device.type == "cuda" else 64)
     out: list[Any] = []
+    pool5 = pool5_of(network)
     for first in range(0, len(images), size):
         part = images[first : first + size]
         pixels = part if isinstance(part, Tensor) else torch.from_numpy(np.ascontiguousarray(part))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            vectors = network.pool5(network.prepare(pixels.to(device)))
+            vectors = pool5(network.prepare(pixels.to(device)))
             if what == "embedding":
                 assert network.embedding is not None  # noqa: S101
                 vectors = functional.normalize(network.embedding(vectors).float(), dim=1)

@@ -19,7 +19,7 @@ from graph.records import Model, Progress, no_progress
 from training.alarms import Alarms
 from training.batches import Cursor, Links, check_learnable, ranking_batches
 from training.checkpoints import Identity, has_checkpoint, load_checkpoint, save_checkpoint
-from training.context import context_batch
+from training.context_stream import context_batches
 from training.devices import choose_device, put, steady
 from training.distributed import ranks, share, world, wrap
 from training.failures import not_finite, too_large
@@ -37,6 +37,7 @@ from training.step import StepInput, compute_loss, to_input
 
 HOLD_ON_CPU = 2 * 1024**3  # bytes of decoded patches kept in memory
 HOLD_ON_GPU = 0.4  # share of the GPU's free memory for the same
+_SIZES = 8  # of a batch on a GPU
 
 
 def train(
@@ -124,7 +125,7 @@ def _train(
     # -- Network, optimiser, schedule ---------------------------------------------------------------------------
     network = put(network, device)
     model: nn.Module = wrap(network)
-    if recipe.compile:
+    if recipe.compiles:
         model.compile()
     optimiser = make_optimiser(recipe, network)
 
@@ -153,20 +154,21 @@ def _train(
             state |= {"alarms": alarms.state(), "before": before}
             save_checkpoint(output, identity, network.state_dict(), state)
 
-    # a GPU chooses its kernels by shape: two quadruples that share a patch must not change it
-    least = recipe.ranked_per_step if device.type == "cuda" else 0
+    # A GPU chooses its kernels by shape, and quadruples that share a patch change it: batches come in a few sizes.
+    multiple = max(1, recipe.ranked_per_step // _SIZES) if device.type == "cuda" else 1
 
     def batches(first: int, behind: Cursor) -> Iterator[tuple[StepInput, Cursor]]:
-        ranking = None
+        context = ranking = None
         if recipe.ranks:
             stream = ranking_batches(source, recipe, table, links, seed, first, behind)
-        for number in range(first, recipe.iterations):
-            context = None
+        if recipe.predict_context:
+            contexts = context_batches(frames, recipe, seed, first, device, pixels.threads)
+        for _ in range(first, recipe.iterations):
             if recipe.predict_context:
-                context = context_batch(frames, recipe, seed, number, *world(), threads=pixels.threads)
+                context = next(contexts)
             if recipe.ranks:
                 ranking = next(stream)
-            to_rank = pixels.get(share(ranking.rows, least)) if ranking else None
+            to_rank = pixels.get(share(ranking.rows, multiple)) if ranking else None
             yield to_input(ranking, to_rank, context, device), ranking.cursor if ranking else Cursor()
 
     # -- The loop -----------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ def _train(
                 torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
             optimiser.step()
             step, cursor = step + 1, after
-            encoded_now = (len(inputs.pixels) + len(inputs.patches)) * world()[1]
+            encoded_now = len(inputs.allowed) + len(inputs.patches) * world()[1]
             encoded, images = encoded + encoded_now, images + encoded_now
 
             if main and logs:

@@ -45,13 +45,15 @@ def write_model(folder: Path, network: Network, recipe: Recipe, model: Model, fa
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read a model's card; raises `NotFound` where there is no finished model."""
+    """Read a model's card; raises `NotFound` where there is no finished model, `InvalidInput` for another's card."""
     try:
         card: dict[str, Any] = json.loads((folder / CARD).read_text())
     except FileNotFoundError:
         raise NotFound(f"{folder} holds no finished model ({CARD} is missing). Train one, or --resume it.") from None
     except json.JSONDecodeError as error:
         raise StorageError(f"{folder / CARD} is damaged ({error}). Train the model again.") from None
+    if missing := sorted({*Model.__slots__, "numbers"} - card.keys()):
+        raise InvalidInput(f"{folder / CARD} is no model card of this software: it lacks {', '.join(missing)}.")
     return card
 
 

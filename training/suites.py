@@ -24,7 +24,7 @@ _RECIPES = ("scratch", "context", "tracking", "inter", "transitive", "multitask"
 SUITES: dict[str, dict[str, Suite]] = {
     "small": {
         "cpu": Suite(_RECIPES[:5], "cpu-small", seeds=1, images=24_000, context_iterations=8_000),
-        "cuda": Suite(_RECIPES, "h200", seeds=3, images=400_000, context_iterations=2_000),
+        "cuda": Suite(_RECIPES, "h200", seeds=3, images=100_000, context_iterations=2_400),
     }
 }
 

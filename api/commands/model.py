@@ -1,18 +1,39 @@
-"""`transitive export-model`: a trained model's weights for other software, as torchvision's state dict or ONNX."""
+"""`transitive import-model`: a model trained elsewhere comes in. `export-model`: weights for other software go out."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.terminal import Json, answer
+from api.stack import Stack
+from api.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
 from graph.settings import settings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
+    app.command("import-model")(import_model)
     app.command("export-model")(export_model)
+
+
+def import_model(
+    folder: Annotated[Path, typer.Argument(help="Folder that a training from a pack wrote (its --output).")],
+    as_json: Json = False,
+) -> None:
+    """Take in a model that was trained from a pack on another machine: embed, link and evaluate can name it then."""
+    from training.model_folder import read_card  # torch takes seconds: only this command pays
+    from workers.stages.train import adopt
+    from workers.workplace import Workplace
+
+    source = folder.expanduser().absolute()
+    read_card(source)  # says what is wrong before servers are started for it
+    with Bars() as bars:
+        place = Workplace.open(Stack(settings()).up(bars))
+    with place.connection:
+        model = adopt(place, source)
+    answer(asdict(model), as_json, f"{model.id} is listed now: {place.models / model.id}")
 
 
 def export_model(

@@ -73,6 +73,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("compare", "--suite", "nonsense"), "There is no suite 'nonsense'. Suites: small"),
         (("compare", "nonsense"), "There is no recipe 'nonsense'. Recipes: context, transitive"),
         (("compare", "tracking", "--pack", "none"), "name the folder of the context model"),
+        (("import-model", "no/such/folder"), "no/such/folder holds no finished model"),
         (("ingest", ".", "--track-length", "17"), "must be multiples of 5 frames"),
     ],
 )

@@ -2,13 +2,15 @@
 
     python -m tests.benchmarks.training_parts [--device cpu|cuda] [--preset cpu-small] [--pack FILE] [--quadruples N]
 
-The Cypher stream is read from a Neo4j of its own; a quadruple counts as the four images of its step. Without a pack the
-pictures are made up (noise, which is slower to decode than real patches).
+The Cypher stream is read from a Neo4j of its own; a quadruple counts as the four images of its step, and
+`--quadruples 0` leaves it out where there is no Neo4j. Without a pack the pictures are made up (noise, which is slower
+to decode than real patches).
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,14 +18,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from graph.generation_writer import write_generation
-from graph.neo4j_server import Neo4jServer
-from graph.schema import apply_schema
-from graph.settings import load_settings
-from tests.benchmarks.linking_graph import make_linking, read_ours, write_patches
 from tests.training.tiny import TinySource
 from training.batches import Cursor, Links, ranking_batches
 from training.context import context_batch
+from training.context_stream import context_batches, cutting_processes
 from training.devices import choose_device, put
 from training.encoder import encode
 from training.networks import Network
@@ -49,6 +47,13 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 def cypher_rate(quadruples: int) -> float:
     """Stream quadruples from a Neo4j server of its own: quadruples a second."""
+    # here, because a machine that only trains has no Neo4j
+    from graph.generation_writer import write_generation
+    from graph.neo4j_server import Neo4jServer
+    from graph.schema import apply_schema
+    from graph.settings import load_settings
+    from tests.benchmarks.linking_graph import make_linking, read_ours, write_patches
+
     with TemporaryDirectory() as home:
         server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
         details = server.start()
@@ -86,6 +91,8 @@ def main() -> None:
     inputs = to_input(batch, held.get(batch.rows), None, device)
     everything = held.get(np.arange(len(table.ids)))
     step = iter(range(10**9))
+    endless = replace(context, iterations=10**9)
+    cut_ahead = context_batches(frames, endless, 0, 0, torch.device("cuda"))  # in processes, as for a GPU
 
     def train(some: StepInput) -> int:
         loss, _ = compute_loss(network, network, recipe, some, 0, 0, measure=False)
@@ -99,19 +106,24 @@ def main() -> None:
         "batches of pairs and negatives": lambda: sum(len(some.rows) for some in islice(stream, 5)),
         "patches read and decoded": lambda: len(read.get(batch.rows)),
         "patches held on the device": lambda: len(held.get(batch.rows)),
-        "context patches cut": lambda: len(context_batch(frames, context, 0, next(step), threads=read.threads).patches),
+        "context patches cut in threads": lambda: len(
+            context_batch(frames, context, 0, next(step), threads=read.threads).patches
+        ),
+        f"context patches cut in {cutting_processes()} processes": lambda: sum(
+            len(some.patches) for some in islice(cut_ahead, 20)
+        ),
         "encoder alone, pool5 and embedding": lambda: len(encode(network, everything, "embedding", device)),
     }
     rates = {name: rate(work, device) for name, work in parts.items()}
-    quadruples = cypher_rate(given.quadruples)
-    rates["Cypher stream, 4 images a quadruple"] = 4 * quadruples
+    if given.quadruples:
+        rates["Cypher stream, 4 images a quadruple"] = 4 * cypher_rate(given.quadruples)
     fed = rates.pop("training step alone (what is fed)")
     print(f"{given.preset} on {device}, torch {torch.__version__}, {'a pack' if given.pack else 'made-up pictures'}")
     print(f"{'training step alone (what is fed)':<38}{fed:12,.0f} images/s")
     for name, found in rates.items():
         print(f"{name:<38}{found:12,.0f} images/s {found / fed:9.1f} × the step")
     del rates["encoder alone, pool5 and embedding"]  # feeds nothing
-    print(f"Cypher stream: {quadruples:,.0f} quadruples/s. Slowest feeder: {min(rates, key=rates.__getitem__)}")
+    print(f"Slowest feeder: {min(rates, key=rates.__getitem__)}")
     held.close()
     read.close()
 

@@ -9,7 +9,8 @@ import pytest
 from graph.errors import InvalidInput
 from tests.training.tiny import TinySource
 from training.batches import Cursor, Links, allowed_negatives, check_learnable, ranking_batches
-from training.recipes import RECIPES, get_recipe
+from training.distributed import share
+from training.recipes import RECIPES, get_recipe, with_iterations
 
 
 def batches(recipe, source, count, step=0, cursor=None, seed=5):
@@ -193,6 +194,31 @@ def test_every_recipe_has_every_preset(name):
     for preset in ("paper", "h200", "cpu-small", "demo"):
         recipe = get_recipe(name, preset)
         assert (recipe.name, recipe.preset) == (name, preset)
+
+
+def test_compiling_is_for_long_schedules_of_one_shape():
+    long = get_recipe("transitive", "h200")
+    assert long.compiles
+    assert not with_iterations(long, 100).compiles
+    assert not get_recipe("context", "h200").compiles
+    assert not get_recipe("transitive", "paper").compiles
+
+
+def test_linked_starts_are_found_as_a_loop_finds_them():
+    source = TinySource(videos=6, tracks=5, parents=3)
+    table = source.table()
+    links = Links(table, source)
+    starts = np.unique(np.random.default_rng(0).choice(table.track, 40)).astype(np.int64)
+    naive = [[other in links.of(int(start)) for other in starts] for start in starts]
+    assert np.array(naive).any()
+    assert np.array_equal(links.among(starts), naive)
+
+
+def test_a_share_fills_up_with_the_first_row():
+    rows = np.arange(10, 23)
+    assert share(rows).tolist() == rows.tolist()
+    assert share(rows, multiple=8).tolist() == [*rows, 10, 10, 10]
+    assert share(rows[:8], multiple=8).tolist() == rows[:8].tolist()
 
 
 def test_the_papers_numbers():

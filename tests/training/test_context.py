@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from graph.errors import StorageError
 from training.context import NEIGHBOURS, context_batch, cut_grid, drop_colours, frame_order
+from training.context_stream import context_batches
 from training.folding import fold_batch_norm, rescale_layers
 from training.networks import Network
 from training.recipes import get_recipe
@@ -85,12 +87,17 @@ def test_one_colour_is_kept_and_the_others_are_noise_of_a_hundredth():
             assert float(deviation[row, other] / deviation[row, colour]) == pytest.approx(0.01, rel=0.1)
 
 
-def test_a_batch_depends_on_seed_and_step_only():
-    frames = []
+@pytest.fixture(scope="module")
+def frames():
+    made = []
     for hue in range(5):
         data = io.BytesIO()
         Image.fromarray(np.random.default_rng(hue).integers(0, 255, (240, 320, 3), dtype=np.uint8)).save(data, "JPEG")
-        frames.append(data.getvalue())
+        made.append(data.getvalue())
+    return made
+
+
+def test_a_batch_depends_on_seed_and_step_only(frames):
     recipe = replace(RECIPE, context_frames=3)
     one, again, other = (context_batch(frames, recipe, 4, step) for step in (7, 7, 8))
     assert np.array_equal(one.patches, again.patches)
@@ -98,6 +105,28 @@ def test_a_batch_depends_on_seed_and_step_only():
     whole = context_batch(frames, replace(recipe, context_frames=4), 4, 3)
     parts = [context_batch(frames, replace(recipe, context_frames=4), 4, 3, rank, 2) for rank in range(2)]
     assert np.array_equal(whole.patches, np.concatenate([part.patches for part in parts]))
+
+
+# Python 3.12 warns of every fork beside threads; the children here only cut pictures.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_batches_cut_ahead_in_processes_are_those_cut_here(frames):
+    recipe = replace(RECIPE, context_frames=2, iterations=9)
+    for device in ("cpu", "cuda"):  # in threads; in processes, which need no GPU
+        ahead = list(context_batches(frames, recipe, 4, 6, torch.device(device)))
+        assert len(ahead) == 3
+        for step, batch in enumerate(ahead, start=6):
+            here = context_batch(frames, recipe, 4, step)
+            assert np.array_equal(batch.patches, here.patches)
+            assert np.array_equal(batch.pairs, here.pairs)
+            assert np.array_equal(batch.positions, here.positions)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_broken_frame_is_one_clear_error_from_a_process_too():
+    recipe = replace(RECIPE, context_frames=2, iterations=9)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(StorageError, match=r"^A frame or picture of 5 bytes cannot be read"):
+            next(context_batches([b"bytes"] * 4, recipe, 4, 0, torch.device(device)))
 
 
 def test_every_frame_is_seen_once_a_pass():

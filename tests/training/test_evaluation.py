@@ -1,6 +1,7 @@
 """Measures against scikit-learn and pytorch-metric-learning, and on vectors whose health is known."""
 
 import json
+import shutil
 from itertools import islice
 
 import numpy as np
@@ -183,19 +184,23 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
     monkeypatch.setattr(module, "get_recipe", lambda name, preset: small.small(name))
     stages = []
-    result = compare(
-        ("scratch", "context", "tracking"),
-        lambda name: SOURCE,
-        tmp_path / "out",
-        preset="demo",
-        seeds=2,
-        initial=tmp_path / "context",
-        images=32,
-        labelled=pictures,
-        device="cpu",
-        facts={"start": "the context model"},
-        progress=lambda stage, done, total, unit: stages.append((stage, done, total)),
-    )
+
+    def run(seeds):
+        return compare(
+            ("scratch", "context", "tracking"),
+            lambda name: SOURCE,
+            tmp_path / "out",
+            preset="demo",
+            seeds=seeds,
+            initial=tmp_path / "context",
+            images=32,
+            labelled=pictures,
+            device="cpu",
+            facts={"start": "the context model"},
+            progress=lambda stage, done, total, unit: stages.append((stage, done, total)),
+        )
+
+    result = run(2)
     assert stages[0] == ("comparison", 0, 5)
     assert stages[-1] == ("comparison", 5, 5)
     assert [len(result.measures[name]) for name in ("scratch", "context", "tracking")] == [2, 1, 2]
@@ -211,6 +216,25 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     assert "±" in result.markdown()
     card = json.loads((tmp_path / "out/tracking-s0/model.json").read_text())
     assert card["images_encoded"] == 32
+
+    # again, for more seeds: what is there is measured no second time, and stays in the table from the first row on
+    measured, tables = [], []
+    monkeypatch.setattr(
+        module, "_measure", lambda folder, *rest: measured.append(folder.name) or {"training/images": 1}
+    )
+    monkeypatch.setattr(module.Comparison, "write", lambda self, folder: tables.append(self.measures))
+    more = run(3)
+    assert measured == ["scratch-s2", "tracking-s2"]
+    assert [len(tables[0][name]) for name in ("scratch", "context", "tracking")] == [2, 1, 2]
+    assert more.measures["tracking"][:2] == result.measures["tracking"]
+
+    # a picture that changed, and all is measured anew
+    extra = shutil.copytree(pictures, tmp_path / "pictures")
+    shutil.copy(next((extra / "class0").iterdir()), extra / "class0" / "twice.png")
+    pictures = extra
+    measured.clear()
+    run(1)
+    assert measured == ["scratch-s0", "context", "tracking-s0"]
 
 
 def test_health_and_retrieval_of_a_model(tmp_path, pictures):

@@ -1,6 +1,7 @@
 """Recipes and seeds come in; each is trained from the same start on the same number of images; one table goes out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from graph.records import Progress, no_progress
 from training.batches import check_learnable, steps_for
 from training.context import context_batch
 from training.encoder import Encoder
+from training.evaluation.kept import measured_on, recall, recall_or
 from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
 from training.evaluation.retrieval import labelled_files
 from training.evaluation.table import Comparison
@@ -42,8 +44,8 @@ def compare(
         recipes: their names.
         source_of: the source of a recipe (`transitive-hog` and `transitive-15` have links or tracks of their own).
             All are measured on the source of `transitive`.
-        output: folder of the models and tables; what is finished there is not trained again, and what was
-            interrupted goes on.
+        output: folder of the models and tables; what is finished there is neither trained nor measured again, and
+            what was interrupted goes on.
         preset: for all of them.
         seeds: how many trainings each, with seeds 0, 1, …
         initial: the context model all start from. The row `context` is that model, as in the paper's tables.
@@ -59,25 +61,42 @@ def compare(
     usual = get_recipe("transitive", preset)
     budget = images or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
-    measures: dict[str, list[dict[str, float]]] = {}
-    pictures = []
+    on = measured_on(source_of("transitive"), labelled)
+    places = {(name, seed): initial if name == "context" else output / f"{name}-s{seed}" for name, seed in runs}
+    files = {(name, seed): output / f"{name}-s{seed}-measures.json" for name, seed in runs}
+    found = {run: recall(files[run], places[run], on) for run in runs}
     for done, (name, seed) in enumerate(runs):
         progress("comparison", done, len(runs), "models")
-        folder = initial
+        folder = places[name, seed]
         if name != "context":
             recipe = with_images(get_recipe(name, preset), budget, source_of(name), seed)
-            folder = output / f"{name}-s{seed}"
             start = initial if recipe.initial == "context" else None
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
         picture = output / f"{name}-s{seed}-neighbours.png"
-        found = _measure(folder, source_of("transitive"), labelled, device, picture)
-        measures.setdefault(name, []).append(found)
-        pictures += [picture.name] if picture.is_file() else []
+        measure = partial(_measure, folder, source_of("transitive"), labelled, device, picture)
+        found[name, seed] = recall_or(files[name, seed], folder, on, measure)
         # the table so far: a comparison takes long, and is looked at before its end
-        comparison = Comparison(measures, budget, preset, dict(facts or {}), tuple(pictures))
+        comparison = _table(found, output, budget, preset, dict(facts or {}))
         comparison.write(output)
     progress("comparison", len(runs), len(runs), "models")
     return comparison
+
+
+def _table(
+    found: Mapping[tuple[str, int], dict[str, float] | None],
+    output: Path,
+    images: int,
+    preset: str,
+    facts: dict[str, Any],
+) -> Comparison:
+    measures: dict[str, list[dict[str, float]]] = {}
+    pictures = []
+    for (name, seed), numbers in found.items():
+        if numbers is not None:
+            measures.setdefault(name, []).append(numbers)
+            picture = output / f"{name}-s{seed}-neighbours.png"
+            pictures += [picture.name] if picture.is_file() else []
+    return Comparison(measures, images, preset, facts, tuple(pictures))
 
 
 def with_images(recipe: Recipe, images: int, source: TrainingSource, seed: int) -> Recipe:

@@ -10,7 +10,7 @@ from graph.errors import NotFound
 from graph.generations import Generation
 from graph.records import Model, Progress
 from training.loop import train as train_recipe
-from training.model_folder import model_id
+from training.model_folder import card_model, load_network, model_id
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import WithImages
 from training.starts import start_name
@@ -85,6 +85,18 @@ def initial_model(place: Workplace, recipe: Recipe, linked: Generation | None, p
     if not fitting:
         return place.models / train(place, {"recipe": "context", "preset": recipe.preset}, progress)
     return place.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
+
+
+def adopt(place: Workplace, folder: Path) -> Model:
+    """Take in a model that was trained elsewhere, from a pack: its folder is copied, the graph lists it.
+
+    Raises `NotFound`, `StorageError` or `InvalidInput` where the folder holds no whole model.
+    """
+    _, _, card = load_network(folder)
+    model = card_model(card)
+    copy_model(folder, place.models / model.id)
+    models.write_model(place.connection, model)
+    return model
 
 
 def _is_listed(place: Workplace, model: Model) -> bool:
