@@ -53,11 +53,12 @@ bench: setup  ## every speed claim beside its alternative, with the ratio (SHARE
 	$(RUN)python -m tests.benchmarks.training_step
 	$(RUN)python -m tests.benchmarks.training_parts
 
-bench-gpu: setup  ## the same for a machine with a GPU; writes docs/benchmarks/ (PACK=FILE: real patches)
-	@$(RUN)python -m tests.benchmarks.gpu $(if $(PACK),--pack "$(PACK)")
+bench-gpu: setup  ## the same for a machine with a GPU; writes docs/benchmarks/ (PACK=FILE: real patches; VIDEOS=DIR: NVDEC)
+	@$(RUN)python -m tests.benchmarks.gpu $(if $(PACK),--recipe tracking --pack "$(PACK)")
 	@$(RUN)python -m tests.benchmarks.linking_gpu
 	@$(RUN)python -m tests.benchmarks.training_step --device cuda --width 1 --quadruples 100 --repeats 10
 	@$(RUN)python -m tests.benchmarks.training_parts --device cuda --preset h200 $(if $(PACK),--pack "$(PACK)")
+	@$(if $(VIDEOS),$(RUN)python -m tests.benchmarks.mining_nvdec "$(VIDEOS)")
 
 # torch is held at the last release built for CUDA 12, so that faiss-gpu-cu12 and torch share one CUDA.
 lock: setup  ## resolve pyproject.toml anew into the lock files (hashes, no host names)

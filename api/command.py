@@ -29,7 +29,7 @@ FAMILIES = {
     "compare": ("compare",),
     "demo": ("demo", "report"),
     "archive": ("export", "import"),
-    "model": ("import-model", "export-model",),
+    "model": ("import-model", "export-model"),
     "mining": ("mine", "track"),
 }
 _INTERRUPTED = 130  # what typer makes of Ctrl-C

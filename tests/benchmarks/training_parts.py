@@ -10,7 +10,9 @@ to decode than real patches).
 import argparse
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,12 +28,12 @@ from training.devices import choose_device, put
 from training.encoder import encode
 from training.networks import Network
 from training.pack import PackSource
-from training.pixels import PATCH_BYTES, PatchPixels
+from training.pixels import PATCH_BYTES, PatchPixels, decode
 from training.recipes import get_recipe
 from training.source import TrainingSource
 from training.step import StepInput, compute_loss, to_input
 
-_SECONDS = 4.0  # each part is measured for
+_SECONDS = 3.0  # each part is measured for
 
 
 def rate(work: Callable[[], int], device: torch.device) -> float:
@@ -43,6 +45,11 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
     return done / (time.perf_counter() - began)
+
+
+def decoded(jpegs: list[bytes], threads: ThreadPoolExecutor) -> int:
+    """Decode some patches: how many."""
+    return len(decode(jpegs, threads))
 
 
 def cypher_rate(quadruples: int) -> float:
@@ -115,6 +122,10 @@ def main() -> None:
         "encoder alone, pool5 and embedding": lambda: len(encode(network, everything, "embedding", device)),
     }
     rates = {name: rate(work, device) for name, work in parts.items()}
+    jpegs = source.images([table.ids[row] for row in batch.rows])
+    for count in (1, 2, 4, 16):
+        with ThreadPoolExecutor(count) as some:
+            rates[f"patches decoded in {count} threads"] = rate(partial(decoded, jpegs, some), device)
     if given.quadruples:
         rates["Cypher stream, 4 images a quadruple"] = 4 * cypher_rate(given.quadruples)
     fed = rates.pop("training step alone (what is fed)")
@@ -123,7 +134,8 @@ def main() -> None:
     for name, found in rates.items():
         print(f"{name:<38}{found:12,.0f} images/s {found / fed:9.1f} × the step")
     del rates["encoder alone, pool5 and embedding"]  # feeds nothing
-    print(f"Slowest feeder: {min(rates, key=rates.__getitem__)}")
+    feeders = {name: found for name, found in rates.items() if "threads" not in name}
+    print(f"Slowest feeder: {min(feeders, key=feeders.__getitem__)}")
     held.close()
     read.close()
 
