@@ -7,7 +7,6 @@ There every core cuts whole batches in a process of its own; elsewhere the threa
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -17,8 +16,7 @@ from training.context import ContextBatch, context_batch
 from training.distributed import world
 from training.recipes import Recipe
 
-MOST_PROCESSES = 16  # what cuts faster than one H100 takes
-T = TypeVar("T")
+MOST_PROCESSES = 16  # cut faster than one H200 takes (docs/benchmarks/)
 
 
 class _Steps(Dataset[ContextBatch | TransitiveError]):
@@ -53,7 +51,6 @@ def context_batches(
         batch_size=None,
         sampler=range(first, recipe.iterations),
         num_workers=processes,
-        collate_fn=_as_it_is,
         multiprocessing_context="fork" if processes else None,  # shares the frames instead of copying them
     )
     for batch in loader:
@@ -65,7 +62,3 @@ def context_batches(
 def cutting_processes() -> int:
     """Return how many processes cut for a GPU: all cores but one, which feeds it; none on a single core."""
     return min(MOST_PROCESSES, (os.cpu_count() or 1) - 1)
-
-
-def _as_it_is(batch: T) -> T:
-    return batch

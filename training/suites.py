@@ -18,9 +18,9 @@ class Suite:
 
 _RECIPES = ("scratch", "context", "tracking", "inter", "transitive", "multitask", "transitive-hog", "transitive-15")
 
-# name → device → suite. `small` is that of docs/results.md; the GPU's numbers are reckoned from a quarter of an H200's
-# matrix rate (12,000 images/s: 18 trainings of 33 s and a start of 100 s), not measured. On CPUs most of the hour goes
-# into the start, because links are only as good as its features.
+# name → device → suite. `small` is that of docs/results.md; on an H200 the start takes 167 s and one seed of
+# all 206 s (docs/benchmarks/), so three seeds some 13 minutes, which is reckoned. On CPUs most of the hour goes into
+# the start, because links are only as good as its features.
 SUITES: dict[str, dict[str, Suite]] = {
     "small": {
         "cpu": Suite(_RECIPES[:5], "cpu-small", seeds=1, images=24_000, context_iterations=8_000),

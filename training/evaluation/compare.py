@@ -1,7 +1,6 @@
 """Recipes and seeds come in; each is trained from the same start on the same number of images; one table goes out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ from graph.records import Progress, no_progress
 from training.batches import check_learnable, steps_for
 from training.context import context_batch
 from training.encoder import Encoder
-from training.evaluation.kept import measured_on, recall, recall_or
+from training.evaluation.kept import measured_on, read_measures, write_measures
 from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
-from training.evaluation.retrieval import labelled_files
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
@@ -55,16 +53,15 @@ def compare(
         facts: to stand above the table.
         progress: told which training runs, and how many are done.
     """
-    health_tracks(source_of("transitive"))  # says what is missing before hours of training, not after
-    if labelled is not None:
-        labelled_files(labelled)
+    # both say what is missing before hours of training, not after
+    health_tracks(source_of("transitive"))
+    on = measured_on(source_of("transitive"), labelled)
     usual = get_recipe("transitive", preset)
     budget = images or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
-    on = measured_on(source_of("transitive"), labelled)
     places = {(name, seed): initial if name == "context" else output / f"{name}-s{seed}" for name, seed in runs}
     files = {(name, seed): output / f"{name}-s{seed}-measures.json" for name, seed in runs}
-    found = {run: recall(files[run], places[run], on) for run in runs}
+    found = {run: read_measures(files[run], places[run], on) for run in runs}
     for done, (name, seed) in enumerate(runs):
         progress("comparison", done, len(runs), "models")
         folder = places[name, seed]
@@ -72,9 +69,11 @@ def compare(
             recipe = with_images(get_recipe(name, preset), budget, source_of(name), seed)
             start = initial if recipe.initial == "context" else None
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
-        picture = output / f"{name}-s{seed}-neighbours.png"
-        measure = partial(_measure, folder, source_of("transitive"), labelled, device, picture)
-        found[name, seed] = recall_or(files[name, seed], folder, on, measure)
+        if found[name, seed] is None:
+            picture = output / f"{name}-s{seed}-neighbours.png"
+            measures = _measure(folder, source_of("transitive"), labelled, device, picture)
+            write_measures(files[name, seed], folder, on, measures)
+            found[name, seed] = measures
         # the table so far: a comparison takes long, and is looked at before its end
         comparison = _table(found, output, budget, preset, dict(facts or {}))
         comparison.write(output)

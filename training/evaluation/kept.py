@@ -4,7 +4,6 @@ A comparison that is run again, for more seeds or after Ctrl-C, measures nothing
 """
 
 import json
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def measured_on(source: TrainingSource, labelled: Path | None) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def recall(file: Path, folder: Path, on: str) -> dict[str, float] | None:
+def read_measures(file: Path, folder: Path, on: str) -> dict[str, float] | None:
     """Return what was measured of the finished model in `folder`; None where that is not known."""
     if not file.is_file() or not (folder / CARD).is_file():
         return None
@@ -31,11 +30,7 @@ def recall(file: Path, folder: Path, on: str) -> dict[str, float] | None:
     return measures if (kept["model"], kept["on"]) == (read_card(folder)["id"], on) else None
 
 
-def recall_or(file: Path, folder: Path, on: str, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Return what was measured of a model, or measure it and keep that."""
-    known = recall(file, folder, on)
-    if known is None:
-        known = measure()
-        kept = {"model": read_card(folder)["id"], "on": on, "measures": known}
-        write_whole(file, (json.dumps(kept, indent=2) + "\n").encode())
-    return known
+def write_measures(file: Path, folder: Path, on: str, measures: dict[str, float]) -> None:
+    """Keep what was measured of the model in `folder`."""
+    kept = {"model": read_card(folder)["id"], "on": on, "measures": measures}
+    write_whole(file, (json.dumps(kept, indent=2) + "\n").encode())
