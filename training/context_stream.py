@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from graph.errors import TransitiveError
 from training.context import ContextBatch, context_batch
-from training.distributed import world
+from training.distributed import ranks_here, world
 from training.recipes import Recipe
 
 MOST_PROCESSES = 16  # cut faster than one H200 takes (docs/benchmarks/)
@@ -60,5 +60,5 @@ def context_batches(
 
 
 def cutting_processes() -> int:
-    """Return how many processes cut for a GPU: all cores but one, which feeds it; none on a single core."""
-    return min(MOST_PROCESSES, (os.cpu_count() or 1) - 1)
+    """Return how many processes cut for this rank's GPU: its share of the cores but one, which feeds it; or none."""
+    return min(MOST_PROCESSES, max(0, (os.cpu_count() or 1) // ranks_here() - 1))

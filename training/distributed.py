@@ -18,6 +18,11 @@ def world() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
+def ranks_here() -> int:
+    """Return how many ranks torchrun started on this machine: 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 @contextmanager
 def ranks(device: torch.device) -> Iterator[torch.device]:
     """Join the other ranks where torchrun started several; yields this rank's device."""

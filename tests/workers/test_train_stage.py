@@ -31,6 +31,15 @@ def test_a_model_trained_elsewhere_is_listed_and_loads(place: Workplace, tmp_pat
     assert Encoder.load(place.models / model.id, "cpu").model == model
 
 
+def test_a_model_replaces_the_training_of_it_that_was_interrupted_here(place: Workplace, tmp_path: Path) -> None:
+    train_small(tmp_path, "tracking", changes={"iterations": 2})
+    target = place.models / read_card(tmp_path / "tracking")["id"]
+    (target / "checkpoints").mkdir(parents=True)
+    (target / "model.safetensors").write_bytes(b"a copy that was killed")
+    model = adopt(place, tmp_path / "tracking")
+    assert Encoder.load(target, "cpu").model == model
+
+
 def test_half_a_model_leaves_nothing_behind(place: Workplace, tmp_path: Path) -> None:
     train_small(tmp_path, "tracking", changes={"iterations": 2})
     weights = tmp_path / "tracking" / "model.safetensors"

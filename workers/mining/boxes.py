@@ -64,8 +64,9 @@ def place_boxes(motion: Motion, area: Area, crop: float, core: float, recipe: Mi
             break
         if any(_overlap(left, top, other.crop, crop) > 0 for other in boxes):
             continue
+        least = recipe.least_moving + recipe.doubt * float((inside & motion.overlay).sum())
         for side in (core, _SMALL * core):
-            box = _with_core(start, members, inside & still, (left, top, crop), side, recipe)
+            box = _with_core(start, members, inside & still, (left, top, crop), side, least, recipe)
             if box is not None:
                 boxes.append(box)
                 break
@@ -94,9 +95,15 @@ def _densest(
 
 
 def _with_core(
-    start: Floats, members: Flags, still: Flags, crop: tuple[float, float, float], core: float, recipe: Mining
+    start: Floats,
+    members: Flags,
+    still: Flags,
+    crop: tuple[float, float, float],
+    core: float,
+    least: float,
+    recipe: Mining,
 ) -> Box | None:
-    """Put the core where moving points crowd out still ones; None when they do so nowhere."""
+    """Put the core where `least` moving points or more crowd out still ones; None when they do so nowhere."""
     left, top, side = crop
     both = members | still
     weights = np.where(members[both], 1.0, -0.5)
@@ -105,7 +112,7 @@ def _with_core(
         return None
     inside = _inside(start, *found, core)
     on_object, beside = int((members & inside).sum()), int((still & inside).sum())
-    if on_object < recipe.least_moving or on_object < recipe.least_core_share * (on_object + beside):
+    if on_object < least or on_object < recipe.least_core_share * (on_object + beside):
         return None
     return Box(crop, (found[0] + core / 2, found[1] + core / 2, core), members & inside)
 

@@ -44,7 +44,8 @@ class Mining:
     net_motion: float = 1.5  # a point moves when its summed residual is longer than this ...
     coherence: float = 0.6  # ... and is this share of the way it went
 
-    least_moving: int = 6  # moving points in a box
+    least_moving: int = 6  # moving points in a box ...
+    doubt: float = 0.25  # ... and these more for each point in it that stands on the screen: others may be its edges
     least_core_share: float = 0.4  # share of the core's points that move
     most_moving: float = 0.45  # of all points; above it everything moves: flash, water, depth seen from a moving camera
     least_inliers: float = 0.3  # of the points in one step; below it the homography is not supported

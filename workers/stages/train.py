@@ -3,14 +3,14 @@
 import shutil
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from graph import generations, models
 from graph.errors import NotFound
 from graph.generations import Generation
 from graph.records import Model, Progress
+from training.checkpoints import write_whole
 from training.loop import train as train_recipe
-from training.model_folder import card_model, load_network, model_id
+from training.model_folder import CARD, card_model, load_network, model_id
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import WithImages
 from training.starts import start_name
@@ -107,10 +107,17 @@ def _is_listed(place: Workplace, model: Model) -> bool:
 
 
 def copy_model(folder: Path, target: Path) -> None:
-    """Copy a finished model's folder, without its checkpoints, whole or not at all."""
-    if target.exists():
+    """Copy a finished model's folder, without its checkpoints, over what an interrupted training left in `target`.
+
+    The card comes last: a folder without one is no finished model, and copying goes over it again.
+    """
+    if (target / CARD).is_file():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{uuid4().hex}.partial")
-    shutil.copytree(folder, partial, ignore=shutil.ignore_patterns("checkpoints"))
-    partial.replace(target)
+    shutil.copytree(
+        folder,
+        target,
+        ignore=shutil.ignore_patterns("checkpoints", CARD),
+        copy_function=lambda source, copy: write_whole(Path(copy), Path(source).read_bytes()),
+        dirs_exist_ok=True,
+    )
+    write_whole(target / CARD, (folder / CARD).read_bytes())
