@@ -11,7 +11,7 @@ from workers.mining.isolated import count_isolated
 from workers.mining.recipe import Limits, Mining
 
 # Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
-_PATCHES_PER_WINDOW = 1.17
+_PATCHES_PER_WINDOW = 1.15
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
 _SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks
