@@ -73,6 +73,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
+        if _began_with_interrupt(error):
+            _say_stopped()
         say(f"transitive: unexpected {type(error).__name__}: {_first_line(error)}. The details are in {_keep_trace()}.")
         sys.exit(1)
 
@@ -84,6 +86,13 @@ def _group() -> None:
 def _say_stopped() -> None:
     say("transitive: stopped. Run the same command again to go on.")
     sys.exit(1)
+
+
+def _began_with_interrupt(error: BaseException | None) -> bool:
+    """Say whether Ctrl-C set it off: a library may fail in other ways while it lets go of what it held."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

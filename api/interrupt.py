@@ -1,7 +1,10 @@
-"""From Ctrl-C to `Cancelled`: for long work inside the command itself, which ends it at a safe point (a checkpoint)."""
+"""Ctrl-C becomes a question that is asked at safe points: between two queries, or at a checkpoint.
+
+Python would raise it in the middle of the driver's bytes, which leaves the connection unusable.
+"""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -10,8 +13,8 @@ from graph.records import Progress
 
 
 @contextmanager
-def cancelling(progress: Progress) -> Iterator[Progress]:
-    """Give a `Progress` that raises `Cancelled` at its next report after Ctrl-C (a second Ctrl-C ends at once)."""
+def deferred() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C was pressed (or SIGTERM came); a second one ends at once."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -20,14 +23,22 @@ def cancelling(progress: Progress) -> Iterator[Progress]:
             raise KeyboardInterrupt
         asked = True
 
-    def report(stage: str, done: int, total: int, unit: str) -> None:
-        progress(stage, done, total, unit)
-        if asked:
-            raise Cancelled("Stopped. Run the same command again to go on.")
-
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield report
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def cancelling(progress: Progress) -> Iterator[Progress]:
+    """Give a `Progress` that raises `Cancelled` at its next report after Ctrl-C, where long work can end."""
+    with deferred() as asked:
+
+        def report(stage: str, done: int, total: int, unit: str) -> None:
+            progress(stage, done, total, unit)
+            if asked():
+                raise Cancelled("Stopped. Run the same command again to go on.")
+
+        yield report

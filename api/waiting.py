@@ -7,10 +7,12 @@ cancels the jobs; running the same command again goes on.
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from api.interrupt import deferred
 from api.stack import Stack
 from api.terminal import Bars, answer, say
 from graph.connection import Connection
@@ -41,20 +43,24 @@ class Waiting:
         self._jobs: dict[str, Job] = {}
         self._moved = time.monotonic()
         self._restarts = 0
+        self._handlers = ExitStack()
 
     def __enter__(self) -> "Waiting":
-        """Begin."""
+        """Begin; from here on Ctrl-C waits for the end of a query."""
+        self._interrupted = self._handlers.enter_context(deferred())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cancel the jobs where Ctrl-C ended the block."""
-        if isinstance(error, KeyboardInterrupt) and self._ids:
-            self._cancel()
+        with self._handlers:
+            if isinstance(error, KeyboardInterrupt) and self._ids:
+                self._cancel()
 
     def submit(self, kind: JobKind, arguments: dict[str, Any], target: str) -> Job:
         """Ask for work, and wait for it as well."""
+        self._stop_if_interrupted()
         self._ids.append(queue.identity(kind, arguments))
         return queue.submit(self._connection, self._redis_url, kind, arguments, target)
 
@@ -71,9 +77,14 @@ class Waiting:
             if all(job.state in FINISHED for job in self._jobs.values()):
                 return self._jobs
             time.sleep(_POLL_SECONDS)
+            self._stop_if_interrupted()
             if time.monotonic() - looked > _LOOK_AFTER_SECONDS:
                 self._look_after_workers()
                 looked = time.monotonic()
+
+    def _stop_if_interrupted(self) -> None:
+        if self._interrupted():
+            raise KeyboardInterrupt
 
     def _read(self) -> None:
         before = self._jobs

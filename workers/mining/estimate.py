@@ -1,13 +1,18 @@
 """Video files in; how many frames and patches, how much disk and time ingesting them takes, out. Nothing is decoded."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from graph.errors import BadVideo
 from graph.settings import Settings
 from workers.mining.isolated import count_isolated
+from workers.mining.motion import follow
 from workers.mining.recipe import Limits, Mining
 
 # Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
@@ -18,6 +23,7 @@ _SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks
 _SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
 _SECONDS_PER_VIDEO = 0.065  # the queue's and the graph's share, of short clips no small one
 _SECONDS_AT_START = 25.0  # the command and Neo4j's Java getting warm, on all cores together
+_SECONDS_OF_PROBE = 0.022  # what `_slowness` takes where they were measured (reckoned: .041 where all takes 1.9 ×)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ class Estimate:
 def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimate:
     """Read the packets of each file, without decoding, and multiply by measured rates.
 
-    `minutes` counts on `settings.mining_workers` videos at once (0: one per core) and a stack that was just started.
+    `minutes` counts on `settings.mining_workers` videos at once (0: one per core), a stack that was just started, and
+    the speed that this machine has now.
     """
     recipe = Mining()
     limits = Limits.of(settings) if settings else Limits()
@@ -71,5 +78,19 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
         frames=frames,
         patches=patches,
         bytes=patches * _BYTES_PER_PATCH + kept * _BYTES_PER_FRAME,
-        minutes=round((seconds + _SECONDS_AT_START) / 60 / max(1, min(workers, len(paths))), 2),
+        minutes=round((seconds + _SECONDS_AT_START) * _slowness() / 60 / max(1, min(workers, len(paths))), 2),
     )
+
+
+def _slowness() -> float:
+    """Say how many times longer this machine takes than the measured one, for a fixed piece of mining's own work."""
+    cv2.setNumThreads(1)  # as mining does
+    random = np.random.default_rng(0)
+    ground = np.kron(random.integers(0, 255, (60, 90), np.uint8), np.ones((4, 4), np.uint8))
+    lumas = [np.ascontiguousarray(ground[k : 200 + k, 2 * k : 300 + 2 * k]) for k in range(7)]
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        follow(lumas, [0], len(lumas) - 1, Mining())
+        times.append(time.perf_counter() - began)
+    return float(np.median(times)) / _SECONDS_OF_PROBE
