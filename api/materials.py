@@ -17,11 +17,11 @@ from graph.errors import InvalidInput, TransitiveError
 from graph.generations import Generation
 from graph.records import Progress
 from graph.settings import Settings
-from training.loop import check_links
 from training.model_folder import read_card
 from training.pack import PackSource
 from training.recipes import Recipe, get_recipe
 from training.source import TrainingSource
+from training.source_checks import check_links
 from workers.stages.features import prepare_link
 from workers.stages.link import link
 from workers.stages.pack import export_pack

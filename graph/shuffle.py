@@ -1,18 +1,22 @@
-"""Buckets of quadruples in, one epoch's shuffled sequence out: a pure function that graph and pack file share.
+"""The shuffled order of one epoch's quadruples, shared by the graph and by pack files.
 
-The seed and the epoch order the buckets, and the rows inside each; a bucket is a random sample already (its number is
-a hash), so the whole is a shuffle that holds a few buckets at most. Where a bucket comes from does not matter: its
-rows are sorted first, so the same set gives the same sequence. The next buckets are read while one is worked on.
+The seed and the epoch decide the order of the buckets and the order of the rows inside each. The number of a bucket is
+a hash, so a bucket is a random sample already, and the whole is a shuffle that holds a few buckets in memory. Rows are
+sorted before they are shuffled: the same set of rows gives the same sequence, wherever it is read from.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph.records import Quadruple
+
+Rows = TypeVar("Rows", bound=Sized)
 
 _AHEAD = 2  # buckets being read while one is handed out
 _IDENTITY = attrgetter("a", "b", "a_prime", "b_prime")
@@ -25,31 +29,43 @@ def shuffled(
     epoch: int = 0,
     cursor: int = 0,
 ) -> Iterator[list[Quadruple]]:
-    """Yield the quadruples of one epoch, bucket by bucket, each once, without the first `cursor` of the sequence.
+    """Yield the quadruples of one epoch, bucket by bucket, each once, without the first `cursor` of the sequence."""
 
-    `sizes` tells how many rows each bucket holds, so that skipping reads nothing: what was seen before a cursor costs
-    no query. Empty buckets are not read.
+    def read_sorted(bucket: int) -> list[Quadruple]:
+        return sorted(read_bucket(bucket), key=_IDENTITY)
+
+    for rows, order in shuffled_buckets(read_sorted, sizes, seed, epoch, cursor):
+        yield [rows[index] for index in order.tolist()]
+
+
+def shuffled_buckets(
+    read_sorted: Callable[[int], Rows], sizes: Sequence[int], seed: int, epoch: int = 0, cursor: int = 0
+) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
+    """Yield each bucket of one epoch in turn, and the positions of its rows in the order of this epoch.
+
+    Args:
+        read_sorted: returns the rows of a bucket, sorted by (a, b, a', b'). It is called ahead, in a thread.
+        sizes: rows of each bucket. Buckets before the cursor and empty buckets are not read.
+        seed: of the shuffle.
+        epoch: pass over the data.
+        cursor: rows of the sequence to leave out at its beginning.
     """
     order: list[int] = np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist()
-    wanted = []  # buckets, and how many rows of each were seen before the cursor
+    wanted = []  # buckets, and how many rows of each lie before the cursor
     skip = cursor
     for bucket in order:
         if skip < sizes[bucket]:
             wanted.append((bucket, skip))
         skip = max(0, skip - sizes[bucket])
-    for (bucket, seen), found in zip(wanted, _read_ahead(read_bucket, [bucket for bucket, _ in wanted]), strict=True):
-        rows = sorted(found, key=_IDENTITY)
-        inside = np.random.default_rng([seed, epoch, bucket]).permutation(len(rows))
-        yield [rows[index] for index in inside[seen:].tolist()]
+    for (bucket, seen), rows in zip(wanted, _read_ahead(read_sorted, [bucket for bucket, _ in wanted]), strict=True):
+        yield rows, np.random.default_rng([seed, epoch, bucket]).permutation(len(rows))[seen:]
 
 
-def _read_ahead(
-    read_bucket: Callable[[int], Sequence[Quadruple]], buckets: Sequence[int]
-) -> Iterator[Sequence[Quadruple]]:
+def _read_ahead(read: Callable[[int], Rows], buckets: Sequence[int]) -> Iterator[Rows]:
     with ThreadPoolExecutor(_AHEAD, "quadruples") as pool:
-        coming: deque[Future[Sequence[Quadruple]]] = deque()
+        coming: deque[Future[Rows]] = deque()
         for bucket in buckets:
-            coming.append(pool.submit(read_bucket, bucket))
+            coming.append(pool.submit(read, bucket))
             if len(coming) > _AHEAD:
                 yield coming.popleft().result()
         while coming:

@@ -1,4 +1,4 @@
-"""`python -m training`: train from a pack file, or replay a batch, with only torch, numpy and safetensors installed.
+"""`python -m training`: training from a pack file, and replay of a bad batch; needs torch, numpy and safetensors only.
 
 python -m training RECIPE --pack FILE --output DIR [--preset P] [--seed N] [--resume] [--initial DIR]
 torchrun --nproc-per-node 8 -m training RECIPE --pack FILE --output DIR …      many GPUs
@@ -15,7 +15,7 @@ from training.failures import replay
 from training.loop import train
 from training.pack import PackSource
 from training.recipes import PRESETS, RECIPES, get_recipe
-from training.source import TrainingSource, WithImages
+from training.source import TrainingSource, WithPictureFolder
 
 
 def _print_progress(stage: str, done: int, total: int, unit: str) -> None:
@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--preset", default="paper", choices=sorted(PRESETS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--initial", type=Path, help="folder of the context model to start from")
-    parser.add_argument("--images", type=Path, help="folder of pictures to add to the frames; labels are not read")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --output")
+    parser.add_argument("--initial", type=Path, help="folder of the model to start from")
+    parser.add_argument("--images", type=Path, help="folder of pictures to add to the frames; no labels are read")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --output")
     given = parser.parse_args(words[1:] if again else words)
     try:
         recipe = get_recipe(given.recipe, given.preset)
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         source: TrainingSource = PackSource(given.pack)
         if given.images:
-            source = WithImages(source, given.images)
+            source = WithPictureFolder(source, given.images)
         model = train(
             recipe,
             source,

@@ -1,29 +1,38 @@
-"""Measures of a running training come in, texts of what is going wrong go out; each alarm sounds once."""
+"""Alarms of a running training: batches that teach nothing, collapse, and falling held-out metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 PATIENCE = 5  # measurements in a row
-HEALTH_DROP = {"auc": 0.05, "recall@1": 0.1}  # of a held-out measure below its best; AUC alone is soon near 1
+HELD_OUT_DROP = {"auc": 0.05, "recall@1": 0.1}  # below its best; AUC alone is soon close to 1
+_OLD_NAMES = {"best_health": "best_held_out"}  # in checkpoints written before 2026-11-28
 
 
 @dataclass
 class Alarms:
-    """Watches for batches that teach nothing, for collapse and for falling held-out health."""
+    """Watches the measures of a training; each alarm is raised once."""
 
     margin: float
     at_margin: int = 0
     in_vain: int = 0
     best_rank: float = 0.0
-    best_health: dict[str, float] = field(default_factory=dict)
+    best_held_out: dict[str, float] = field(default_factory=dict)
     sounded: list[str] = field(default_factory=list)
 
-    def watch_batch(self, mean_hinge: float, rank: float, without_negative: float) -> list[str]:
-        """Look at one mini-batch: the mean hinge of its triplets, the effective rank of its embeddings, unused pairs.
+    @staticmethod
+    def from_checkpoint(kept: Mapping[str, Any]) -> "Alarms":
+        """Restore alarms from the dictionary that a checkpoint holds."""
+        return Alarms(**{_OLD_NAMES.get(name, name): value for name, value in kept.items()})
 
-        When all images get the same vector every hinge is exactly the margin. `without_negative` is the share of pairs
-        that no patch may be the negative of: where that is most of them, the loss is small and says nothing.
+    def watch_batch(self, mean_hinge: float, rank: float, without_negative: float) -> list[str]:
+        """Check one mini-batch and return the texts of new alarms.
+
+        Args:
+            mean_hinge: mean of its hinges; exactly the margin where all images have the same vector.
+            rank: effective rank of its embeddings.
+            without_negative: share of pairs without an allowed negative. Where most have none, the loss is small and
+                tells nothing.
         """
         self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-4 * self.margin else 0
         self.best_rank = max(self.best_rank, rank)
@@ -38,21 +47,17 @@ class Alarms:
             found += self._once("rank", f"the effective rank fell from {self.best_rank:.1f} to {rank:.1f}: collapsing")
         return found
 
-    def watch_health(self, measured: Mapping[str, float]) -> list[str]:
-        """Look at the measures on held-out videos; {} where none is held out."""
+    def watch_held_out(self, measured: Mapping[str, float]) -> list[str]:
+        """Check the metrics of held-out videos ({}: none is held out) and return the texts of new alarms."""
         found = []
-        for name, drop in HEALTH_DROP.items():
+        for name, drop in HELD_OUT_DROP.items():
             if name not in measured:
                 continue
-            best = self.best_health[name] = max(self.best_health.get(name, 0.0), measured[name])
+            best = self.best_held_out[name] = max(self.best_held_out.get(name, 0.0), measured[name])
             if measured[name] < best - drop:
                 text = f"held-out {name} fell from {best:.3f} to {measured[name]:.3f}: overfitting"
                 found += self._once("health", text)
         return found
-
-    def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        return dict(vars(self))
 
     def _once(self, name: str, text: str) -> list[str]:
         if name in self.sounded:

@@ -1,7 +1,7 @@
-"""Vectors in; nearest centroids, sums and nearest neighbours out, by bf16 and fp16 matrix products on any torch device.
+"""K-means assignment and nearest-neighbour search for linking, by bf16 and fp16 matrix products on any torch device.
 
-What linking (graph/linking) does in NumPy, on the units that are fast: bf16 products run at several times the float32
-rate on CPUs and GPUs that have them. `link(..., assign=points_on(device), search=nearest_on(device))` uses both.
+graph/linking has both in NumPy. CPUs and GPUs with bf16 units multiply several times faster in bf16 than in float32.
+`link(..., assign=points_on(device), search=nearest_on(device))` uses both.
 """
 
 import threading
@@ -18,22 +18,22 @@ from graph.linking.neighbours import ROW_BITS, SIMILARITY_STEPS, Nearest
 from graph.linking.points import MakePoints, Points
 
 _CPU_BLOCK = 2048  # rows of one product
-_CPU_CHUNK = 128  # rows in float32 at a time: they stay in the second-level cache, which halves the time (measured)
+_CPU_CHUNK = 128  # rows in float32 at a time: they fit the second-level cache, which halves the time (measured)
 _GPU_BLOCK = 1 << 16
-_RESIDENT = 0.6  # share of the free device memory that the vectors may take to stay there
+_RESIDENT = 0.6  # share of the free device memory that the vectors may take
 _GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
 
 
 class TorchPoints:
     """`graph.linking.points.Points` on a torch device.
 
-    Vectors of any length stand for those of length 1. A vector near the centre of all is taken out of the centroids
-    before the bf16 product, and what that changes is put back in float32: the nearest centroid stays the same, and
-    bf16's few bits are spent on what tells centroids apart.
+    Vectors count as if they had length 1. The mean of the centroids is subtracted from them before the bf16 product,
+    and its contribution is added in float32 afterwards: the nearest centroid stays the same, and the few bits of bf16
+    are used for the differences of centroids.
     """
 
     def __init__(self, features: NDArray[Any], device: torch.device) -> None:
-        """Take (N, D) float16 vectors; on a GPU they are copied there once if they fit."""
+        """Keep (N, D) float16 vectors; on a GPU they are copied there once if they fit."""
         self._device = device
         self._features = torch.from_numpy(features)
         self._block = _CPU_BLOCK
@@ -75,12 +75,12 @@ class TorchPoints:
         return labels.cpu().numpy(), distances.cpu().numpy()
 
     def _in_bf16(self, rows: slice, centre: torch.Tensor) -> torch.Tensor:
-        """Return vectors in a buffer that the next call overwrites; the first time, measure them."""
+        """Return vectors in a buffer that the next call overwrites; the first call also measures their lengths."""
         all_short, all_values = self._buffers()
         short = all_short[: rows.stop - rows.start]
         if self._device.type == "cuda" and self._measured:
             return short.copy_(self._features[rows])
-        # by way of float32: a CPU has instructions for both steps and none for fp16 to bf16 (measured 2.5 times faster)
+        # Through float32: CPUs have instructions for both steps, none for fp16 to bf16 (2.5 times faster, measured).
         for start in range(rows.start, rows.stop, len(all_values)):
             some = slice(start, min(start + len(all_values), rows.stop))
             values = all_values[: some.stop - some.start].copy_(self._features[some])
@@ -92,7 +92,7 @@ class TorchPoints:
         return short
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
-        """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
+        """Subtract every vector from `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
         changed = np.flatnonzero(old != new)
         total = torch.from_numpy(sums).to(self._device)
         _, all_values = self._buffers()
@@ -107,7 +107,7 @@ class TorchPoints:
             sums[:] = total.cpu().numpy()
 
     def _each_block(self, work: Callable[[slice], None]) -> None:
-        """Do all blocks: on a CPU each core takes whole ones, so that no core waits for another within a block."""
+        """Do all blocks; on a CPU each core takes whole ones, so that no core waits for another within a block."""
         count = len(self._features)
         blocks = [slice(start, min(start + self._block, count)) for start in range(0, count, self._block)]
         if self._device.type == "cuda":
@@ -115,10 +115,10 @@ class TorchPoints:
                 work(rows)
             return
         list(self._pool.map(work, blocks))
-        torch.set_num_threads(self._threads)  # the pool's threads set 1, which threads to come would take for theirs
+        torch.set_num_threads(self._threads)  # the pool's threads set 1, which later threads would inherit
 
     def _buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return this thread's buffers for a block in bf16 and a piece in float32: fresh memory is slow on a CPU."""
+        """Return this thread's buffers for a block in bf16 and a chunk in float32: new memory is slow on a CPU."""
         if not hasattr(self._own, "buffers"):
             short, values = self._shapes
             self._own.buffers = (
@@ -130,7 +130,7 @@ class TorchPoints:
 
 
 def _add(total: torch.Tensor, labels: torch.Tensor, values: torch.Tensor, sign: int) -> None:
-    """Add `sign` times each row of `values` to the row of `total` that its label names, in an order that is fixed."""
+    """Add `sign` times each row of `values` to the row of `total` that its label names, in a fixed order."""
     inside = labels >= 0
     if not bool(inside.any()):
         return
@@ -147,7 +147,7 @@ def _add(total: torch.Tensor, labels: torch.Tensor, values: torch.Tensor, sign: 
 
 
 def points_on(device: str | torch.device) -> MakePoints:
-    """Return what makes the `Points` of K-means on this device."""
+    """Return a function that makes the `Points` of K-means on this device."""
     chosen = torch.device(device)
 
     def make(features: NDArray[Any]) -> Points:
@@ -191,9 +191,9 @@ def nearest_on(device: str | torch.device) -> Nearest:
 
 
 def _ready(features: NDArray[Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return what is multiplied, and by what the products must be scaled to be cosines (None: by nothing).
+    """Return the vectors to multiply, and the factors that turn the products into cosines (None: they are cosines).
 
-    A CPU multiplies float32 vectors of length 1; a GPU the stored fp16 ones, exactly, and scales afterwards.
+    A CPU multiplies float32 vectors of length 1; a GPU multiplies the stored fp16 ones and scales afterwards.
     """
     if device.type == "cpu" or features.dtype != np.float16:
         return torch.from_numpy(of_length_one(features)).to(device), None

@@ -1,11 +1,10 @@
-"""The state of a training goes to a file and comes back; a file is there whole or not at all.
+"""Checkpoint files of an interrupted training, and the identity that a resumed training must share.
 
 checkpoints/last.pt           weights, optimiser, cursor, random states, recipe, generation, fingerprint
 checkpoints/last.safetensors  the same weights for other tools
 """
 
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from graph.atomic_write import atomic_write, replacement
 from graph.errors import Conflict, StorageError
 
 FOLDER, NAME = "checkpoints", "last.pt"
@@ -24,7 +24,7 @@ FOLDER, NAME = "checkpoints", "last.pt"
 
 @dataclass(frozen=True)
 class Identity:
-    """What a checkpoint must share with the training that goes on from it."""
+    """All that decides the result of a training."""
 
     recipe: dict[str, Any]
     generation: str
@@ -33,58 +33,41 @@ class Identity:
     initial: str  # id of the model it started from
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it flat, the recipe's numbers by name, as JSON would give it back."""
+        """Return one flat dictionary with the recipe's numbers by name, as JSON would give it back."""
         flat: dict[str, Any] = json.loads(json.dumps(self.recipe))
         flat |= {"generation": self.generation, "fingerprint": self.fingerprint}
         return flat | {"seed": self.seed, "initial": self.initial}
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place, then move it there: a reader or a crash never meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} could not be written: {error.strerror}. Free some space and use --resume."
-        ) from None
+def write_checkpoint(output: Path, identity: Identity, weights: Mapping[str, Tensor], state: dict[str, Any]) -> None:
+    """Write weights and state (plain values and tensors), each file atomically; a training resumes from the .pt file.
 
-
-def save_checkpoint(output: Path, identity: Identity, weights: Mapping[str, Tensor], state: dict[str, Any]) -> None:
-    """Write weights and state (plain values and tensors) in one step each; the .pt file is the one that counts."""
+    Raises `StorageError` where the disk is full.
+    """
     folder = output / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(
+    atomic_write(
         folder / "last.safetensors",
         safetensors_bytes({name: value.cpu().contiguous() for name, value in weights.items()}),
     )
-    partial = folder / f"{NAME}.{os.getpid()}.partial"
     try:
-        with partial.open("wb") as file:
-            torch.save({"identity": identity.as_dict(), "weights": dict(weights), **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / NAME)
-    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            f"{folder / NAME} could not be written: {error}. Free some space and use --resume."
-        ) from None
+        with replacement(folder / NAME) as temporary:
+            torch.save({"identity": identity.as_dict(), "weights": dict(weights), **state}, temporary)
+    except RuntimeError as error:  # how torch reports a full disk
+        raise StorageError(f"{folder / NAME} could not be written: {error}. Free some space and resume.") from None
 
 
 def has_checkpoint(output: Path) -> bool:
-    """Say whether a training was interrupted in this folder."""
+    """Return whether a training was interrupted in this folder."""
     return (output / FOLDER / NAME).is_file()
 
 
-def load_checkpoint(output: Path, identity: Identity) -> dict[str, Any]:
-    """Read the checkpoint; raises `StorageError` when cut short, `Conflict` that names what differs."""
+def read_checkpoint(output: Path, identity: Identity) -> dict[str, Any]:
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        StorageError: the file is cut short or damaged.
+        Conflict: it belongs to another training; the message lists the differences.
+    """
     path = output / FOLDER / NAME
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,12 +1,11 @@
-"""Whole frames come in as JPEGs; grids of 96x96 patches and the pairs to tell the position of go out.
+"""Context prediction, the start of section 4.2: patches of a frame and which neighbour of each other they are.
 
-Context prediction, Doersch et al. 2015 and its released code: the frame at 150K to 450K pixels, patches of 96 with a
-gap of 48 and up to 7 pixels of jitter, a random grid offset, the eight neighbours in both directions, a third of the
-patches shrunk to as little as 10x10 and back; of the colours all but one replaced by noise, so that lens aberration
-does not give the position away. Every patch is encoded once and shared by its pairs.
+Doersch et al. 2015 and its released code: the frame has 150K to 450K pixels. Patches of 96 pixels lie in a grid with a
+gap of 48 and up to 7 pixels of jitter, at a random offset, and are paired with their eight neighbours in both
+directions. A third of the patches are shrunk to as little as 10×10 and back. All colour channels but one become noise,
+because lens aberration would give the position away. Every patch is encoded once and shared by its pairs.
 """
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,68 +13,67 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from graph.errors import StorageError
+from graph.errors import InvalidInput, StorageError
+from training.pictures import read_picture
+from training.random_streams import RandomStream, generator
 from training.recipes import Recipe
 
-# Where the second patch lies, as (rows, columns); the place in this tuple is the class.
+# Offset of the second patch in the grid, as (rows, columns); the index in this tuple is the class.
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 _NOISES = 16
-_STREAM_CONTEXT, _STREAM_FRAMES, _STREAM_COLOURS = 3, 4, 5
 
 
 @dataclass(frozen=True)
 class ContextBatch:
-    """What one step of context prediction needs; M patches, P pairs."""
+    """The input of one step of context prediction; M patches, P pairs."""
 
     patches: NDArray[np.uint8]  # (M, 96, 96, 3)
     pairs: NDArray[np.int64]  # (P, 2) rows of `patches`
-    positions: NDArray[np.int64]  # (P,) 0..7: where the second lies, seen from the first
+    positions: NDArray[np.int64]  # (P,) 0 to 7: index in `NEIGHBOURS` of the second patch, seen from the first
 
 
 def cut_grid(
-    image: Image.Image, recipe: Recipe, generator: np.random.Generator
+    image: Image.Image, recipe: Recipe, draws: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Cut one frame's patches: (M, 96, 96, 3) pixels, (P, 2) pairs, (P,) positions.
+    """Cut the patches of one RGB frame: (M, 96, 96, 3) pixels, (P, 2) pairs, (P,) positions.
 
-    The frame is never resized whole: each patch is read out of the original at the scale drawn.
+    Each patch is resampled from the original at the scale drawn, which is cheaper than resizing the whole frame.
     """
     size, stride, jitter = recipe.patch, recipe.patch + recipe.gap, recipe.jitter
     width, height = image.size
-    pixels = generator.uniform(recipe.least_pixels, recipe.most_pixels)
+    pixels = draws.uniform(recipe.least_pixels, recipe.most_pixels)
     scale = max((pixels / (width * height)) ** 0.5, (2 * size + recipe.gap) / min(width, height))
     wide, high = int(width * scale), int(height * scale)
     columns, rows = (wide - size) // stride + 1, (high - size) // stride + 1
-    left = generator.integers(0, wide - ((columns - 1) * stride + size) + 1)
-    top = generator.integers(0, high - ((rows - 1) * stride + size) + 1)
+    left = draws.integers(0, wide - ((columns - 1) * stride + size) + 1)
+    top = draws.integers(0, high - ((rows - 1) * stride + size) + 1)
     patches = np.empty((rows * columns, size, size, 3), np.uint8)
     for row in range(rows):
         for column in range(columns):
-            x = np.clip(left + column * stride + generator.integers(-jitter, jitter + 1), 0, wide - size)
-            y = np.clip(top + row * stride + generator.integers(-jitter, jitter + 1), 0, high - size)
+            x = np.clip(left + column * stride + draws.integers(-jitter, jitter + 1), 0, wide - size)
+            y = np.clip(top + row * stride + draws.integers(-jitter, jitter + 1), 0, high - size)
             box = (x / scale, y / scale, min((x + size) / scale, width), min((y + size) / scale, height))
             patch = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-            if generator.random() < recipe.shrunk_share:
-                small = int(generator.integers(recipe.shrunk_to, size))
+            if draws.random() < recipe.shrunk_share:
+                small = int(draws.integers(recipe.shrunk_to, size))
                 patch = patch.resize((small, small), Image.Resampling.BILINEAR).resize(
                     (size, size), Image.Resampling.BILINEAR
                 )
             patches[row * columns + column] = np.asarray(patch)
-    pairs, positions = _balanced_pairs(int(rows), int(columns), generator)
+    pairs, positions = _balanced_pairs(int(rows), int(columns), draws)
     return patches, pairs, positions
 
 
-def _balanced_pairs(
-    rows: int, columns: int, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _balanced_pairs(rows: int, columns: int, draws: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair each patch with its neighbours, every position equally often: (P, 2) and (P,).
 
-    A grid has more pairs side by side than across its corners. Taking all, guessing the commonest position pays (a
-    narrow network did just that for hundreds of steps), and chance is not 1/8.
+    A grid has more horizontal and vertical pairs than diagonal ones. If all were taken, chance would not be 1/8 and a
+    network could gain by always answering the commonest position (a narrow one did so for hundreds of steps).
     """
-    each = (rows - 1) * (columns - 1)  # pairs across a corner: the rarest
+    each = (rows - 1) * (columns - 1)  # diagonal pairs of one direction: the fewest
     pairs, positions = [], []
     for position, (down, right) in enumerate(NEIGHBOURS):
         found = [
@@ -83,16 +81,16 @@ def _balanced_pairs(
             for row in range(max(0, -down), rows - max(0, down))
             for column in range(max(0, -right), columns - max(0, right))
         ]
-        pairs += [found[index] for index in generator.permutation(len(found))[:each]]
+        pairs += [found[index] for index in draws.permutation(len(found))[:each]]
         positions += [position] * each
     return np.array(pairs, np.int64), np.array(positions, np.int64)
 
 
 def frame_order(count: int, seed: int, first: int, wanted: int) -> NDArray[np.int64]:
-    """Number the frames that places `first` to `first + wanted` of the endless shuffled sequence read."""
+    """Return entries `first` to `first + wanted` of the endless shuffled sequence of `count` frames."""
     out = []
     for epoch in range(first // count, (first + wanted - 1) // count + 1):
-        order = np.random.default_rng((seed, _STREAM_FRAMES, epoch)).permutation(count)
+        order = generator(seed, RandomStream.FRAMES, epoch).permutation(count)
         begin, end = max(first - epoch * count, 0), min(first + wanted - epoch * count, count)
         out.append(order[begin:end])
     return np.concatenate(out)
@@ -107,17 +105,24 @@ def context_batch(
     world: int = 1,
     threads: ThreadPoolExecutor | None = None,
 ) -> ContextBatch:
-    """Cut this rank's part of the mini-batch of `step`: depends on nothing but the frames, the seed and the step.
+    """Cut this rank's part of the mini-batch of `step`; it depends on the frames, the seed and the step alone.
 
-    In threads where given: PIL lets go of Python's lock while it decodes and resizes.
+    Args:
+        frames: JPEGs of whole frames.
+        recipe: sizes and shares of context prediction.
+        seed: of the training.
+        step: number of the mini-batch.
+        rank: of this process.
+        world: number of processes that share the batch.
+        threads: cut in these; PIL decodes and resizes without Python's lock.
     """
     every = frame_order(len(frames), seed, step * recipe.context_frames, recipe.context_frames)
     each = max(1, len(every) // world)
     chosen = every[rank * each : (rank + 1) * each]
 
     def cut(place: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-        generator = np.random.default_rng((seed, _STREAM_CONTEXT, step, rank * each + place))
-        return _cut_frame(frames[chosen[place]], recipe, generator)
+        draws = generator(seed, RandomStream.CONTEXT_PATCHES, step, rank * each + place)
+        return cut_grid(_read_frame(frames[chosen[place]], recipe), recipe, draws)
 
     places = range(len(chosen))
     patches, pairs, positions = zip(*(threads.map(cut, places) if threads else map(cut, places)), strict=True)
@@ -126,18 +131,13 @@ def context_batch(
     return ContextBatch(np.concatenate(patches), np.concatenate(moved), np.concatenate(positions))
 
 
-def _cut_frame(
-    frame: bytes, recipe: Recipe, generator: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+def _read_frame(frame: bytes, recipe: Recipe) -> Image.Image:
+    """Decode a frame, at a reduced size where it has far more pixels than any scale drawn."""
     try:
-        with Image.open(io.BytesIO(frame)) as image:
-            # A photograph far larger than any scale drawn is decoded at half, a quarter or an eighth of its size.
-            ratio = min(1.0, (recipe.most_pixels / (image.width * image.height)) ** 0.5)
-            image.draft("RGB", (int(image.width * ratio), int(image.height * ratio)))
-            return cut_grid(image.convert("RGB"), recipe, generator)
-    except (UnidentifiedImageError, OSError) as error:
+        return read_picture("It", frame, smallest_side=int(recipe.most_pixels**0.5))
+    except InvalidInput as error:
         raise StorageError(
-            f"A frame or picture of {len(frame)} bytes cannot be read ({error}). Ingest its video again, or take the "
+            f"A frame or picture of {len(frame)} bytes cannot be read. {error} Ingest its video again, or take the "
             "file out of the folder given with --images."
         ) from None
 
@@ -145,13 +145,13 @@ def _cut_frame(
 def drop_colours(images: Tensor, noise: float, seed: int, step: int) -> Tensor:
     """Keep one colour of each normalised (M, 3, H, W) patch; the others become noise of `noise` times its deviation.
 
-    The noise is drawn for a few patches and shared in turn: on a CPU drawing it for all took a fifth of the step.
+    The noise is drawn for a few patches and reused in turn: on a CPU drawing it for all took a fifth of the step.
     """
-    generator = np.random.default_rng((seed, _STREAM_COLOURS, step))
-    kept = torch.from_numpy(generator.integers(0, 3, len(images))).to(images.device)
-    draws = torch.Generator(images.device).manual_seed(int(generator.integers(2**62)))
+    draws = generator(seed, RandomStream.COLOURS, step)
+    kept = torch.from_numpy(draws.integers(0, 3, len(images))).to(images.device)
+    noise_draws = torch.Generator(images.device).manual_seed(int(draws.integers(2**62)))
     mask = torch.nn.functional.one_hot(kept, 3).view(-1, 3, 1, 1).to(images.dtype)
     deviation = (images * mask).sum(1, keepdim=True).std(dim=(2, 3), keepdim=True)
-    few = torch.empty_like(images[:_NOISES]).normal_(generator=draws)
+    few = torch.empty_like(images[:_NOISES]).normal_(generator=noise_draws)
     turn = torch.arange(len(images), device=images.device) % len(few)
     return torch.where(mask > 0, images, few[turn] * (noise * deviation))

@@ -1,7 +1,7 @@
-"""Frames and a first step come in; the context batches of that step and all later ones go out, cut ahead of need.
+"""The stream of context-prediction batches, cut ahead of the step that needs them.
 
-A GPU takes patches faster than one Python process cuts them, whatever its threads: they wait for one another's lock.
-There every core cuts whole batches in a process of its own; elsewhere the threads given share one batch.
+A GPU consumes patches faster than one Python process cuts them, because its threads wait for one lock. For a GPU each
+core therefore cuts whole batches in a process of its own; for a CPU the given threads share the work of one batch.
 """
 
 import os
@@ -13,18 +13,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from graph.errors import TransitiveError
 from training.context import ContextBatch, context_batch
-from training.distributed import ranks_here, world
+from training.distributed import local_rank_count, rank_and_world_size
 from training.recipes import Recipe
 
-MOST_PROCESSES = 16  # cut faster than one H200 takes (docs/benchmarks/)
+MOST_PROCESSES = 16  # these cut faster than one H200 consumes (docs/benchmarks/)
 
 
 class _Steps(Dataset[ContextBatch | TransitiveError]):
-    """The batch of each step, or what it raised: another process's exception would come with its stack as text."""
+    """The batch of each step, or its error as a value: a worker process turns an exception into a stack trace."""
 
     def __init__(self, frames: Sequence[bytes], recipe: Recipe, seed: int, threads: ThreadPoolExecutor | None) -> None:
         self._frames, self._recipe, self._seed, self._threads = frames, recipe, seed, threads
-        self._rank = world()
+        self._rank = rank_and_world_size()
 
     def __getitem__(self, step: int) -> ContextBatch | TransitiveError:
         try:
@@ -41,9 +41,10 @@ def context_batches(
     device: torch.device,
     threads: ThreadPoolExecutor | None = None,
 ) -> Iterator[ContextBatch]:
-    """Yield the batch of step `first` and so on to the end of the schedule; raises what `context_batch` raises.
+    """Yield the batches of step `first` to the end of the schedule; raises what `context_batch` raises.
 
-    In processes for a GPU where there is more than one core, else in `threads`: the batches are the same.
+    They are cut in processes for a GPU on a machine with more than one core, otherwise in `threads`. Both ways give
+    the same batches.
     """
     processes = cutting_processes() if device.type == "cuda" else 0
     loader = DataLoader(
@@ -60,5 +61,5 @@ def context_batches(
 
 
 def cutting_processes() -> int:
-    """Return how many processes cut for this rank's GPU: its share of the cores but one, which feeds it; or none."""
-    return min(MOST_PROCESSES, max(0, (os.cpu_count() or 1) // ranks_here() - 1))
+    """Return how many processes cut for this rank's GPU: its share of the cores but one, which feeds the GPU."""
+    return min(MOST_PROCESSES, max(0, (os.cpu_count() or 1) // local_rank_count() - 1))

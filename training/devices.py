@@ -1,4 +1,4 @@
-"""A device's name comes in ("auto", "cpu", "cuda", "cuda:1"); a torch device that is there goes out."""
+"""The choice of a torch device, and the settings under which a network trains on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,14 @@ import torch
 from graph.errors import InvalidInput, NoDevice
 from training.networks import Network
 
-_settings: Any = torch.utils.deterministic  # its one attribute is unknown to torch's own type hints
+_settings: Any = torch.utils.deterministic  # torch's type hints lack its one attribute
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Pick the GPU where there is one for "auto"; raises `NoDevice` for a device that is not there."""
+    """Return the device called `name`: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises `NoDevice` for a device that this machine lacks, `InvalidInput` for an unknown name.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -31,20 +34,20 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def put(network: Network, device: torch.device) -> Network:
-    """Move a network to the device, its weights stored channels last: as the pictures are, and faster everywhere."""
+    """Move a network to the device, its weights in channels-last format like the pictures: the faster format."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @contextmanager
-def steady(device: torch.device, same_shapes: bool) -> Iterator[None]:
-    """Let a CPU add in one order while a network trains; what the process had set before comes back afterwards.
+def deterministic(device: torch.device, same_shapes: bool) -> Iterator[None]:
+    """Train deterministically on a CPU; the process's settings before are restored at the end.
 
-    Several threads would add the gradients of one image, shared by its pairs, in any order: measured, two trainings of
-    one seed parted within ten steps. A GPU is left its speed, and where all batches have one shape it tries out once
-    which kernels are the fastest for it.
+    Otherwise several threads add the gradients of an image shared by its pairs in any order, and two trainings of one
+    seed diverged within ten steps (measured). A GPU keeps its fast kernels; where all batches have one shape, cuDNN
+    tries once which kernels are the fastest.
     """
     before = torch.are_deterministic_algorithms_enabled(), _settings.fill_uninitialized_memory
-    tried = torch.backends.cudnn.benchmark
+    benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(device.type == "cpu")
     torch.backends.cudnn.benchmark = same_shapes
     _settings.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every tensor
@@ -53,4 +56,4 @@ def steady(device: torch.device, same_shapes: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         _settings.fill_uninitialized_memory = before[1]
-        torch.backends.cudnn.benchmark = tried
+        torch.backends.cudnn.benchmark = benchmark

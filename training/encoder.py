@@ -1,4 +1,4 @@
-"""A model's folder and pictures come in; pool5 features and embeddings go out: all that others use of a network."""
+"""The encoder of a trained model: pool5 features and embeddings of pictures. Other rooms use no more of a network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from training.devices import choose_device, put
 from training.inference import pool5_of
 from training.model_folder import card_model, load_network
 from training.networks import Network
-from training.pixels import SIDE, decode
+from training.pictures import SIDE, pictures_to_patches
 
 
 class Encoder:
-    """A trained network that only encodes. Thread-safe: it changes nothing after it was loaded."""
+    """A trained network that encodes pictures; safe to share between threads."""
 
     def __init__(self, network: Network, model: Model, device: torch.device) -> None:
-        """Use `load`."""
+        """Keep the parts; `load` makes them from a model's folder."""
         self.model = model
         self._network = network
         self._device = device
@@ -36,9 +36,9 @@ class Encoder:
         return Encoder(put(network, chosen), card_model(card), chosen)
 
     @staticmethod
-    def decode(jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
-        """Decode N JPEGs (or PNGs) to (N, 96, 96, 3); raises `StorageError` for one that is no picture."""
-        return decode(jpegs)
+    def decode(pictures: Sequence[bytes]) -> NDArray[np.uint8]:
+        """Decode N pictures to (N, 96, 96, 3) with `training.pictures`; raises `InvalidInput` that names a bad one."""
+        return pictures_to_patches([(f"Picture {number}", data) for number, data in enumerate(pictures, start=1)])
 
     def pool5(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
         """From uint8 (N, 96, 96, 3) to float16 (N, D), not normalised: the features of section 4.2."""

@@ -1,4 +1,4 @@
-"""A model's folder comes in; its weights for other software go out: torchvision's state dict, or ONNX."""
+"""Export of a model for other software: a torchvision state dict, or ONNX."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def export_torchvision(folder: Path, path: Path) -> list[str]:
     elif path.suffix in (".pth", ".pt"):
         torch.save(state, path)
     else:
-        raise InvalidInput(f"{path.name}: say .safetensors, .pth or .onnx, so that the format is clear.")
+        raise InvalidInput(f"{path.name} has an unknown suffix. Say .safetensors, .pth or .onnx.")
     return sorted(state)
 
 
@@ -50,7 +50,7 @@ def export_onnx(folder: Path, path: Path) -> list[str]:
     Raises `NoDevice` where the `onnx` extra is not installed.
     """
     try:
-        import onnxscript  # noqa: F401 - torch's exporter needs it and says so in a long way
+        import onnxscript  # noqa: F401 - torch's exporter needs it and fails with a long stack trace
     except ImportError:
         raise NoDevice("ONNX export needs its extra: pip install 'transitive-invariance[onnx]'.") from None
     network, _, _ = load_network(folder)

@@ -1,4 +1,4 @@
-"""A training that cannot go on comes in; what to keep of it, how to meet it again, and a line that says why go out."""
+"""What a failed training leaves: the batch whose loss was not finite, its replay, and the text for a full GPU."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
+from graph.atomic_write import atomic_write
 from graph.errors import NoDevice, TransitiveError
-from training.checkpoints import write_whole
 from training.model_folder import read_weights
 from training.networks import Network
 from training.recipes import Recipe
@@ -17,11 +17,11 @@ from training.step import StepInput, compute_loss
 def not_finite(
     output: Path, network: Network, inputs: StepInput, recipe: Recipe, seed: int, step: int, value: float
 ) -> TransitiveError:
-    """Keep the batch and the weights that gave NaN or Inf, and say how to meet them again."""
+    """Save the batch and the weights whose loss is NaN or infinite; returns the error that names the replay."""
     batch = {name: tensor.cpu().contiguous() for name, tensor in inputs.tensors().items()}
-    write_whole(output / "bad_batch.safetensors", save_safetensors(batch | {"step": torch.tensor(step)}))
+    atomic_write(output / "bad_batch.safetensors", save_safetensors(batch | {"step": torch.tensor(step)}))
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(output / "bad_weights.safetensors", save_safetensors(weights))
+    atomic_write(output / "bad_weights.safetensors", save_safetensors(weights))
     return TransitiveError(
         f"The loss became {value} at step {step + 1}. The batch and the weights are kept: `python -m training replay "
         f"{recipe.name} --preset {recipe.preset} --seed {seed} --output {output}` computes it again. "
@@ -30,7 +30,7 @@ def not_finite(
 
 
 def replay(output: Path, recipe: Recipe, seed: int) -> float:
-    """Compute again, on the CPU, the loss of the batch that stopped the training in `output`."""
+    """Compute the loss of the batch that stopped the training in `output` again, on the CPU."""
     network = Network(recipe)
     weights = read_weights(output / "bad_weights.safetensors")
     if not any(key.startswith("norms.") for key in weights):
@@ -43,11 +43,11 @@ def replay(output: Path, recipe: Recipe, seed: int) -> float:
 
 
 def too_large(recipe: Recipe, device: torch.device) -> NoDevice:
-    """Say which batch would fit: what the GPU has, at the memory an image took before it failed."""
+    """Return the error for a full GPU, with a batch size that would fit: estimated from the peak memory of an image."""
     images = recipe.images_per_step
     total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    # What failed was asked for on top of the peak, so the peak per image is the least an image takes.
+    # The allocation that failed came on top of the peak, so an image takes at least the peak's share.
     fits = max(8, int(images * min(0.5, 0.8 * total / max(1, 2 * peak))) // 4 * 4)
     return NoDevice(
         f"A mini-batch of {images} images does not fit into the memory of {device}. About {fits} images would: "

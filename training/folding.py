@@ -1,7 +1,7 @@
-"""A context network with batch norm comes in; plain convolutions of balanced scale, ready to be fine-tuned, go out.
+"""Folding of batch norm into convolutions, and rescaling of the layers, before a network is fine-tuned.
 
 Batch norm without scale and shift is a fixed affine map after training, so it folds into the convolution before it.
-What is left has layers of very different scale, which would learn at very different rates: Krähenbühl et al. 2016.
+The layers then differ in scale and would learn at different rates; rescaling balances them (Krähenbühl et al. 2016).
 """
 
 import torch
@@ -12,12 +12,12 @@ from training.networks import Network
 
 @torch.no_grad()
 def fold_batch_norm(network: Network) -> None:
-    """Fold each trunk batch norm into its convolution and remove it; in evaluation the outputs stay the same.
+    """Fold each batch norm of the trunk into its convolution and remove it; the outputs in evaluation stay the same.
 
     (W x + b - mean) / sqrt(var + eps) = (W / s) x + (b - mean) / s.
     """
     if not isinstance(network.features, nn.Sequential):
-        return  # resnet50 keeps its own batch norm: it has scale and shift, and torchvision's layout wants it
+        return  # resnet50 keeps its batch norm, which has scale and shift and belongs to torchvision's layout
     for place, norm in network.norms.items():
         convolution = network.features[int(place)]
         assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)  # noqa: S101, PT018
@@ -33,15 +33,14 @@ def fold_batch_norm(network: Network) -> None:
 def rescale_layers(network: Network, images: Tensor) -> None:
     """Give every convolution's output a root mean square of 1 on normalised (N, 3, 96, 96) images.
 
-    ReLU and max pooling pass a positive factor on, so the network computes what it did, times one number at
-    the end that the cosine of pool5 does not see.
+    ReLU and max pooling pass a positive factor on, so pool5 is multiplied by one number, which its cosine ignores.
     """
     if not isinstance(network.features, nn.Sequential):
         return
-    incoming = 1.0  # factor already on the layer's input
+    incoming = 1.0  # factor of the layer's input
     for layer in network.features:
         if isinstance(layer, nn.Conv2d):
-            layer.weight /= incoming  # undo the input's factor: the output is the original one again
+            layer.weight /= incoming  # undoes the input's factor, so the output is the original one
             output = layer(images)
             factor = float(1 / output.float().square().mean().sqrt().clamp(min=1e-12))
             layer.weight *= factor

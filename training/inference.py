@@ -1,6 +1,7 @@
-"""A trained network comes in; what computes its pool5 the fastest goes out.
+"""The fastest way to compute pool5 of a trained network.
 
-On a GPU bias and ReLU are done within cuDNN's convolution: apart, each reads and writes every feature map once more.
+On a GPU cuDNN's convolution includes bias and ReLU: as separate operations each would read and write every feature map
+once more.
 """
 
 from collections.abc import Callable
@@ -11,19 +12,20 @@ from torch.nn import functional
 
 from training.networks import Network
 
-_SINCE = (8, 0)  # compute capability that has bf16
+_BF16_SINCE = (8, 0)  # compute capability
 
 
 def pool5_of(network: Network) -> Callable[[Tensor], Tensor]:
     """Return a function from normalised (N, 3, 96, 96) to pool5, (N, D); it computes no gradient.
 
-    Where cuDNN cannot do it (no GPU, an old one, batch norm still in training, ResNet) that is the network's own.
+    The function is the network's own where cuDNN cannot do it: without a GPU or with an old one, with batch norm that
+    is not folded yet, and for ResNet.
     """
     device = next(network.parameters()).device
     plain = not isinstance(network.features, nn.Sequential) or len(network.norms) > 0
-    if plain or device.type != "cuda" or torch.cuda.get_device_capability(device) < _SINCE:
+    if plain or device.type != "cuda" or torch.cuda.get_device_capability(device) < _BF16_SINCE:
         return network.pool5
-    steps: list[tuple[Tensor, Tensor] | None] = []  # None: halve the picture
+    steps: list[tuple[Tensor, Tensor] | None] = []  # None: max pooling
     for layer in network.features.children():
         if isinstance(layer, nn.Conv2d):
             assert layer.bias is not None  # noqa: S101

@@ -1,33 +1,49 @@
-"""What happens in a training goes to log.jsonl, to TensorBoard events and, at the end, to a picture of its curves."""
+"""The journal of a training: log.jsonl, TensorBoard events, and a picture of the curves."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graph.atomic_write import atomic_write
 from graph.errors import StorageError
-from training.checkpoints import write_whole
+
+LOG = "log.jsonl"
 
 
 class Journal:
-    """Writes one JSON object a line, each with `step` and `loss`; cut back to the checkpoint when resuming."""
+    """Writes one JSON object a line, each with `step` and `loss`."""
 
     def __init__(self, output: Path, after_step: int) -> None:
-        """Keep the lines up to `after_step` (those behind it will be written again), then append."""
-        self.path = output / "log.jsonl"
+        """Keep the lines up to `after_step`, the step of the checkpoint, and append to them."""
+        self.path = output / LOG
         kept = [line for line in read_log(output) if line["step"] <= after_step] if after_step else []
-        write_whole(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        atomic_write(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = self.path.open("a", buffering=1)
         self._events = _tensorboard(output / "tensorboard", after_step)
 
-    def write(self, step: int, loss: float, **numbers: float | str) -> None:
-        """Append one line; numbers also become TensorBoard scalars."""
-        line: dict[str, Any] = {"step": step, "loss": loss, **numbers}
+    def write(
+        self,
+        step: int,
+        loss: float,
+        numbers: Mapping[str, float],
+        held_out: Mapping[str, float],
+        alarms: Sequence[str],
+    ) -> None:
+        """Append one line; its numbers also become TensorBoard scalars. Raises `StorageError` for a full disk.
+
+        Held-out metrics have the prefix `health_`, their name in every log.jsonl so far.
+        """
+        scalars = {"loss": loss, **numbers, **{f"health_{name}": value for name, value in held_out.items()}}
+        line: dict[str, Any] = {"step": step, **scalars}
+        if alarms:
+            line["alarm"] = "; ".join(alarms)
         try:
             self._file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise StorageError(f"{self.path} could not be written: {error.strerror}. Free some space.") from None
-        for name, value in line.items():
-            if self._events is not None and name != "step" and not isinstance(value, str):
+        if self._events is not None:
+            for name, value in scalars.items():
                 self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
@@ -38,8 +54,8 @@ class Journal:
 
 
 def read_log(output: Path) -> list[dict[str, Any]]:
-    """Return the lines of a training's log; a last line cut short by a kill is left out."""
-    path = output / "log.jsonl"
+    """Return the lines of a model folder's log.jsonl, without a last line that a kill cut short; [] without a log."""
+    path = output / LOG
     if not path.is_file():
         return []
     lines = []
@@ -52,7 +68,7 @@ def read_log(output: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(output: Path) -> None:
-    """Draw curves.png of everything logged more than once; nothing where matplotlib is not installed."""
+    """Draw curves.png of every number logged more than once; does nothing where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:  # a machine that only trains from a pack has torch and numpy, no more
@@ -82,6 +98,6 @@ def draw_curves(output: Path) -> None:
 def _tensorboard(folder: Path, after_step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:  # as above: wanted, not needed
+    except ImportError:  # optional, as matplotlib above
         return None
     return SummaryWriter(str(folder), purge_step=after_step + 1 if after_step else None)

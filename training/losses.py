@@ -1,4 +1,4 @@
-"""Embeddings and rows of pairs come in; the ranking loss of section 5 and its measures go out.
+"""The ranking loss of section 5, its hard negatives, and the effective rank.
 
 L(X, X+, X-) = max(0, D(X, X+) - D(X, X-) + m),   D(X, Y) = 1 - F(X)·F(Y) / (|F(X)| |F(Y)|),   m = 0.5
 """
@@ -9,9 +9,9 @@ from torch.nn import functional
 
 
 def cosine_distances(embeddings: Tensor) -> Tensor:
-    """Compare all with all: (N, E) → (N, N), D = 1 - cosine, from 0 to 2. Section 5.
+    """Return the distances of all (N, E) embeddings from each other: (N, N), D = 1 - cosine, from 0 to 2. Section 5.
 
-    Always in at least float32: at a bfloat16 cosine near 1 neighbouring values lie 0.004 apart.
+    Computed in float32 at least: neighbouring bfloat16 values near a cosine of 1 are 0.004 apart.
     """
     precise = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
     unit = functional.normalize(precise, dim=1)
@@ -26,13 +26,13 @@ def ranking_loss(
     Args:
         distances: (N, N) from `cosine_distances`.
         pairs: (P, 2) rows of anchor X and positive X+.
-        negatives: (P, K) rows of X-, -1 where there is none: that triplet counts nothing.
+        negatives: (P, K) rows of X-, -1 where there is none; that triplet adds nothing.
         weights: (P,) weight of each pair.
         margin: m.
-        divisor: the constant; not the number of active triplets, which would make few hard ones as loud as many.
+        divisor: the constant. The number of active triplets would give a few hard ones the weight of many.
 
     Returns:
-        The loss, and the share of triplets (of those there are) whose hinge is above zero.
+        The loss, and the share of existing triplets whose hinge is above zero.
     """
     anchor, positive = pairs[:, 0], pairs[:, 1]
     there = negatives >= 0
@@ -45,16 +45,16 @@ def ranking_loss(
 
 
 def constrained_loss(distances: Tensor, triples: Tensor, margin: float, divisor: float) -> Tensor:
-    """Ask D(A, A') < D(A, B') of (T, 3) rows A, A', B': the term the paper tried. Section 5, end."""
+    """Penalise D(A, A') > D(A, B') for (T, 3) rows A, A', B': the term that the paper tried (section 5, end)."""
     near = distances[triples[:, 0], triples[:, 1]]
     far = distances[triples[:, 0], triples[:, 2]]
     return (near - far + margin).clamp(min=0).sum() / divisor
 
 
 def hardest(distances: Tensor, anchors: Tensor, allowed: Tensor, count: int) -> Tensor:
-    """Choose each anchor's `count` nearest allowed rows as negatives: (P,) → (P, count), -1 where there are fewer.
+    """Return each anchor's `count` nearest allowed rows as negatives: (P,) → (P, count), -1 where there are fewer.
 
-    `allowed` is (N, N), true where the column may be the row's negative.
+    `allowed` is (N, N), true where the column may be a negative of the row.
     """
     with torch.no_grad():
         far = distances.detach().masked_fill(~allowed, torch.inf)[anchors]
@@ -63,9 +63,9 @@ def hardest(distances: Tensor, anchors: Tensor, allowed: Tensor, count: int) -> 
 
 
 def effective_rank(embeddings: Tensor) -> float:
-    """Measure how many directions (N, E) vectors of length 1 use: exp of the entropy of their singular values.
+    """Return the effective rank of (N, E) unit vectors: exp of the entropy of their singular values.
 
-    Roy and Vetterli 2007. 1 for a collapsed network, up to min(N, E).
+    From 1, for a collapsed network, to min(N, E). Roy and Vetterli 2007.
     """
     unit = functional.normalize(embeddings.detach().float(), dim=1)
     if not unit.isfinite().all():

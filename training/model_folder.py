@@ -1,4 +1,4 @@
-"""A trained network becomes a folder, and comes back from one.
+"""The folder of a trained model: weights, model card, and how they are written and read.
 
 model.safetensors   weights: features.* (torchvision's names), embedding.*, context.*
 model.json          the model card: recipe, data, generation, measures, licence
@@ -17,9 +17,9 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
+from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.records import Model
-from training.checkpoints import write_whole
 from training.networks import Network
 from training.recipes import Recipe
 
@@ -31,21 +31,21 @@ LICENCE = (
 
 
 def model_id(recipe: Recipe, generation: str, fingerprint: str, initial: str, seed: int) -> str:
-    """Name a training by all that decides its result: training the same thing twice gives the same name."""
+    """Return a training's name by all that decides its result: the same training has the same name."""
     text = json.dumps([recipe.numbers(), generation, fingerprint, initial], sort_keys=True)
     return f"{recipe.name}-{recipe.preset}-s{seed}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def write_model(folder: Path, network: Network, recipe: Recipe, model: Model, facts: dict[str, Any]) -> None:
-    """Write weights, then the card: a folder with a card is a finished model."""
+    """Write the weights, then the card: a folder with a card is a finished model."""
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    write_whole(folder / WEIGHTS, save_safetensors(weights, {"format": "pt", "model": model.id}))
+    atomic_write(folder / WEIGHTS, save_safetensors(weights, {"format": "pt", "model": model.id}))
     card = asdict(model) | {"numbers": asdict(recipe), **facts, "licence": LICENCE, "torch": torch.__version__}
-    write_whole(folder / CARD, (json.dumps(card, indent=2) + "\n").encode())
+    atomic_write(folder / CARD, json.dumps(card, indent=2) + "\n")
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read a model's card; raises `NotFound` where there is no finished model, `InvalidInput` for another's card."""
+    """Read a model's card; raises `NotFound` where there is no finished model, `InvalidInput` for a foreign card."""
     try:
         card: dict[str, Any] = json.loads((folder / CARD).read_text())
     except FileNotFoundError:
@@ -63,8 +63,8 @@ def card_model(card: dict[str, Any]) -> Model:
 
 
 def card_recipe(card: dict[str, Any]) -> Recipe:
-    """Return the card's recipe."""
-    numbers = card["numbers"]
+    """Return the card's recipe; cards written before 2026-11-28 name `held_out_every` otherwise."""
+    numbers = {"held_out_every" if name == "health_every" else name: value for name, value in card["numbers"].items()}
     return Recipe(**{**numbers, "positives": tuple(numbers["positives"])})
 
 

@@ -1,9 +1,9 @@
-"""A recipe comes in, a network goes out: the trunk, the 1024-d embedding and the context head, sharing convolutions.
+"""The network of a recipe: a trunk of convolutions shared by the 1024-d embedding and the context head.
 
     pixels uint8 (N, 96, 96, 3) → features (VGG16's convolutions) → pool5 → fc6, fc7 → embedding        section 5
                                                                     ↘ ContextHead → 8 positions         Doersch 2015
 
-The convolutions keep torchvision's names (`features.0.weight` …), so weights move both ways.
+The convolutions have torchvision's names (`features.0.weight` …), so weights can be moved both ways.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from torchvision.models import resnet50
 
 from training.recipes import Recipe
 
-# Channels of VGG16's convolutions; "M" halves the picture. Simonyan and Zisserman 2014, configuration D.
+# Channels of VGG16's convolutions; "M" is max pooling. Simonyan and Zisserman 2014, configuration D.
 _VGG16: tuple[int | str, ...] = (
     *(64, 64, "M", 128, 128, "M", 256, 256, 256, "M"),
     *(512, 512, 512, "M", 512, 512, 512, "M"),
 )
-FIRST_NORMED = 10  # place of conv3_1 in `features`: batch norm from there on (Doersch's released code)
-_MEAN = (0.485, 0.456, 0.406)  # torchvision's, so that its weights see the colours they were trained on
+FIRST_NORMED = 10  # index of conv3_1 in `features`, the first layer with batch norm (Doersch's released code)
+_MEAN = (0.485, 0.456, 0.406)  # torchvision's, because its weights were trained with them
 _STD = (0.229, 0.224, 0.225)
 POSITIONS = 8
 
@@ -40,10 +40,10 @@ def vgg16_features(width: float = 1.0) -> nn.Sequential:
 
 
 class ContextHead(nn.Module):
-    """From pool5 of two patches to where the second lies: fc6 on each, fc7 and fc8 on both, eight positions."""
+    """The classifier of context prediction: fc6 on pool5 of each patch, fc7 and fc8 on both, eight positions."""
 
     def __init__(self, pool5: int, hidden: int) -> None:
-        """Make the layers; batch norm without scale and shift after each but the last."""
+        """Build the layers, with batch norm without scale and shift after each but the last."""
         super().__init__()
         self.fc6 = nn.Linear(pool5, hidden)
         self.fc7 = nn.Linear(2 * hidden, hidden)
@@ -54,7 +54,7 @@ class ContextHead(nn.Module):
         self.norm8 = nn.BatchNorm1d(hidden, affine=False)
 
     def forward(self, pool5: Tensor, pairs: Tensor) -> Tensor:
-        """From (N, D) and (P, 2) rows to (P, 8) logits."""
+        """Return the (P, 8) logits of (P, 2) pairs of rows of pool5 (N, D)."""
         each = self.norm6(self.fc6(pool5)).relu()
         both = torch.cat([each[pairs[:, 0]], each[pairs[:, 1]]], dim=1)
         both = self.norm7(self.fc7(both)).relu()
@@ -64,13 +64,13 @@ class ContextHead(nn.Module):
 
 
 class Network(nn.Module):
-    """The trunk with the heads its recipe needs; one `forward` for both losses, so that DDP sees one call."""
+    """The trunk with the heads of its recipe; one `forward` for both losses, because DDP needs a single call."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, recipe: Recipe) -> None:
-        """Build the layers with Xavier's random weights (section 6.4); draws from torch's generator."""
+        """Build the layers with Xavier's random weights (section 6.4), drawn from torch's global generator."""
         super().__init__()
         self.trunk = recipe.trunk
         self.norms = nn.ModuleDict()
@@ -78,16 +78,16 @@ class Network(nn.Module):
         if recipe.trunk == "resnet50":
             self.features = resnet50(weights=None)
             self.features.fc = nn.Identity()
-            self.pool5_dim = 2048  # averaged: 3x3x2048 would be four times VGG16's
+            self.pool5_dim = 2048  # averaged over positions: 3×3×2048 would be four times VGG16's
         else:
             self.features = vgg16_features(recipe.width if recipe.trunk == "vgg16-narrow" else 1.0)
             channels = [layer.out_channels for layer in self.features if isinstance(layer, nn.Conv2d)]
             self.pool5_dim = 3 * 3 * channels[-1]  # 4608 for VGG16 at 96x96 (section 4.2)
-            if recipe.predict_context and not recipe.ranks:
+            if recipe.predict_context and not recipe.has_ranking_loss:
                 for place, layer in enumerate(self.features):
                     if isinstance(layer, nn.Conv2d) and place >= FIRST_NORMED:
                         self.norms[str(place)] = nn.BatchNorm2d(layer.out_channels, affine=False)
-        has_embedding = recipe.embedding > 0 and (recipe.ranks or recipe.iterations == 0)
+        has_embedding = recipe.embedding > 0 and (recipe.has_ranking_loss or recipe.iterations == 0)
         self.embedding_dim = recipe.embedding if has_embedding else 0
         self.embedding = (
             nn.Sequential(
@@ -108,12 +108,12 @@ class Network(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def prepare(self, pixels: Tensor) -> Tensor:
-        """From uint8 (N, 96, 96, 3) to normalised float32 (N, 3, 96, 96), stored channels last."""
-        images = pixels.permute(0, 3, 1, 2)  # a view: the bytes already lie channels last
+        """Normalise uint8 (N, 96, 96, 3) to float32 (N, 3, 96, 96), stored channels last."""
+        images = pixels.permute(0, 3, 1, 2)  # a view: the bytes are stored channels last already
         return (images.float() - self.mean) / self.std
 
     def pool5(self, images: Tensor) -> Tensor:
-        """From normalised (N, 3, 96, 96) to (N, D), D = 4608 for VGG16."""
+        """Encode normalised (N, 3, 96, 96) to (N, D), D = 4608 for VGG16."""
         if self.trunk == "resnet50":
             pooled: Tensor = self.features(images)
             return pooled
@@ -122,7 +122,7 @@ class Network(nn.Module):
             images = layer(images)
             if str(place) in self.norms:
                 images = self.norms[str(place)](images)
-        # Row-major channels, rows, columns whatever the memory format: torchvision's order of pool5.
+        # In the order channels, rows, columns, as torchvision's pool5, in every memory format.
         return images.contiguous().flatten(1)
 
     def forward(
@@ -136,7 +136,7 @@ class Network(nn.Module):
             pairs: (P, 2) rows of `patches`, or None.
 
         Returns:
-            (N, E) embeddings, not normalised, and (P, 8) logits; None where not asked for.
+            (N, E) embeddings, not normalised, and (P, 8) logits; None for an input that is None.
         """
         embeddings = logits = None
         if images is not None and self.embedding is not None:

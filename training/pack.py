@@ -1,14 +1,14 @@
-"""A source goes into one file; a source comes back from it on a machine that reaches neither Neo4j nor the shards.
+"""Pack files: one generation in a single safetensors file, for training on a machine without the graph.
 
-The file is safetensors (needs torch, numpy and safetensors, no more); texts are bytes:
+Reading one needs torch, numpy and safetensors only. Texts are stored as bytes:
 
-    ids            (N, 16) bytes    patch ids, sorted            jpeg, jpeg_end    patches' JPEGs end to end
-    video, parent, track, held_out  (N,) as in `PatchTable`      frame, frame_end  whole frames, likewise
+    ids            (N, 16) bytes    patch ids, sorted            jpeg, jpeg_end    JPEGs of the patches, concatenated
+    video, parent, track, held_out  (N,) as in `PatchTable`      frame, frame_end  JPEGs of whole frames, likewise
     links          (L, 2) rows      inter-instance edges
     quadruples     (Q, 4) rows      A, A', B, B', bucket by bucket; bucket_end (n_buckets,)
     metadata       generation, fingerprint, feature_model, track_length
 
-The order of an epoch is made by `graph.shuffle`, as it is for the graph, so the same seed gives the same losses.
+An epoch has the order that `graph`'s shuffle gives it, as when the graph is read: the same seed has the same losses.
 """
 
 import json
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from graph.atomic_write import replacement
 from graph.errors import NotFound, StorageError
-from graph.records import Quadruple
-from graph.shuffle import shuffled
+from graph.shuffle import shuffled_buckets
 from training.source import PatchTable, TrainingSource
 
 _FORMAT = "transitive-pack-1"
@@ -34,55 +34,64 @@ _READ = 1024  # patches read from the shards at a time
 
 
 def write_pack(
-    source: TrainingSource, path: Path, bucket_of: Callable[[Quadruple], int], buckets: int, with_frames: bool = True
+    source: TrainingSource,
+    path: Path,
+    bucket_of: Callable[[str, str], int],
+    buckets: int,
+    with_frames: bool = True,
 ) -> int:
-    """Write everything `source` gives into one file, whole or not at all; returns its size in bytes.
+    """Write everything that `source` gives into one file; returns its size in bytes.
 
-    `bucket_of` and `buckets` are the generation's own (the bucket of the edge A–B): they fix the sequence.
+    Args:
+        source: of one generation.
+        path: of the file, replaced atomically.
+        bucket_of: bucket of the edge A–B by the ids of A and B, the generation's own. It fixes the training's order.
+        buckets: how many there are.
+        with_frames: whether whole frames are included, which context prediction needs.
+
+    Raises:
+        StorageError: the file cannot be written.
     """
     table = source.table()
-    row = table.row
-    filled: list[list[tuple[int, int, int, int]]] = [[] for _ in range(buckets)]
-    for q in source.quadruples(0, 0, 0):
-        filled[bucket_of(q)].append((row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]))
+    filled: list[list[list[int]]] = [[] for _ in range(buckets)]
+    for rows in source.quadruples(0, 0, 0):
+        for four in rows.tolist():
+            filled[bucket_of(table.ids[four[0]], table.ids[four[2]])].append(four)
     jpegs: list[bytes] = []
     for first in range(0, len(table.ids), _READ):
-        jpegs += source.images(table.ids[first : first + _READ])
+        jpegs += source.patch_jpegs(table.ids[first : first + _READ])
     arrays: dict[str, NDArray[Any]] = {
         "ids": np.frombuffer("".join(table.ids).encode(), np.uint8).reshape(-1, _ID_BYTES),
         "video": table.video,
         "parent": table.parent,
         "track": table.track,
         "held_out": table.held_out,
-        "links": np.array([(row[a], row[b]) for a, b in source.links()], np.int32).reshape(-1, 2),
+        "links": source.links().astype(np.int32),
         "quadruples": np.array([four for rows in filled for four in rows], np.int32).reshape(-1, 4),
         "bucket_end": np.cumsum([len(rows) for rows in filled], dtype=np.int64),
-        **_joined("jpeg", jpegs),
-        **_joined("frame", list(source.frames()) if with_frames else []),
+        **_concatenated("jpeg", jpegs),
+        **_concatenated("frame", list(source.frames()) if with_frames else []),
     }
     about = {"generation": source.generation, "fingerprint": source.fingerprint, "track_length": source.track_length}
     text = json.dumps({**about, "feature_model": source.feature_model, "format": _FORMAT})
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, partial, {"pack": text})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with replacement(path) as temporary:
+            save_file(arrays, temporary, {"pack": text})
+    except SafetensorError as error:  # of a full disk, for one
         raise StorageError(
             f"{path} could not be written: {error}. Free some space and run the command again."
         ) from None
     return path.stat().st_size
 
 
-def _joined(name: str, parts: list[bytes]) -> dict[str, NDArray[Any]]:
+def _concatenated(name: str, parts: list[bytes]) -> dict[str, NDArray[Any]]:
     ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
     return {name: np.frombuffer(b"".join(parts), np.uint8), f"{name}_end": ends}
 
 
 @dataclass(frozen=True)
 class PackSource:
-    """What training reads, out of a pack file; JPEGs are read from the disk when asked for."""
+    """The training source in a pack file; JPEGs are read from the disk when they are needed."""
 
     path: Path
 
@@ -92,7 +101,7 @@ class PackSource:
             file: Any = safe_open(self.path, "numpy")
             about = json.loads((file.metadata() or {})["pack"])
         except FileNotFoundError:
-            raise NotFound(f"{self.path} is no pack file. Make one with `transitive export --pack FILE`.") from None
+            raise NotFound(f"{self.path} does not exist. Make a pack with `transitive export --pack FILE`.") from None
         except (SafetensorError, KeyError, OSError) as error:
             raise StorageError(f"{self.path} is cut short or no pack file ({error}). Export it again.") from None
         if about["format"] != _FORMAT:
@@ -121,7 +130,7 @@ class PackSource:
 
     @property
     def feature_model(self) -> str:
-        """What its links were made from."""
+        """The features that its links were made from."""
         return str(self._about["feature_model"])
 
     @property
@@ -151,25 +160,23 @@ class PackSource:
         """Return every patch."""
         return self._table
 
-    def links(self) -> Iterator[tuple[str, str]]:
-        """Yield every inter-instance edge."""
-        ids = self._table.ids
-        for a, b in self._array("links").tolist():
-            yield ids[a], ids[b]
+    def links(self) -> NDArray[np.int64]:
+        """Return every inter-instance edge: (L, 2) rows of starts."""
+        return self._array("links").astype(np.int64)
 
-    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
-        """Yield the training quadruples in the order the graph gives them."""
-        ends = self._bucket_ends
-        for some in shuffled(self._bucket, np.diff(ends).tolist(), seed, epoch, skip):
-            yield from some
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the training quadruples in the order that the graph gives them, bucket by bucket: (Q, 4) rows."""
+        sizes = np.diff(self._bucket_ends).tolist()
+        for rows, order in shuffled_buckets(self._sorted_bucket, sizes, seed, epoch, skip):
+            yield rows[order]
 
-    def _bucket(self, bucket: int) -> list[Quadruple]:
-        ids, parent = self._table.ids, self._table.parent
-        rows = self._quadruples[self._bucket_ends[bucket] : self._bucket_ends[bucket + 1]].tolist()
-        return [Quadruple(ids[a], ids[c], ids[b], ids[d], int(parent[a]), int(parent[b])) for a, c, b, d in rows]
+    def _sorted_bucket(self, bucket: int) -> NDArray[np.int64]:
+        """Read a bucket sorted by (a, b, a', b'): rows of the table have the order of their ids."""
+        rows = self._quadruples[self._bucket_ends[bucket] : self._bucket_ends[bucket + 1]].astype(np.int64)
+        return rows[np.lexsort((rows[:, 3], rows[:, 1], rows[:, 2], rows[:, 0]))]
 
-    def images(self, ids: Sequence[str]) -> list[bytes]:
-        """Return the JPEG of each patch; raises `NotFound` naming one the pack lacks."""
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
+        """Return the JPEG of each patch; raises `NotFound` that names one the pack lacks."""
         row, ends, jpegs = self._table.row, self._patch_ends, self._file.get_slice("jpeg")
         missing = next((patch for patch in ids if patch not in row), None)
         if missing is not None:

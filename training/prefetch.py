@@ -1,4 +1,4 @@
-"""A maker of batches comes in; the same batches, made ahead in a thread, go out, and the time waited for them."""
+"""A queue of batches that a thread makes ahead of the training loop."""
 
 import queue
 import threading
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Prefetch(Generic[T]):
-    """Keeps `depth` batches ready; `waited` is how many seconds `next` had to wait, the measure of a slow loader."""
+    """Keeps `depth` batches ready; `waited` counts the seconds that `next` waited, the measure of a slow loader."""
 
     def __init__(self, make: Callable[[], Iterator[T]], depth: int = 3) -> None:
-        """Start making at once."""
+        """Start the thread."""
         self.waited = 0.0
         self._ready: queue.Queue[T | BaseException] = queue.Queue(depth)
         self._stop = threading.Event()
@@ -38,7 +38,7 @@ class Prefetch(Generic[T]):
         return False
 
     def next(self) -> T:
-        """Return the next batch; raises what making it raised."""
+        """Return the next batch; raises the exception that making it raised."""
         began = time.perf_counter()
         item = self._ready.get()
         self.waited += time.perf_counter() - began
@@ -47,6 +47,6 @@ class Prefetch(Generic[T]):
         return item
 
     def close(self) -> None:
-        """Stop making batches and wait until the thread ended."""
+        """Stop the thread and wait for its end."""
         self._stop.set()
         self._thread.join()

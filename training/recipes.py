@@ -1,8 +1,8 @@
-"""A recipe's name and a preset's name come in; every number of the training goes out, as one frozen dataclass.
+"""The recipes and presets of training, and the dataclass of all their numbers.
 
-Each recipe is one function that says how it differs from the paper's (`transitive`); each preset says what it scales.
-Numbers carry the section of the paper they come from. "Caffe" marks what the paper leaves open and the authors'
-earlier code (ICCV 2015), built on Caffe's defaults, settles.
+A recipe is a function that states how it differs from the paper's (`transitive`); a preset is a function that states
+what it scales. Each number has the section of the paper that it comes from. "Caffe" marks a number that the paper
+leaves open and that the authors' earlier code (ICCV 2015) takes from Caffe's defaults.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from graph.errors import InvalidInput
 Positive = Literal["intra", "inter", "transitive"]
 Preset = Literal["paper", "h200", "cpu-small", "demo"]
 
-_COMPILED_FROM = 1_000_000  # images; compiling takes longer than it saves on fewer (docs/benchmarks/)
+_COMPILED_FROM = 1_000_000  # images; on fewer, compiling takes longer than it saves (docs/benchmarks/)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is learned, from which pairs, by which network and schedule."""
+    """All numbers of a training: losses, pairs, network, schedule."""
 
     name: str
     preset: str = "paper"
@@ -43,7 +43,7 @@ class Recipe:
 
     # The ranking loss
     margin: float = 0.5  # section 5
-    hard_after: float = 1.0  # share of the schedule after which negatives are the hardest; 1: always random (section 6)
+    hard_after: float = 1.0  # share of the schedule with random negatives, then the hardest; 1: always random
     hard_negatives: int = 4  # ICCV 2015: the four hardest of the batch
 
     # Context prediction (Doersch et al. 2015 and its released code)
@@ -54,7 +54,7 @@ class Recipe:
     most_pixels: int = 450_000
     shrunk_share: float = 1 / 3  # of the patches, shrunk to as little as `shrunk_to` squared and back
     shrunk_to: int = 10
-    noise: float = 0.01  # standard deviation of the noise in place of two colours, in that of the third
+    noise: float = 0.01  # standard deviation of the noise that replaces two colours, as a share of the third's
     context_frames: int = 32  # frames per mini-batch, each about nine patches
 
     # The optimiser
@@ -66,86 +66,86 @@ class Recipe:
     iterations: int = 200_000  # section 6
     warmup: int = 0  # iterations of linear rise
     decay: Literal["constant", "cosine"] = "constant"  # the paper names one rate
-    gradient_clip: float = 0.0  # longest gradient; 0: as it is
+    gradient_clip: float = 0.0  # largest norm of the gradient; 0: no limit
 
     # Augmentation: the paper names none
     mirror: bool = False
     crop: int = 0  # pixels of random shift, either way
     colour: float = 0.0  # random factor of brightness and contrast, either way
 
-    # Housekeeping, which changes no result
+    # Intervals and devices, which change no result
     log_every: int = 20
     checkpoint_every: int = 1000
-    health_every: int = 2000
+    held_out_every: int = 2000
     needs_cuda: bool = False
-    compile: bool = False  # where the schedule is long enough to pay for it
+    compile: bool = False  # if the schedule is long enough
 
     @property
-    def ranks(self) -> bool:
-        """Whether the triplet loss takes part."""
+    def has_ranking_loss(self) -> bool:
+        """Whether the ranking loss of section 5 is part of the recipe."""
         return bool(self.positives)
 
     @property
     def quadruples_per_step(self) -> int:
-        """How many quadruples (or tracks, or links) fill a mini-batch of `batch_pairs` pairs."""
+        """The number of quadruples (or tracks, or links) of a mini-batch of `batch_pairs` pairs."""
         return max(2, self.batch_pairs // self.pairs_per_quadruple)
 
     @property
     def pairs_per_quadruple(self) -> int:
-        """A quadruple's positive pairs of these kinds; a track or a link alone is one."""
+        """The number of positive pairs of a quadruple; a single track or link is one pair."""
         if "transitive" in self.positives:
             return 3 + 2 * ("intra" in self.positives) + ("inter" in self.positives)
         return 1
 
     @property
     def images_per_step(self) -> int:
-        """How many images one mini-batch encodes (context: about nine patches a frame)."""
+        """The number of images that one mini-batch encodes (context: about nine patches a frame)."""
         return self.ranked_per_step + self.context_frames * 9 * self.predict_context
 
     @property
     def ranked_per_step(self) -> int:
-        """How many images one mini-batch ranks; fewer where its quadruples share patches."""
-        if not self.ranks:
+        """The number of images that one mini-batch ranks at most; quadruples that share patches have fewer."""
+        if not self.has_ranking_loss:
             return 0
         return self.quadruples_per_step * (4 if "transitive" in self.positives else 2)
 
     @property
     def compiles(self) -> bool:
-        """Whether compiling pays: batches of one shape, and enough of them."""
+        """Whether the network is compiled: batches have one shape, and there are enough of them."""
         images = self.iterations * self.images_per_step
         return self.compile and not self.predict_context and images >= _COMPILED_FROM
 
     def numbers(self) -> dict[str, Any]:
-        """Everything that decides the result: what a checkpoint and a model's name are compared by."""
-        quiet = {"log_every", "checkpoint_every", "health_every", "needs_cuda", "compile"}
-        return {key: value for key, value in asdict(self).items() if key not in quiet}
+        """The numbers that decide the result; a checkpoint and a model's name are compared by them."""
+        without_effect = {"log_every", "checkpoint_every", "held_out_every", "needs_cuda", "compile"}
+        return {key: value for key, value in asdict(self).items() if key not in without_effect}
 
 
 def transitive() -> Recipe:
-    """The paper's: pairs from tracks and by transitivity, from the context network's convolutions. Section 5."""
+    """The paper's recipe: pairs from tracks and by transitivity, starting from the context network. Section 5."""
     return Recipe("transitive")
 
 
 def context() -> Recipe:
-    """Context prediction alone: stage 0, which the links are made with, and a baseline. Section 4.2, [9]."""
+    """Context prediction alone: the network that makes the links, and a baseline. Section 4.2, [9]."""
     return Recipe(
         "context",
         positives=(),
         predict_context=True,
         initial="xavier",
-        learning_rate=0.01,  # batch norm on most layers stands ten times the paper's rate
+        learning_rate=0.01,  # ten times the paper's: most layers have batch norm
         decay="cosine",
         warmup=1000,
     )
 
 
 def tracking() -> Recipe:
-    """Pairs from tracks only, same loss and start: the baseline [61] of table 1."""
+    """Pairs from tracks only, with the same loss and start: the baseline [61] of table 1."""
     return replace(transitive(), name="tracking", positives=("intra",))
 
 
 def inter() -> Recipe:
-    """Pairs from links only (A-B); not in the paper, completes the ablation."""
+    """Pairs from links only (A-B). Not in the paper; it completes the ablation."""
     return replace(transitive(), name="inter", positives=("inter",))
 
 
@@ -155,17 +155,17 @@ def multitask() -> Recipe:
 
 
 def transitive_hog() -> Recipe:
-    """The paper's, on links made from HOG features. Section 6.2, table 2."""
+    """The paper's recipe on links made from HOG features. Section 6.2, table 2."""
     return replace(transitive(), name="transitive-hog", links="hog")
 
 
 def transitive_15() -> Recipe:
-    """The paper's, on tracks of 15 frames. Section 6.2, table 2."""
+    """The paper's recipe on tracks of 15 frames. Section 6.2, table 2."""
     return replace(transitive(), name="transitive-15", track_length=15)
 
 
 def constrained() -> Recipe:
-    """The paper's with the extra D(A, A') < D(A, B') that it tried and left out. Section 5, end."""
+    """The paper's recipe with the constraint D(A, A') < D(A, B') that it tried and left out. Section 5, end."""
     return replace(transitive(), name="constrained", constrained=True)
 
 
@@ -194,19 +194,20 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def paper(recipe: Recipe) -> Recipe:
-    """All the paper's numbers."""
+    """Keep all of the paper's numbers."""
     return recipe
 
 
 def h200(recipe: Recipe) -> Recipe:
-    """The same number of pairs in larger batches; rate scaled with the batch's square root, after a warm-up.
+    """Train on the same number of pairs in larger batches, with a warm-up, for one H200.
 
-    The square root keeps the noise of a step in proportion; it is a choice, not measured against the linear rule.
+    The rate grows with the square root of the batch, which keeps the noise of a step in proportion. It was not
+    measured against the linear rule.
     """
     factor = 10
-    if recipe.predict_context and not recipe.ranks:
-        # After 250 steps 20.6 % of positions were right, with SGD at 0.0316 14.8 %, at 0.1 14.0 %, and 17.9 % with Adam
-        # at 0.001 (patches of shared/data's training frames, one H200).
+    if recipe.predict_context and not recipe.has_ranking_loss:
+        # Positions right after 250 steps: 20.6 %. With SGD at 0.0316: 14.8 %, SGD at 0.1: 14.0 %, Adam at 0.001: 17.9 %
+        # (patches of shared/data's training frames, one H200).
         recipe = replace(recipe, optimiser="adam", learning_rate=3e-4 / factor**0.5)
     return replace(
         recipe,
@@ -215,29 +216,29 @@ def h200(recipe: Recipe) -> Recipe:
         learning_rate=recipe.learning_rate * factor**0.5,
         iterations=recipe.iterations // factor,
         warmup=500 if recipe.iterations else 0,
-        health_every=500,
+        held_out_every=500,
         needs_cuda=True,
         compile=True,
     )
 
 
 def cpu_small(recipe: Recipe) -> Recipe:
-    """A narrow VGG16 and a schedule of minutes on two cores; the same losses and pairs.
+    """Train a VGG16 of an eighth of the width, in minutes on two cores, with the same losses and pairs.
 
-    An eighth of the width: on two cores a quarter costs twice as much an image, and the images are what is short.
+    A quarter of the width costs twice as much per image, and the number of images is the bottleneck.
     """
     return _narrow(recipe, width=0.125, steps=600, context_steps=1000)
 
 
 def demo(recipe: Recipe) -> Recipe:
-    """A minute or two on two cores: `cpu_small` cut short."""
+    """Train as `cpu_small` on a third of the steps: a minute or two on two cores."""
     return _narrow(recipe, width=0.125, steps=200, context_steps=300)
 
 
 def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Recipe:
     if recipe.initial == "imagenet":
-        return recipe  # its weights fit the whole network only
-    iterations = context_steps if recipe.predict_context and not recipe.ranks else steps
+        return recipe  # its weights fit the full width only
+    iterations = context_steps if recipe.predict_context and not recipe.has_ranking_loss else steps
     return replace(
         recipe,
         trunk="vgg16-narrow",
@@ -245,18 +246,18 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
         hidden=int(4096 * width),
         embedding=128,
         context_hidden=256,
-        context_frames=6 if not recipe.ranks else 4,
-        # Context prediction stays at chance for long; Adam gives the layers without batch norm a rate of their own.
-        optimiser="adam" if not recipe.ranks else "sgd",
-        # On pictures held out of imagenette/train 0.003 told 24.3 % of positions right after 1,200 steps, 0.001 23.2 %.
-        learning_rate=0.003 if not recipe.ranks else 0.01,
+        context_frames=6 if not recipe.has_ranking_loss else 4,
+        # Context prediction stays at chance for many steps; Adam adapts the rate of the layers without batch norm.
+        optimiser="adam" if not recipe.has_ranking_loss else "sgd",
+        # Positions right after 1,200 steps on pictures held out of imagenette/train: 24.3 % at 0.003, 23.2 % at 0.001.
+        learning_rate=0.003 if not recipe.has_ranking_loss else 0.01,
         iterations=iterations if recipe.iterations else 0,
         warmup=20 if recipe.iterations else 0,
         decay="cosine",
         gradient_clip=0.0 if recipe.predict_context else 1.0,
         log_every=10,
         checkpoint_every=100,
-        health_every=100,
+        held_out_every=100,
     )
 
 
@@ -264,16 +265,16 @@ PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"paper": paper, "h200": h200, 
 
 
 def with_iterations(recipe: Recipe, iterations: int) -> Recipe:
-    """Set the length of the schedule (0 leaves it); the rise of the rate takes a tenth of it at most."""
+    """Set the length of the schedule (0 keeps it); the warm-up takes a tenth of it at most."""
     if not iterations or not recipe.iterations:
         return recipe
     return replace(recipe, iterations=iterations, warmup=min(recipe.warmup, iterations // 10))
 
 
 def get_recipe(name: str, preset: str = "paper") -> Recipe:
-    """Build recipe `name` at `preset`; raises `InvalidInput` that lists what there is."""
+    """Build recipe `name` at `preset`; raises `InvalidInput` that lists the known names."""
     if name not in RECIPES:
-        raise InvalidInput(f"There is no recipe {name!r}. Recipes: {', '.join(RECIPES)}.")
+        raise InvalidInput(f"Unknown recipe {name!r}. Recipes: {', '.join(RECIPES)}.")
     if preset not in PRESETS:
-        raise InvalidInput(f"There is no preset {preset!r}. Presets: {', '.join(PRESETS)}.")
+        raise InvalidInput(f"Unknown preset {preset!r}. Presets: {', '.join(PRESETS)}.")
     return replace(PRESETS[preset](RECIPES[name]()), preset=preset)

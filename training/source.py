@@ -1,4 +1,8 @@
-"""What training reads, whoever keeps it: the graph (workers/training_source.py) or a pack file (training/pack.py)."""
+"""The interface of what training reads, and its patch table.
+
+Two sources implement it: the graph (workers/training_source.py) and a pack file (training/pack.py). Patches are named
+by their row in the patch table.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,25 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
-from graph.records import Quadruple
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+from training.pictures import SUFFIXES
 
 
 @dataclass(frozen=True)
 class PatchRow:
-    """One patch as training knows it; `start_id` is the start of its track (its own id for a start)."""
+    """One patch of the graph."""
 
     id: str
     video_id: str
-    parent: int  # parent cluster, -1: none (not clustered, or its cluster was dropped); an end inherits its start's
-    start_id: str
-    held_out: bool = False  # its video is kept out of training
+    parent: int  # parent cluster; -1: not clustered, or its cluster was dropped. An end has its start's
+    start_id: str  # start of its track; a start's own id
+    held_out: bool = False  # whether its video is kept out of training
 
 
 @dataclass(frozen=True)
 class PatchTable:
-    """Every patch of the generation in columns, sorted by id; N rows."""
+    """Every patch of a generation in columns, sorted by id; N rows."""
 
     ids: list[str]
     video: NDArray[np.int32]  # (N,) number of its video
@@ -62,19 +64,19 @@ class PatchTable:
 
 
 class TrainingSource(Protocol):
-    """Patches, pairs and pixels of one generation; the same answers whenever it is asked."""
+    """Patches, pairs and pixels of one generation; every call gives the same answer."""
 
     @property
     def generation(self) -> str:
-        """The linking run, "" before there is one (context prediction needs none)."""
+        """The linking run; "" without one (context prediction needs none)."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what is read: the generation's edges, or the videos where there is no generation."""
+        """A hash of what is read: of the generation's edges, or of the videos without a generation."""
 
     @property
     def feature_model(self) -> str:
-        """What the generation's links were made from: a model's id, or "hog"."""
+        """The features that the links were made from: a model's id, or "hog"."""
 
     @property
     def track_length(self) -> int:
@@ -83,73 +85,76 @@ class TrainingSource(Protocol):
     def table(self) -> PatchTable:
         """Return every patch, with its video, parent cluster and track."""
 
-    def links(self) -> Iterable[tuple[str, str]]:
-        """Yield the ids of every inter-instance edge of the generation, held-out videos included."""
+    def links(self) -> NDArray[np.int64]:
+        """Return every inter-instance edge of the generation, held-out videos included: (L, 2) rows of starts."""
 
-    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
-        """Yield the training quadruples (no held-out video) in this epoch's order, without the first `skip`."""
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the training quadruples in this epoch's order, without the first `skip`.
 
-    def images(self, ids: Sequence[str]) -> list[bytes]:
-        """Return the 96x96 JPEG of each patch; raises `StorageError` or `NotFound` naming a missing one."""
+        Each array is (Q, 4) rows of A, A', B, B', of any length Q; none is from a held-out video.
+        """
+
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
+        """Return the 96×96 JPEG of each patch; raises `StorageError` or `NotFound` that names a missing one."""
 
     def frames(self) -> Iterator[bytes]:
         """Yield JPEGs of whole frames of training videos, always in the same order."""
 
 
 @dataclass(frozen=True)
-class WithImages:
-    """A source whose frames are followed by the images of a folder (`--images DIR`); labels are not looked at."""
+class WithPictureFolder:
+    """A source whose frames are followed by the pictures of a folder (`--images DIR`); labels are not read."""
 
     source: TrainingSource
     folder: Path
 
     @property
     def generation(self) -> str:
-        """The generation of the source within."""
+        """The generation of the wrapped source."""
         return self.source.generation
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the source within, and the number of images added."""
+        """The fingerprint of the wrapped source and the number of pictures added."""
         return f"{self.source.fingerprint}+{len(self._files)}"
 
     @property
     def feature_model(self) -> str:
-        """The feature model of the source within."""
+        """The feature model of the wrapped source."""
         return self.source.feature_model
 
     @property
     def track_length(self) -> int:
-        """The track length of the source within."""
+        """The track length of the wrapped source."""
         return self.source.track_length
 
     @cached_property
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
-            raise InvalidInput(f"{self.folder} is no folder of images.")
-        found = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            raise InvalidInput(f"{self.folder} is no folder of pictures.")
+        found = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not found:
-            raise InvalidInput(f"{self.folder} holds no image ({', '.join(IMAGE_SUFFIXES)}).")
+            raise InvalidInput(f"{self.folder} holds no picture ({', '.join(SUFFIXES)}).")
         return found
 
     def table(self) -> PatchTable:
-        """Return the patches of the source within."""
+        """Return the patches of the wrapped source."""
         return self.source.table()
 
-    def links(self) -> Iterable[tuple[str, str]]:
-        """Yield the links of the source within."""
+    def links(self) -> NDArray[np.int64]:
+        """Return the links of the wrapped source."""
         return self.source.links()
 
-    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
-        """Yield the quadruples of the source within."""
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the quadruples of the wrapped source."""
         return self.source.quadruples(seed, epoch, skip)
 
-    def images(self, ids: Sequence[str]) -> list[bytes]:
-        """Return the patches of the source within."""
-        return self.source.images(ids)
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
+        """Return the patches of the wrapped source."""
+        return self.source.patch_jpegs(ids)
 
     def frames(self) -> Iterator[bytes]:
-        """Yield the frames of the source within, then the folder's images."""
+        """Yield the frames of the wrapped source, then the pictures of the folder."""
         yield from self.source.frames()
         for path in self._files:
             yield path.read_bytes()

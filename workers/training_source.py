@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graph import generations, quadruples, videos
 from graph.errors import NotFound
 from graph.generations import Generation
 from graph.linking.twins import find_twins
-from graph.records import Quadruple
 from training.source import PatchRow, PatchTable
 from workers.workplace import Workplace
 
@@ -102,20 +104,32 @@ class GraphSource:
 
     def table(self) -> PatchTable:
         """Return every patch of the videos that take part."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> PatchTable:
         return PatchTable.build(self._rows)
 
-    def links(self) -> Iterator[tuple[str, str]]:
-        """Yield every inter-instance edge, bucket by bucket."""
-        for bucket in range(self.linked.buckets if self.linked else 0):
-            for row in self.place.connection.read(_LINKS, generation=self.generation, bucket=bucket):
-                yield row["a"], row["b"]
+    def links(self) -> NDArray[np.int64]:
+        """Return every inter-instance edge: (L, 2) rows of starts."""
+        row = self._table.row
+        found = [
+            (row[edge["a"]], row[edge["b"]])
+            for bucket in range(self.linked.buckets if self.linked else 0)
+            for edge in self.place.connection.read(_LINKS, generation=self.generation, bucket=bucket)
+            if edge["a"] in row and edge["b"] in row
+        ]
+        return np.array(found, np.int64).reshape(-1, 2)
 
-    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
-        """Yield the training quadruples in this epoch's order, without the first `skip`."""
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the training quadruples in this epoch's order, without the first `skip`: (Q, 4) rows, by bucket."""
+        row = self._table.row
         for some in quadruples.stream(self.place.connection, self.generation, seed, skip, epoch=epoch):
-            yield from some
+            yield np.array([(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in some], np.int64).reshape(
+                -1, 4
+            )
 
-    def images(self, ids: Sequence[str]) -> list[bytes]:
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
         """Return the JPEG of each patch; raises `NotFound` or `StorageError` naming what is missing."""
         return [self._image(patch) for patch in ids]
 

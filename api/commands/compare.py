@@ -65,7 +65,7 @@ def compare(
     preset = preset or plan.preset
     names = [get_recipe(name, preset).name for name in recipes or plan.recipes]
     # another preset than the suite's has a schedule of its own
-    images_each = budget or (plan.images if preset == plan.preset else 0)
+    images_each = budget or (plan.image_budget if preset == plan.preset else 0)
     folder = output or settings().home / "comparisons" / f"{suite}-{preset}"
     for path, option in ((data, "--data"), (images, "--images")):
         if path is not None and not path.is_dir():
@@ -84,7 +84,7 @@ def compare(
             preset=preset,
             seeds=seeds or plan.seeds,
             initial=materials.initial,
-            images=images_each,
+            image_budget=images_each,
             labelled=data,
             device=device,
             facts=materials.facts(),

@@ -38,11 +38,11 @@ def health(
     as_json: Json = False,
 ) -> None:
     """Measure a model on the videos kept out of training, without labels."""
-    from training.evaluation.measure import evaluate_health  # torch takes seconds: only those who measure pay
+    from training.evaluation.measure import evaluate_held_out  # torch takes seconds: only those who measure pay
 
     with _source(pack) as (source, place), Bars() as bars:
         encoder = _encoder(model, place)
-        found = evaluate_health(encoder, source, bars)
+        found = evaluate_held_out(encoder, source, bars)
     _answer(encoder, found, as_json)
 
 

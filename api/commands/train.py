@@ -145,14 +145,14 @@ def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) ->
     from training.loop import train as train_recipe
     from training.pack import PackSource
     from training.recipes import get_recipe, with_iterations
-    from training.source import TrainingSource, WithImages
+    from training.source import TrainingSource, WithPictureFolder
 
     recipe = with_iterations(get_recipe(arguments["recipe"], arguments["preset"]), arguments["iterations"])
     if not arguments["output"]:
         raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
     source: TrainingSource = PackSource(pack)
     if arguments["images"]:
-        source = WithImages(source, Path(arguments["images"]))
+        source = WithPictureFolder(source, Path(arguments["images"]))
     with Bars() as bars, cancelling(bars) as progress:
         model = train_recipe(
             recipe,

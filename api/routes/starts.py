@@ -91,7 +91,7 @@ def start_training(response: Response, shared: Shared, asked: TrainRequest) -> J
     """Train a recipe on the current generation; the job's result is the model's id."""
     from training.recipes import get_recipe
 
-    if get_recipe(asked.recipe, asked.preset).ranks:
+    if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
         generations.require_generation(shared.connection)
     arguments = asked.model_dump(exclude_none=True)
     return _started(response, shared.submit("train", arguments, f"{asked.recipe} ({asked.preset})"))

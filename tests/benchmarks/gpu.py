@@ -24,9 +24,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from tests.training.tiny import TinySource
-from training.batches import Cursor, Links, ranking_batches
+from training.batches import Cursor, ranking_batches
 from training.devices import choose_device, put
 from training.inference import pool5_of
+from training.links import Links
 from training.networks import Network
 from training.pack import PackSource
 from training.pixels import PATCH_BYTES, PatchPixels

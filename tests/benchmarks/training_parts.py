@@ -21,14 +21,15 @@ import numpy as np
 import torch
 
 from tests.training.tiny import TinySource
-from training.batches import Cursor, Links, ranking_batches
+from training.batches import Cursor, ranking_batches
 from training.context import context_batch
 from training.context_stream import context_batches, cutting_processes
 from training.devices import choose_device, put
-from training.encoder import encode
+from training.encoder import Encoder, encode
+from training.links import Links
 from training.networks import Network
 from training.pack import PackSource
-from training.pixels import PATCH_BYTES, PatchPixels, decode
+from training.pixels import PATCH_BYTES, PatchPixels
 from training.recipes import get_recipe
 from training.source import TrainingSource
 from training.step import StepInput, compute_loss, to_input
@@ -49,7 +50,7 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 def decoded(jpegs: list[bytes], threads: ThreadPoolExecutor) -> int:
     """Decode some patches: how many."""
-    return len(decode(jpegs, threads))
+    return len(Encoder.decode(jpegs, threads))
 
 
 def cypher_rate(quadruples: int) -> float:
@@ -122,7 +123,7 @@ def main() -> None:
         "encoder alone, pool5 and embedding": lambda: len(encode(network, everything, "embedding", device)),
     }
     rates = {name: rate(work, device) for name, work in parts.items()}
-    jpegs = source.images([table.ids[row] for row in batch.rows])
+    jpegs = source.patch_jpegs([table.ids[row] for row in batch.rows])
     for count in (1, 2, 4, 16):
         with ThreadPoolExecutor(count) as some:
             rates[f"patches decoded in {count} threads"] = rate(partial(decoded, jpegs, some), device)

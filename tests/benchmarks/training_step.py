@@ -17,10 +17,11 @@ from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import TripletMarginLoss
 
 from tests.training.tiny import TinySource
-from training.batches import Cursor, Links, ranking_batches
+from training.batches import Cursor, ranking_batches
 from training.devices import choose_device, put
+from training.encoder import Encoder
+from training.links import Links
 from training.networks import Network
-from training.pixels import decode
 from training.recipes import get_recipe
 from training.step import compute_loss, to_input
 
@@ -39,7 +40,7 @@ def main() -> None:
     source = TinySource(videos=8, tracks=8, parents=4)
     table = source.table()
     batch = next(islice(ranking_batches(source, recipe, table, Links(table, source), 0, 0, Cursor()), 1))
-    pixels = torch.from_numpy(decode(source.images([table.ids[row] for row in batch.rows]))).to(device)
+    pixels = torch.from_numpy(Encoder.decode(source.patch_jpegs([table.ids[row] for row in batch.rows]))).to(device)
     network = put(Network(recipe), device)
     inputs = to_input(batch, pixels, None, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)

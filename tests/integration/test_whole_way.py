@@ -80,7 +80,7 @@ def check_pack(workshop: Workshop, connection: Connection, pack: Path) -> None:
         assert (getattr(packed.table(), name) == getattr(live.table(), name)).all()
     assert set(packed.links()) == set(live.links())
     assert list(packed.frames()) == list(live.frames())
-    assert packed.images(live.table().ids[:7]) == live.images(live.table().ids[:7])
+    assert packed.patch_jpegs(live.table().ids[:7]) == live.patch_jpegs(live.table().ids[:7])
     for seed, epoch, skip in ((0, 0, 0), (3, 2, 0), (3, 2, 1)):
         sequence = list(live.quadruples(seed, epoch, skip))
         assert sequence

@@ -33,7 +33,7 @@ def small(name: str, **changes: Any) -> Recipe:
         warmup=2,
         log_every=1,
         checkpoint_every=4,
-        health_every=100,
+        held_out_every=100,
         optimiser="sgd",  # Adam's first steps follow the sign of a gradient: no golden loss survives another CPU
         learning_rate=0.001 if name in ("context", "multitask") else 0.01,
     )

@@ -8,7 +8,7 @@ import torchvision
 from safetensors.torch import load_file
 
 from tests.training.small import SOURCE, small, train_small
-from training.devices import steady
+from training.devices import deterministic
 from training.export import export_torchvision
 from training.journal import read_log
 from training.loop import train
@@ -16,7 +16,7 @@ from training.loop import train
 
 def test_what_the_process_had_set_comes_back() -> None:
     def fail() -> None:
-        with steady(torch.device("cpu"), same_shapes=True):
+        with deterministic(torch.device("cpu"), same_shapes=True):
             assert torch.are_deterministic_algorithms_enabled()
             assert torch.backends.cudnn.benchmark
             raise RuntimeError("in the middle")
@@ -26,7 +26,7 @@ def test_what_the_process_had_set_comes_back() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert torch.utils.deterministic.fill_uninitialized_memory
-    with steady(torch.device("cuda"), same_shapes=False):
+    with deterministic(torch.device("cuda"), same_shapes=False):
         assert not torch.are_deterministic_algorithms_enabled()
 
 

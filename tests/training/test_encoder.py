@@ -13,8 +13,8 @@ from tests.training.small import SOURCE, small, train_small
 from training import loop
 from training.encoder import Encoder
 from training.export import export_onnx, export_torchvision
+from training.initial_weights import VGG16_Weights
 from training.recipes import get_recipe
-from training.starts import VGG16_Weights
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images():
-    return Encoder.decode(SOURCE.images(SOURCE.table().ids[:7]))
+    return Encoder.decode(SOURCE.patch_jpegs(SOURCE.table().ids[:7]))
 
 
 def test_shapes_types_and_length(models, images):
@@ -59,7 +59,7 @@ def test_wrong_images_and_folders_are_said(models, images, tmp_path):
         Encoder.load(models / "tracking", "cpu").pool5(images[:, :50])
     with pytest.raises(NotFound, match="no finished model"):
         Encoder.load(tmp_path, "cpu")
-    with pytest.raises(StorageError, match="no picture"):
+    with pytest.raises(InvalidInput, match="Picture 1 is no picture"):
         Encoder.decode([b"GIF89a not really"])
     for name in ("model.json", "model.safetensors"):
         (tmp_path / name).write_bytes((models / "tracking" / name).read_bytes())

@@ -1,4 +1,4 @@
-"""Measures against scikit-learn and pytorch-metric-learning, and on vectors whose health is known."""
+"""Measures of models, against scikit-learn, pytorch-metric-learning and naive loops, and on known vectors."""
 
 import json
 import shutil
@@ -14,14 +14,15 @@ from sklearn.metrics import roc_auc_score
 from graph.errors import InvalidInput
 from tests.training.small import SOURCE, train_small
 from tests.training.tiny import TinySource
-from training.batches import Cursor, Links, ranking_batches
+from training.batches import Cursor, ranking_batches
 from training.encoder import Encoder
-from training.evaluation.compare import compare, with_images
-from training.evaluation.health import HealthSet, health
-from training.evaluation.measure import evaluate_health, evaluate_retrieval
-from training.evaluation.retrieval import labelled_images, neighbours, retrieval
+from training.evaluation.compare import compare, with_image_budget
+from training.evaluation.measure import evaluate_held_out, evaluate_retrieval
+from training.evaluation.retrieval import labelled_pictures, neighbours, retrieval
 from training.evaluation.table import Comparison, interval
-from training.heldout import health_set
+from training.held_out import choose_held_out_tracks
+from training.held_out_metrics import HeldOutTracks, held_out_metrics
+from training.links import Links
 from training.recipes import get_recipe
 
 
@@ -73,17 +74,17 @@ def test_neighbours_leave_the_query_out_and_come_nearest_first():
 
 def track_set(videos):
     count = len(videos)
-    return HealthSet(np.arange(2 * count), np.array(videos, np.int32), np.zeros((0, 2), np.int64))
+    return HeldOutTracks(np.arange(2 * count), np.array(videos, np.int32), np.zeros((0, 2), np.int64))
 
 
-def test_health_of_a_perfect_and_a_blind_embedding():
+def test_metrics_of_a_perfect_and_a_blind_embedding():
     starts = np.eye(12, dtype=np.float32)
-    perfect = health(np.repeat(starts, 2, axis=0), track_set(range(12)))
+    perfect = held_out_metrics(np.repeat(starts, 2, axis=0), track_set(range(12)))
     assert perfect["auc"] == 1.0
     assert perfect["recall@1"] == 1.0
     assert perfect["alignment"] == pytest.approx(0.0, abs=1e-6)
     assert perfect["effective_rank"] == pytest.approx(12.0, rel=1e-3)
-    blind = health(np.ones((24, 4), np.float32), track_set(range(12)))
+    blind = held_out_metrics(np.ones((24, 4), np.float32), track_set(range(12)))
     assert blind["auc"] == 0.5
     assert blind["effective_rank"] == pytest.approx(1.0, abs=1e-2)
     assert blind["uniformity"] == pytest.approx(0.0, abs=1e-5)
@@ -100,52 +101,53 @@ def test_auc_equals_scikit_learn():
     positive = [unit[2 * t] @ unit[2 * t + 1] for t in range(30)]
     negative = [unit[2 * s] @ unit[2 * e + 1] for s, e in zip(a[other], b[other], strict=True)]
     expected = roc_auc_score([1] * len(positive) + [0] * len(negative), positive + negative)
-    assert health(vectors, track_set(videos))["auc"] == pytest.approx(expected, abs=1e-6)
+    assert held_out_metrics(vectors, track_set(videos))["auc"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_transitive_recall_finds_the_ends_of_linked_tracks():
     groups = np.repeat(np.arange(4), 3)  # four objects seen in three videos each
     vectors = np.repeat(np.eye(4, dtype=np.float32)[groups], 2, axis=0)
     links = np.array([(a, b) for a in range(12) for b in range(12) if a != b and groups[a] == groups[b]])
-    linked = HealthSet(np.arange(24), np.arange(12, dtype=np.int32), links)
-    assert health(vectors, linked)["transitive_recall@5"] == 1.0
-    assert health(vectors, linked)["transitive_auc"] > 0.85  # a random end of another video may be the same object
+    linked = HeldOutTracks(np.arange(24), np.arange(12, dtype=np.int32), links)
+    assert held_out_metrics(vectors, linked)["transitive_recall@5"] == 1.0
+    # Below 1: a random end of another video may be the same object.
+    assert held_out_metrics(vectors, linked)["transitive_auc"] > 0.85
     shuffled = np.random.default_rng(0).standard_normal((24, 8)).astype(np.float32)
-    assert health(shuffled, linked)["transitive_recall@5"] < 0.8
+    assert held_out_metrics(shuffled, linked)["transitive_recall@5"] < 0.8
 
 
 def test_only_held_out_videos_are_measured():
     table = SOURCE.table()
-    tracks = health_set(table, Links(table, SOURCE))
+    tracks = choose_held_out_tracks(table, Links(table, SOURCE))
     assert table.held_out[tracks.rows].all()
-    assert tracks.tracks == len(tracks.videos) == 6
+    assert tracks.count == len(tracks.videos) == 6
     assert not len(tracks.links)  # one video is held out, and links go from video to video
 
 
 def test_links_of_held_out_tracks_lead_to_the_ends_of_other_videos():
     table, links = SOURCE.table(), Links(SOURCE.table(), SOURCE)
-    tracks = health_set(table, links, distractors=100)
-    assert (tracks.tracks, len(tracks.videos)) == (6, 24)  # six tracks in each of four videos
+    tracks = choose_held_out_tracks(table, links, distractors=100)
+    assert (tracks.count, len(tracks.videos)) == (6, 24)  # six tracks in each of four videos
     ends = np.concatenate([tracks.rows[1:12:2], tracks.rows[12:]])
     assert not table.held_out[ends[6:]].any()
     starts = tracks.rows[0:12:2]
     found = {(int(starts[track]), int(table.track[ends[end]])) for track, end in tracks.links}
     expected = {(int(start), int(other)) for start in starts for other in links.of(int(start))}
     assert found == expected
-    few = health_set(table, links, most=2, distractors=7)
-    assert (few.tracks, len(few.videos)) == (2, 9)
+    few = choose_held_out_tracks(table, links, most=2, distractors=7)
+    assert (few.count, len(few.videos)) == (2, 9)
     assert len(few.links) == 6  # three other videos each: the ends of linked tracks come before the rest
 
 
 def test_measures_equal_a_naive_loop():
     generator = np.random.default_rng(4)
     table, links = SOURCE.table(), Links(SOURCE.table(), SOURCE)
-    tracks = health_set(table, links, distractors=100)
+    tracks = choose_held_out_tracks(table, links, distractors=100)
     vectors = generator.standard_normal((len(tracks.rows), 5))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     starts, ends = unit[0:12:2], np.concatenate([unit[1:12:2], unit[12:]])
     near = [sorted(range(24), key=lambda end, t=t: -(starts[t] @ ends[end])) for t in range(6)]
-    found = health(vectors, tracks)
+    found = held_out_metrics(vectors, tracks)
     for k in (1, 5):
         assert found[f"recall@{k}"] == pytest.approx(np.mean([t in near[t][:k] for t in range(6)]))
     hits = [end in [other for other in near[track] if other != track][:5] for track, end in tracks.links]
@@ -168,13 +170,13 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def test_labelled_images_are_centre_squares(pictures):
-    images, labels, classes = labelled_images(pictures)
+def test_labelled_pictures_are_centre_squares(pictures):
+    images, labels, classes = labelled_pictures(pictures)
     assert images.shape == (24, 96, 96, 3)
     assert np.bincount(labels).tolist() == [8, 8, 8]
     assert classes == ["class0", "class1", "class2"]
     with pytest.raises(InvalidInput, match="folder of pictures per class"):
-        labelled_images(pictures / "class0")
+        labelled_pictures(pictures / "class0")
 
 
 def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkeypatch):
@@ -193,7 +195,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
             preset="demo",
             seeds=seeds,
             initial=tmp_path / "context",
-            images=32,
+            image_budget=32,
             labelled=pictures,
             device="cpu",
             facts={"start": "the context model"},
@@ -237,26 +239,26 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     assert measured == ["scratch-s0", "context", "tracking-s0"]
 
 
-def test_health_and_retrieval_of_a_model(tmp_path, pictures):
+def test_held_out_metrics_and_retrieval_of_a_model(tmp_path, pictures):
     train_small(tmp_path, "tracking", changes={"iterations": 2})
     encoder = Encoder.load(tmp_path / "tracking", "cpu")
-    found = evaluate_health(encoder, SOURCE)
+    found = evaluate_held_out(encoder, SOURCE)
     assert found.keys() == {"pool5", "embedding"}
     assert 0 <= found["embedding"]["auc"] <= 1
     assert evaluate_retrieval(encoder, pictures)["pool5"]["precision@1"] > 0.9  # three plain colours
     with pytest.raises(InvalidInput, match="No held-out video"):
-        evaluate_health(encoder, TinySource())
+        evaluate_held_out(encoder, TinySource())
 
 
 def test_every_recipe_gets_the_same_number_of_images():
     table = SOURCE.table()
     for name in ("transitive", "tracking", "inter"):
-        recipe = with_images(get_recipe(name, "demo"), 2_000, SOURCE, seed=3)
+        recipe = with_image_budget(get_recipe(name, "demo"), 2_000, SOURCE, seed=3)
         stream = ranking_batches(SOURCE, recipe, table, Links(table, SOURCE), 3, 0, Cursor())
         encoded = sum(len(batch.rows) for batch in islice(stream, recipe.iterations))
         assert encoded == pytest.approx(2_000, abs=recipe.ranked_per_step / 2)
         assert recipe.iterations > 2_000 / recipe.ranked_per_step  # patches are shared, so more steps are needed
-    assert with_images(get_recipe("multitask", "demo"), 2_000, SOURCE, seed=3).iterations > 1
+    assert with_image_budget(get_recipe("multitask", "demo"), 2_000, SOURCE, seed=3).iterations > 1
 
 
 def test_interval_is_students():

@@ -17,6 +17,7 @@ from training import failures, loop
 from training.alarms import PATIENCE, Alarms
 from training.journal import read_log
 from training.recipes import get_recipe
+from training.schedule import learning_rate
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("golden_losses.json")
@@ -218,13 +219,13 @@ def test_pairs_without_negatives_are_an_alarm():
 
 def test_falling_health_is_an_alarm():
     alarms = Alarms(margin=0.5)
-    assert alarms.watch_health({"auc": 0.80, "recall@1": 0.5}) == []
-    assert alarms.watch_health({"auc": 0.78, "recall@1": 0.41}) == []
-    assert "auc fell from 0.800 to 0.740" in alarms.watch_health({"auc": 0.74})[0]
+    assert alarms.watch_held_out({"auc": 0.80, "recall@1": 0.5}) == []
+    assert alarms.watch_held_out({"auc": 0.78, "recall@1": 0.41}) == []
+    assert "auc fell from 0.800 to 0.740" in alarms.watch_held_out({"auc": 0.74})[0]
     saturated = Alarms(margin=0.5)
-    assert saturated.watch_health({}) == []
-    assert saturated.watch_health({"auc": 0.99, "recall@1": 0.5}) == []
-    assert "recall@1 fell from 0.500 to 0.390" in saturated.watch_health({"auc": 0.98, "recall@1": 0.39})[0]
+    assert saturated.watch_held_out({}) == []
+    assert saturated.watch_held_out({"auc": 0.99, "recall@1": 0.5}) == []
+    assert "recall@1 fell from 0.500 to 0.390" in saturated.watch_held_out({"auc": 0.98, "recall@1": 0.39})[0]
 
 
 def test_a_network_that_cannot_tell_images_apart_sounds_the_alarm(output, monkeypatch):
@@ -246,12 +247,12 @@ def test_a_network_that_cannot_tell_images_apart_sounds_the_alarm(output, monkey
 
 def test_learning_rate_rises_then_falls():
     recipe = small("transitive", iterations=100, warmup=10, learning_rate=1.0)
-    rates = [loop.learning_rate(recipe, step) for step in range(100)]
+    rates = [learning_rate(recipe, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == pytest.approx(1.0)
     assert rates[-1] < 0.001
     paper = get_recipe("transitive")
-    assert {loop.learning_rate(paper, step) for step in (0, 100_000, 199_999)} == {0.001}
+    assert {learning_rate(paper, step) for step in (0, 100_000, 199_999)} == {0.001}
 
 
 def test_every_log_line_has_step_and_loss_and_the_folder_is_complete(output):

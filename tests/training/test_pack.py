@@ -1,4 +1,4 @@
-"""A pack file stands in for the graph and the shards: same rows, same sequence, same losses."""
+"""Pack files: a training reads the same rows, in the same order, with the same losses as from the graph."""
 
 import subprocess
 import sys
@@ -28,15 +28,17 @@ def test_everything_comes_back(pack):
     assert theirs.ids == ours.ids
     for name in ("video", "parent", "track", "held_out"):
         assert np.array_equal(getattr(theirs, name), getattr(ours, name))
-    assert set(pack.links()) == set(SOURCE.links())
-    assert pack.images(ours.ids[3:7]) == SOURCE.images(ours.ids[3:7])
+    assert np.array_equal(pack.links(), SOURCE.links())
+    assert pack.patch_jpegs(ours.ids[3:7]) == SOURCE.patch_jpegs(ours.ids[3:7])
     assert list(pack.frames()) == list(SOURCE.frames())
     assert (pack.generation, pack.fingerprint, pack.feature_model, pack.track_length) == ("tiny", "f", "context", 30)
 
 
 @pytest.mark.parametrize(("seed", "epoch", "skip"), [(0, 0, 0), (3, 1, 0), (3, 1, 5), (3, 2, 10_000)])
 def test_the_sequence_is_the_graphs(pack, seed, epoch, skip):
-    assert list(pack.quadruples(seed, epoch, skip)) == list(SOURCE.quadruples(seed, epoch, skip))
+    theirs, ours = (list(source.quadruples(seed, epoch, skip)) for source in (pack, SOURCE))
+    assert [rows.tolist() for rows in theirs] == [rows.tolist() for rows in ours]
+    assert len(ours) or skip
 
 
 def test_same_seed_same_losses(pack, tmp_path):
@@ -58,7 +60,7 @@ def test_what_is_no_pack_is_said(tmp_path):
 
 def test_a_patch_the_pack_lacks_is_named(pack):
     with pytest.raises(NotFound, match="0123456789abcdef"):
-        pack.images(["0123456789abcdef"])
+        pack.patch_jpegs(["0123456789abcdef"])
 
 
 def test_training_from_a_pack_needs_torch_and_numpy_only(pack, tmp_path):

@@ -1,11 +1,12 @@
-"""A small made-up source: a few videos of coloured shapes that drift, in parent clusters, linked across videos."""
+"""A small synthetic training source: videos of drifting coloured shapes, in parent clusters, linked across videos."""
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from graph.errors import StorageError
@@ -16,9 +17,9 @@ from training.source import PatchRow, PatchTable
 BUCKETS = 4
 
 
-def bucket(quadruple: Quadruple) -> int:
-    """A hash, as the graph's: any will do as long as everybody uses it."""
-    return int(hashlib.blake2b(f"{quadruple.a}:{quadruple.b}".encode(), digest_size=4).hexdigest(), 16) % BUCKETS
+def bucket(a: str, b: str) -> int:
+    """Return the bucket of the edge A–B, a hash as the graph's."""
+    return int(hashlib.blake2b(f"{a}:{b}".encode(), digest_size=4).hexdigest(), 16) % BUCKETS
 
 
 def _picture(shape: int, hue: int, shift: int, size: tuple[int, int] = (96, 96)) -> bytes:
@@ -67,23 +68,25 @@ class TinySource:
         starts = self._starts()
         return [(a, b) for a in starts for b in starts if a[0] < b[0] and a[1] == b[1]]
 
-    def links(self) -> Iterable[tuple[str, str]]:
-        for a, b in self._edges():
-            first, second = sorted((self._id(*a, False), self._id(*b, False)))
-            yield first, second
+    def links(self) -> NDArray[np.int64]:
+        row = self.table().row
+        found = [sorted((row[self._id(*a, False)], row[self._id(*b, False)])) for a, b in self._edges()]
+        return np.array(found, np.int64).reshape(-1, 2)
 
-    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[Quadruple]:
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
         edges = [(a, b) for a, b in self._edges() if a[0] >= self.held_out_videos and b[0] >= self.held_out_videos]
         buckets: list[list[Quadruple]] = [[] for _ in range(BUCKETS)]
         for pair in edges:
             a, b = sorted(pair, key=lambda start: self._id(*start, False))
             ids = [self._id(*start, end) for start in (a, b) for end in (False, True)]
             quadruple = Quadruple(*ids, a[1] % self.parents, b[1] % self.parents)
-            buckets[bucket(quadruple)].append(quadruple)
+            buckets[bucket(quadruple.a, quadruple.b)].append(quadruple)
+        row = self.table().row
         for some in shuffled(lambda index: buckets[index], [len(b) for b in buckets], seed, epoch, skip):
-            yield from some
+            rows = [(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in some]
+            yield np.array(rows, np.int64).reshape(-1, 4)
 
-    def images(self, ids: Sequence[str]) -> list[bytes]:
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
         known = {
             self._id(v, t, end): (t % self.parents, v * 100 + t, 12 * end)
             for v, t in self._starts()

@@ -1,0 +1,1 @@
+"""Measurements of finished models; the training itself imports none of them."""

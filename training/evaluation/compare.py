@@ -1,4 +1,4 @@
-"""Recipes and seeds come in; each is trained from the same start on the same number of images; one table goes out."""
+"""The comparison of recipes: each is trained from the same start on the same number of images, then measured."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 
 from graph.records import Progress, no_progress
-from training.batches import check_learnable, steps_for
+from training.batches import steps_for
 from training.context import context_batch
 from training.encoder import Encoder
 from training.evaluation.kept import measured_on, read_measures, write_measures
-from training.evaluation.measure import evaluate_health, evaluate_retrieval, health_tracks
+from training.evaluation.measure import evaluate_held_out, evaluate_retrieval, require_held_out_tracks
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import TrainingSource
+from training.source_checks import check_learnable
 
-_SOME = 20  # mini-batches that tell how many patches the frames give
-_ONE_MODEL = ("context", "imagenet")  # whatever the seed: the start itself, and weights from a file
+_SAMPLED_BATCHES = 20  # to estimate how many patches the frames give
+_ONE_MODEL = ("context", "imagenet")  # for all seeds: the start itself, and weights from a file
 
 
 def compare(
@@ -30,34 +31,34 @@ def compare(
     preset: str,
     seeds: int,
     initial: Path,
-    images: int = 0,
+    image_budget: int = 0,
     labelled: Path | None = None,
     device: str = "auto",
     facts: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> Comparison:
-    """Train and measure.
+    """Train every recipe with every seed, measure the models, and write one table.
 
     Args:
         recipes: their names.
-        source_of: the source of a recipe (`transitive-hog` and `transitive-15` have links or tracks of their own).
-            All are measured on the source of `transitive`.
-        output: folder of the models and tables; what is finished there is neither trained nor measured again, and
-            what was interrupted goes on.
+        source_of: returns the source of a recipe (`transitive-hog` and `transitive-15` have their own links or
+            tracks). All models are measured on the source of `transitive`.
+        output: folder of the models and tables. Finished models are neither trained nor measured again;
+            interrupted trainings are resumed.
         preset: for all of them.
-        seeds: how many trainings each, with seeds 0, 1, …
-        initial: the context model all start from. The row `context` is that model, as in the paper's tables.
-        images: encoded by each training; 0: what the preset's `transitive` encodes.
-        labelled: folder of labelled pictures to retrieve from, or None.
+        seeds: trainings of each recipe, with seeds 0, 1, …
+        initial: the context model that all start from. The row `context` is that model, as in the paper's tables.
+        image_budget: images that each training encodes; 0: as many as the preset's `transitive` encodes.
+        labelled: folder of labelled pictures for the retrieval measures, or None.
         device: where to train.
-        facts: to stand above the table.
-        progress: told which training runs, and how many are done.
+        facts: printed above the table.
+        progress: receives the running training and the number of finished ones.
     """
-    # both say what is missing before hours of training, not after
-    health_tracks(source_of("transitive"))
+    # Both raise an error for missing data now, before hours of training.
+    require_held_out_tracks(source_of("transitive"))
     on = measured_on(source_of("transitive"), labelled)
     usual = get_recipe("transitive", preset)
-    budget = images or usual.iterations * usual.images_per_step
+    budget = image_budget or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
     places = {(name, seed): initial if name == "context" else output / f"{name}-s{seed}" for name, seed in runs}
     files = {(name, seed): output / f"{name}-s{seed}-measures.json" for name, seed in runs}
@@ -66,7 +67,7 @@ def compare(
         progress("comparison", done, len(runs), "models")
         folder = places[name, seed]
         if name != "context":
-            recipe = with_images(get_recipe(name, preset), budget, source_of(name), seed)
+            recipe = with_image_budget(get_recipe(name, preset), budget, source_of(name), seed)
             start = initial if recipe.initial == "context" else None
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
         if found[name, seed] is None:
@@ -74,7 +75,7 @@ def compare(
             measures = _measure(folder, source_of("transitive"), labelled, device, picture)
             write_measures(files[name, seed], folder, on, measures)
             found[name, seed] = measures
-        # the table so far: a comparison takes long, and is looked at before its end
+        # The table so far: a comparison takes hours, and people look at it before the end.
         comparison = _table(found, output, budget, preset, dict(facts or {}))
         comparison.write(output)
     progress("comparison", len(runs), len(runs), "models")
@@ -84,7 +85,7 @@ def compare(
 def _table(
     found: Mapping[tuple[str, int], dict[str, float] | None],
     output: Path,
-    images: int,
+    image_budget: int,
     preset: str,
     facts: dict[str, Any],
 ) -> Comparison:
@@ -95,19 +96,21 @@ def _table(
             measures.setdefault(name, []).append(numbers)
             picture = output / f"{name}-s{seed}-neighbours.png"
             pictures += [picture.name] if picture.is_file() else []
-    return Comparison(measures, images, preset, facts, tuple(pictures))
+    return Comparison(measures, image_budget, preset, facts, tuple(pictures))
 
 
-def with_images(recipe: Recipe, images: int, source: TrainingSource, seed: int) -> Recipe:
-    """Set the schedule so that a training encodes `images` images, as near as whole batches come."""
-    if not recipe.ranks:
+def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed: int) -> Recipe:
+    """Set the length of the schedule so that a training encodes about `images` images, in whole batches."""
+    if not recipe.has_ranking_loss:
         return recipe
     table = source.table()
     check_learnable(table, recipe)
     more = 0.0
     if recipe.predict_context:
         frames = list(source.frames())
-        more = float(np.mean([len(context_batch(frames, recipe, seed, step).patches) for step in range(_SOME)]))
+        more = float(
+            np.mean([len(context_batch(frames, recipe, seed, step).patches) for step in range(_SAMPLED_BATCHES)])
+        )
     return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))
 
 
@@ -115,7 +118,7 @@ def _measure(
     folder: Path, source: TrainingSource, labelled: Path | None, device: str, picture: Path
 ) -> dict[str, float]:
     encoder = Encoder.load(folder, device)
-    found: dict[str, Mapping[str, Mapping[str, float]]] = {"health": evaluate_health(encoder, source)}
+    found: dict[str, Mapping[str, Mapping[str, float]]] = {"health": evaluate_held_out(encoder, source)}
     if labelled is not None:
         found["retrieval"] = evaluate_retrieval(encoder, labelled, picture)
     card = read_card(folder)

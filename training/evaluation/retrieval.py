@@ -1,6 +1,6 @@
-"""Vectors of labelled pictures come in, how well their nearest neighbours share the label goes out. Section 6.1.
+"""Retrieval among labelled pictures: how often nearest neighbours share the label (section 6.1).
 
-Labels are only ever used here; no training reads this file or its pictures.
+No training reads this module or its pictures: labels serve for measuring only.
 """
 
 from collections.abc import Sequence
@@ -8,66 +8,62 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 from graph.errors import InvalidInput
 from graph.nearest import nearest_by_cosine
-from training.pixels import SIDE
-from training.source import IMAGE_SUFFIXES
+from training.pictures import SIDE, SUFFIXES, picture_to_patch
 
 _NEAREST = 20
 
 
 def labelled_files(folder: Path) -> tuple[list[tuple[Path, int]], list[str]]:
-    """List a folder of one folder per class (ImageFolder): (file, label) and class names; raises `InvalidInput`."""
+    """List a folder of one folder per class (ImageFolder): (file, label) and class names.
+
+    Raises `InvalidInput` for fewer than two classes.
+    """
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     found = [
         (path, label)
         for label, name in enumerate(classes)
         for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in SUFFIXES
     ]
     if len({label for _, label in found}) < 2:
-        raise InvalidInput(f"{folder} must hold a folder of pictures per class, two classes at least.")
+        raise InvalidInput(f"{folder} must hold one folder of pictures per class, and at least two classes.")
     return found, classes
 
 
-def labelled_images(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+def labelled_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
     """Read such a folder: (N, 96, 96, 3) centre squares, (N,) labels, class names; raises `InvalidInput`."""
     found, classes = labelled_files(folder)
     pictures = np.empty((len(found), SIDE, SIDE, 3), np.uint8)
     for index, (path, _) in enumerate(found):
-        try:
-            with Image.open(path) as image:
-                side = min(image.size)
-                left, top = (image.width - side) / 2, (image.height - side) / 2
-                box = (left, top, left + side, top + side)
-                square = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
-        except (UnidentifiedImageError, OSError) as error:
-            raise InvalidInput(f"{path} is no picture ({error}). Take it out of the folder.") from None
-        pictures[index] = np.asarray(square)
+        pictures[index] = picture_to_patch(str(path), path.read_bytes())
     return pictures, np.array([label for _, label in found], np.int64), classes
 
 
 def neighbours(vectors: NDArray[np.floating], most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Order the others by cosine, nearest first: (N, most) rows and cosines of (N, D) vectors, never the row itself."""
+    """Return the nearest others of (N, D) vectors by cosine, nearest first: (N, most) rows and their cosines."""
     precise = vectors.astype(np.float32)
     unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
     most = min(most, len(unit) - 1)
     rows, cosines = nearest_by_cosine(unit, unit, most + 1)
     others = rows != np.arange(len(unit))[:, None]
-    others[others.all(axis=1), -1] = False  # crowded out by equals: drop the last instead
+    others[others.all(axis=1), -1] = (
+        False  # the row itself is absent where more vectors are equal to it: drop the last instead
+    )
     return rows[others].reshape(-1, most), cosines[others].reshape(-1, most)
 
 
 def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[str, float]:
-    """Measure (N, D) vectors against (N,) labels, each picture asking all others.
+    """Measure (N, D) vectors against (N,) labels; each picture is a query among all others.
 
     Returns:
         precision@1, @5, @10: share of the nearest k with the query's label.
         mAP@R: precision averaged over the ranks of hits among the nearest R, R the number of others of that label
             (Musgrave et al. 2020).
-        kNN-20: accuracy of the vote of the nearest 20, ties to the nearer.
+        kNN-20: accuracy of the majority label of the nearest 20; ties go to the nearer.
     """
     count = np.bincount(labels)
     among = count[labels] - 1
@@ -81,7 +77,7 @@ def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[
     out["mAP@R"] = float(((precision * inside).sum(1)[asked] / among[asked]).mean())
     nearest = labels[rows[:, :_NEAREST]]
     votes = np.zeros((len(labels), len(count)))
-    # A vote of 1 each, and a hair more for nearer ones, so that only ties are decided by it.
+    # Each vote counts 1, and slightly more the nearer it is, which decides ties only.
     weight = 1 + 1e-3 * np.linspace(1, 0, nearest.shape[1])
     for column in range(nearest.shape[1]):
         votes[np.arange(len(labels)), nearest[:, column]] += weight[column]
@@ -95,7 +91,7 @@ def draw_neighbours(
     labels: NDArray[np.int64],
     path: Path,
 ) -> None:
-    """Draw figure 7: a query a row, its six nearest by each of the named vectors; green frames share the label."""
+    """Draw figure 7: one query per row, its six nearest by each of the vectors, green frames for the same label."""
     shown, columns, space = 8, 6, SIDE + 6
     queries = np.linspace(0, len(pictures) - 1, shown).astype(np.int64)
     sheet = Image.new("RGB", ((1 + len(named) * columns) * space + 12 * len(named), shown * space + 16), "white")

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from graph import generations, models
+from graph.atomic_write import atomic_write
 from graph.errors import NotFound
 from graph.generations import Generation
 from graph.records import Model, Progress
-from training.checkpoints import write_whole
+from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
 from training.model_folder import CARD, card_model, load_network, model_id
 from training.recipes import Recipe, get_recipe, with_iterations
-from training.source import WithImages
-from training.starts import start_name
+from training.source import WithPictureFolder
 from workers.training_source import GraphSource
 from workers.workplace import Workplace
 
@@ -31,13 +31,13 @@ def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> st
     recipe = get_recipe(str(arguments["recipe"]), str(arguments.get("preset") or "paper"))
     recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
     seed = int(arguments.get("seed") or 0)
-    linked = choose_generation(place, recipe) if recipe.ranks else None
+    linked = choose_generation(place, recipe) if recipe.has_ranking_loss else None
     given = str(arguments.get("initial") or "")
     initial = Path(given) if given else initial_model(place, recipe, linked, progress)
     source = GraphSource(place, linked)
     images = str(arguments.get("images") or "")
-    reading = WithImages(source, Path(images)) if images else source
-    name = model_id(recipe, reading.generation, reading.fingerprint, start_name(recipe, initial), seed)
+    reading = WithPictureFolder(source, Path(images)) if images else source
+    name = model_id(recipe, reading.generation, reading.fingerprint, initial_weights_name(recipe, initial), seed)
     home = place.models / name
     folder = Path(arguments["output"]) if arguments.get("output") else home
     resume = True if arguments.get("resume") else None
@@ -117,7 +117,7 @@ def copy_model(folder: Path, target: Path) -> None:
         folder,
         target,
         ignore=shutil.ignore_patterns("checkpoints", CARD),
-        copy_function=lambda source, copy: write_whole(Path(copy), Path(source).read_bytes()),
+        copy_function=lambda source, copy: atomic_write(Path(copy), Path(source).read_bytes()),
         dirs_exist_ok=True,
     )
-    write_whole(target / CARD, (folder / CARD).read_bytes())
+    atomic_write(target / CARD, (folder / CARD).read_bytes())

@@ -1,6 +1,6 @@
-"""Vectors of tracks on held-out videos come in, numbers that need no label go out.
+"""Metrics of an embedding on the tracks of held-out videos; they need no labels.
 
-A healthy embedding puts A' near A (the same object later), B' near A (a linked object later), and uses its room.
+A good embedding has A' near A (the same object later) and B' near A (a linked object later), and uses many directions.
 """
 
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 1024
-_NEAREST = 5  # ends that a linked B' must be among
-_DRAWS = 10  # random ends a start is compared with
+_NEAREST = 5  # a linked B' counts as found among this many nearest ends
+_DRAWS = 10  # random ends that each start is compared with
 
 
 @dataclass(frozen=True)
-class HealthSet:
-    """T held-out tracks, and G ends of other tracks that stand in their way (distractors).
+class HeldOutTracks:
+    """T held-out tracks, and G ends of other tracks as distractors.
 
-    The vectors at `2 t` (A) and `2 t + 1` (A') belong to track t, those from `2 T` on to the distractors. Ends are
-    numbered 0 to T - 1 for the tracks' own, from T on for the distractors.
+    Vectors `2 t` (A) and `2 t + 1` (A') belong to track t, those from `2 T` on to the distractors. Ends 0 to T - 1 are
+    those of the tracks, ends from T on the distractors.
     """
 
     rows: NDArray[np.int64]  # (2T + G,) rows of the patch table: A, A', A, A', …, then the distractors
     videos: NDArray[np.int32]  # (T + G,) of each end
-    links: NDArray[np.int64]  # (L, 2) a track t and the end B' of a track whose start is linked with its own
+    links: NDArray[np.int64]  # (L, 2) a track and the end B' of a track that it is linked with
 
     @property
-    def tracks(self) -> int:
-        """T."""
+    def count(self) -> int:
+        """The number T of held-out tracks."""
         return len(self.rows) - len(self.videos)
 
 
-def health(vectors: NDArray[np.floating], tracks: HealthSet, seed: int = 0) -> dict[str, float]:
+def held_out_metrics(vectors: NDArray[np.floating], tracks: HeldOutTracks, seed: int = 0) -> dict[str, float]:
     """Measure (2T + G, D) vectors of `tracks`, in its order.
 
     Returns:
-        auc: chance that A is nearer to its A' than to a random end of another held-out video (of another track, where
-            there is one video only). 0.5 is blind; easy, because two videos seldom share their colours.
-        recall@1, recall@5: share of A whose A' is among the nearest k of all T + G ends, those of its own video too.
-        transitive_auc: chance that A is nearer to a linked B' than to a random end of another video.
-        transitive_recall@5: share of linked (A, B') with B' among A's nearest five ends, A' aside. Both are absent
-            without links. Links were made by looks, so features like those that made them find B' easily.
-        effective_rank: directions in use (Roy and Vetterli 2007).
-        alignment: mean squared distance of A and A' on the sphere; uniformity: log of the mean Gaussian potential.
-            Wang and Isola 2020; lower is better for both.
-        tracks, ends, links: how many of each there were.
+        auc: probability that A is nearer to its A' than to a random end of another held-out video (of another track
+            where there is one video only). 0.5 is chance. It is easy, because two videos seldom share their colours.
+        recall@1, recall@5: share of A whose A' is among the nearest k of all T + G ends, its own video's included.
+        transitive_auc: probability that A is nearer to a linked B' than to a random end of another video.
+        transitive_recall@5: share of linked (A, B') with B' among A's nearest five ends, A' left out. Both transitive
+            metrics are absent without links. They favour features like those that made the links.
+        effective_rank: number of directions in use (Roy and Vetterli 2007).
+        alignment: mean squared distance of A and A' on the unit sphere; uniformity: log of the mean Gaussian potential
+            (Wang and Isola 2020). Lower is better for both.
+        tracks, ends, links: how many of each were measured.
     """
-    count = tracks.tracks
+    count = tracks.count
     precise = vectors.astype(np.float32)
     unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
     starts, ends = unit[0 : 2 * count : 2], np.concatenate([unit[1 : 2 * count : 2], unit[2 * count :]])
@@ -55,13 +55,13 @@ def health(vectors: NDArray[np.floating], tracks: HealthSet, seed: int = 0) -> d
         return out
     own = np.einsum("td,td->t", starts, ends[:count])
     out["auc"] = _auc(own, _random_pairs(starts, ends[:count], tracks.videos, seed))
-    rank, among = _ranks(starts, ends, own, tracks.links)
+    rank, found = _ranks(starts, ends, own, tracks.links)
     out["recall@1"] = float((rank < 1).mean())
     out["recall@5"] = float((rank < 5).mean())
     if len(tracks.links):
         linked = np.einsum("ld,ld->l", starts[tracks.links[:, 0]], ends[tracks.links[:, 1]])
         out["transitive_auc"] = _auc(linked, _random_pairs(starts, ends, tracks.videos, seed))
-        out[f"transitive_recall@{_NEAREST}"] = float(among.mean())
+        out[f"transitive_recall@{_NEAREST}"] = float(found.mean())
     own_vectors = unit[: 2 * min(count, _BLOCK)]
     values = np.linalg.svd(own_vectors, compute_uv=False)
     share = values / values.sum()
@@ -75,24 +75,24 @@ def health(vectors: NDArray[np.floating], tracks: HealthSet, seed: int = 0) -> d
 def _ranks(
     starts: NDArray[np.float32], ends: NDArray[np.float32], own: NDArray[np.float32], links: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return how many ends are nearer to each A than its A' (T,), and whether each linked B' is among the nearest."""
+    """Return how many ends are nearer to each A than its A' (T,), and whether each linked B' is found (L,)."""
     rank = np.empty(len(starts), np.int64)
-    among = np.zeros(len(links), np.bool_)
+    found = np.zeros(len(links), np.bool_)
     for first in range(0, len(starts), _BLOCK):
         block = np.arange(first, min(first + _BLOCK, len(starts)))
         similar = starts[block] @ ends.T
         rank[block] = (similar > own[block, None]).sum(1)
-        similar[block - first, block] = -np.inf  # A' is aside
+        similar[block - first, block] = -np.inf  # A' is left out
         asked = np.flatnonzero((links[:, 0] >= first) & (links[:, 0] <= block[-1]))
         near = np.argpartition(-similar, min(_NEAREST, similar.shape[1] - 1) - 1, axis=1)[:, :_NEAREST]
-        among[asked] = (near[links[asked, 0] - first] == links[asked, 1:]).any(1)
-    return rank, among
+        found[asked] = (near[links[asked, 0] - first] == links[asked, 1:]).any(1)
+    return rank, found
 
 
 def _random_pairs(
     starts: NDArray[np.float32], ends: NDArray[np.float32], videos: NDArray[np.int32], seed: int
 ) -> NDArray[np.float32]:
-    """Cosines of up to ten random ends of other videos for each start."""
+    """Return the cosines of each start with up to ten random ends of other videos."""
     count = len(starts)
     generator = np.random.default_rng(seed)
     a = np.repeat(np.arange(count), _DRAWS)
@@ -103,7 +103,7 @@ def _random_pairs(
 
 
 def _auc(positive: NDArray[np.float32], negative: NDArray[np.float32]) -> float:
-    """Chance that a positive is greater than a negative, ties counting half."""
+    """Return the probability that a positive is greater than a negative, ties counting half."""
     if not len(negative):
         return 0.5
     ordered = np.sort(negative)

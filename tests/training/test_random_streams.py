@@ -1,0 +1,33 @@
+"""Random streams: every draw of a training names its stream, and no two streams share a number."""
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+from training.random_streams import RandomStream, generator
+
+TRAINING = Path(__file__).parents[2] / "training"
+
+
+def test_no_two_streams_share_a_number():
+    members = RandomStream.__members__  # with aliases, which iteration leaves out
+    assert len({int(stream) for stream in members.values()}) == len(members)
+    first = {name: generator(3, stream, 5).random() for name, stream in members.items()}
+    assert all(first[a] != first[b] for a, b in combinations(first, 2))
+
+
+def test_every_draw_of_a_training_names_its_stream():
+    """A generator seeded elsewhere by a tuple could repeat a stream; the metrics' one plain seed cannot."""
+    seeded = {
+        path.relative_to(TRAINING).as_posix(): re.findall(r"default_rng\((.*)\)", path.read_text())
+        for path in TRAINING.rglob("*.py")
+    }
+    assert {name: found for name, found in seeded.items() if found} == {
+        "random_streams.py": ["(seed, int(stream), *number)"],
+        "held_out_metrics.py": ["seed"],
+    }
+
+
+def test_a_stream_repeats_itself():
+    one, again, other = (generator(1, RandomStream.FRAMES, epoch).permutation(50) for epoch in (2, 2, 3))
+    assert one.tolist() == again.tolist() != other.tolist()

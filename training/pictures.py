@@ -1,0 +1,87 @@
+"""Decode any accepted picture to what a person sees, and cut it to the network's 96×96 input.
+
+The encoder, the retrieval measures, `--images` folders and the HTTP API all use these functions, so one picture has
+one array everywhere. A picture is turned upright by its EXIF orientation, 16-bit grey is scaled to 8 bits, transparent
+pixels are laid on white, and palettes, CMYK and grey become RGB.
+"""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from graph.errors import InvalidInput
+
+SIDE = 96  # pixels; section 4.1
+FORMATS = ("JPEG", "PNG", "WEBP")  # PIL's other readers are seldom tested, and some start programs
+ACCEPTED = "JPEG, PNG or WebP"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of these formats, for files in a folder
+LARGEST = 64 * 10**6  # pixels; a few bytes of PNG can unfold to terabytes
+_GROUND = (255, 255, 255)
+_ENOUGH = 2 * SIDE  # a JPEG is decoded at a reduced size whose smaller side is at least this
+
+
+def read_picture(name: str, data: bytes, smallest_side: int = 0) -> Image.Image:
+    """Decode a picture to upright 8-bit RGB.
+
+    Args:
+        name: of the file or form part, for messages.
+        data: the file's bytes.
+        smallest_side: a JPEG may be decoded at half, a quarter or an eighth of its size, as long as its smaller side
+            keeps this many pixels; 0 decodes all of it.
+
+    Raises:
+        InvalidInput: not one of `FORMATS`, damaged, or more than `LARGEST` pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
+            if smallest_side:
+                ratio = min(1.0, smallest_side / min(image.size))
+                image.draft(None, (int(image.width * ratio), int(image.height * ratio)))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
+    except UnidentifiedImageError:
+        raise InvalidInput(f"{name} is no picture in a format that is taken: {ACCEPTED}.") from None
+    # PIL's decoders raise whatever the format's parser met: struct.error and IndexError come from damaged files too
+    except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError) as error:
+        raise InvalidInput(f"{name} is no picture that can be read ({error}). Formats taken: {ACCEPTED}.") from None
+
+
+def picture_to_patch(name: str, data: bytes) -> NDArray[np.uint8]:
+    """Decode a picture, cut its central square and resize it: (96, 96, 3). Raises `InvalidInput`."""
+    return square(read_picture(name, data, smallest_side=_ENOUGH))
+
+
+def pictures_to_patches(
+    pictures: Sequence[tuple[str, bytes]], threads: ThreadPoolExecutor | None = None
+) -> NDArray[np.uint8]:
+    """Turn N (name, bytes) into (N, 96, 96, 3); in `threads` where given, since PIL decodes without Python's lock."""
+    if not pictures:
+        return np.empty((0, SIDE, SIDE, 3), np.uint8)
+    names, data = zip(*pictures, strict=True)
+    mapped = threads.map(picture_to_patch, names, data, chunksize=16) if threads else map(picture_to_patch, names, data)
+    return np.stack(list(mapped))
+
+
+def square(picture: Image.Image) -> NDArray[np.uint8]:
+    """Cut the central square of an RGB picture and resize it bilinearly: (96, 96, 3)."""
+    side = min(picture.size)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert every mode of `FORMATS` to 8-bit RGB, transparent pixels on white."""
+    if image.mode.startswith("I"):  # 16-bit grey; PIL's own conversion clips at 255
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (*_GROUND, 255))
+        ground.alpha_composite(image.convert("RGBA"))
+        return ground.convert("RGB")
+    return image.convert("RGB")
