@@ -43,13 +43,25 @@ def replay(output: Path, recipe: Recipe, seed: int) -> float:
 
 
 def too_large(recipe: Recipe, device: torch.device) -> NoDevice:
-    """Return the error for a full GPU, with a batch size that would fit: estimated from the peak memory of an image."""
+    """Return the error for a batch that does not fit into the memory of `device`, with a batch size that would."""
     images = recipe.images_per_step
     total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    # The allocation that failed came on top of the peak, so an image takes at least the peak's share.
-    fits = max(8, int(images * min(0.5, 0.8 * total / max(1, 2 * peak))) // 4 * 4)
+    fits = images_that_fit(images, total, peak)
     return NoDevice(
         f"A mini-batch of {images} images does not fit into the memory of {device}. About {fits} images would: "
         f"set batch_pairs to {max(2, recipe.batch_pairs * fits // images)}, or take a larger device or smaller preset."
     )
+
+
+def images_that_fit(images: int, total: int, peak: int) -> int:
+    """Estimate how many images fit, a multiple of 4 and at least 8.
+
+    Args:
+        images: of the batch that did not fit.
+        total: bytes of the device's memory, 0 if unknown.
+        peak: bytes allocated before the failure. The allocation that failed came on top of them and is taken to be as
+            large again, so an image needs about 2 · peak / images bytes. A fifth of the memory is left free.
+    """
+    share = min(0.5, 0.8 * total / (2 * peak)) if total and peak else 0.5
+    return max(8, int(images * share) // 4 * 4)

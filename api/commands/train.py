@@ -169,15 +169,18 @@ def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) ->
 
 def _watch(folder: Path) -> None:
     """Follow a training's journal until its model is finished or Ctrl-C."""
-    log = folder / "log.jsonl"
-    if not log.is_file():
-        raise NotFound(f"{folder} holds no training ({log.name} is missing).")
-    with log.open() as lines:
-        while True:
-            for line in lines:
-                row = json.loads(line)
-                numbers = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
-                say(f"step {row['step']:>7}  {numbers}")
-            if (folder / "model.json").is_file():
-                return
-            time.sleep(_WATCH_SECONDS)
+    from training.journal import LOG, read_log
+
+    if not (folder / LOG).is_file():
+        raise NotFound(f"{folder} holds no training ({LOG} is missing).")
+    shown = 0
+    while True:
+        finished = (folder / "model.json").is_file()
+        rows = read_log(folder)
+        for row in rows[shown:]:
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
+            say(f"step {row['step']:>7}  {numbers}")
+        if finished:
+            return
+        shown = len(rows)
+        time.sleep(_WATCH_SECONDS)

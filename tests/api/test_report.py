@@ -1,10 +1,13 @@
 """The report's numbers against loops that say what they mean, and its page."""
 
+from pathlib import Path
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
 from api.report.closeness import Track, Vectors, closer_share, nearest
-from api.report.curve import draw
+from api.report.curve import draw, read_losses
 
 
 def random_world(seed: int) -> tuple[Vectors, list[Track]]:
@@ -62,10 +65,18 @@ def test_neighbours_are_of_other_videos_and_ordered_by_cosine() -> None:
     assert nearest(vectors, "a", 10) == ["c", "d", "e"]
 
 
-def test_a_curve_needs_two_points_and_keeps_its_extremes_inside() -> None:
+def test_a_curve_is_a_named_svg_element_that_parses() -> None:
     assert draw([(10, 1.0)], "x") == ""
-    svg = draw([(10, 2.0), (20, 1.0), (30, 1.5)], "loss")
-    assert svg.count("<polyline") == 1
-    assert ">2<" in svg
-    assert ">1<" in svg
-    assert "30 steps" in svg
+    svg = draw([(10, 2.0), (20, 1.0), (30, 1.5)], 'loss of "a" & b')
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert (root.get("role"), root.get("aria-label")) == ("img", 'loss of "a" & b')
+    texts = [text for element in root.iter() if (text := (element.text or "").strip())]
+    assert {"step", "loss", "1.0", "2.0"} <= set(texts)
+    assert svg == draw([(10, 2.0), (20, 1.0), (30, 1.5)], 'loss of "a" & b')
+
+
+def test_losses_are_read_up_to_a_line_cut_short(tmp_path: Path) -> None:
+    assert read_losses(tmp_path) == []
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n{"step": 3, "lo')
+    assert read_losses(tmp_path) == [(1, 0.5), (2, 0.25)]

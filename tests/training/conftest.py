@@ -1,4 +1,4 @@
-"""One thread for torch: small tensors gain nothing from two, and the bits do not depend on the machine's cores."""
+"""A single torch thread for all tests: small tensors gain nothing from two, and results do not depend on the cores."""
 
 import pytest
 import torch

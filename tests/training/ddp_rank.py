@@ -1,4 +1,4 @@
-"""One rank of a distributed training: `python -m tests.training.ddp_rank OUTPUT INITIAL`, as torchrun starts it."""
+"""One rank of a distributed training, started as torchrun does: `python -m tests.training.ddp_rank OUTPUT INITIAL`."""
 
 import sys
 from pathlib import Path

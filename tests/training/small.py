@@ -1,6 +1,6 @@
-"""The recipes at a size for tests: the thinnest network, a few steps, every step logged. Also a process to kill.
+"""Recipes at a size for tests (the narrowest network, ten steps, every step logged), and a training to kill.
 
-python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and dies by SIGKILL after step KILL_AT
+python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and sends itself SIGKILL after step KILL_AT
 """
 
 import os
@@ -20,7 +20,7 @@ SOURCE = TinySource(videos=4, tracks=6, held_out_videos=1)
 
 
 def small(name: str, **changes: Any) -> Recipe:
-    """A demo recipe with eight channels in every layer, twelve steps and small batches."""
+    """Return a demo recipe with eight channels in every layer, ten steps and small batches."""
     recipe = replace(
         get_recipe(name, "demo"),
         width=0.02,
@@ -43,7 +43,7 @@ def small(name: str, **changes: Any) -> Recipe:
 def train_small(
     output: Path, name: str = "transitive", source: Any = SOURCE, seed: int = 1, changes: Any = None, **settings: Any
 ) -> Any:
-    """Train a small recipe into output/name, from a small context model beside it where it needs one."""
+    """Train a small recipe into output/name; one that starts from a context model finds or trains it beside."""
     recipe = small(name, **(changes or {}))
     if recipe.initial == "context" and "initial" not in settings:
         context = output / "context"

@@ -1,4 +1,4 @@
-"""Context prediction: where patches lie, what they show, and that its batch norm folds away without a trace."""
+"""Context prediction: positions and contents of patches, its stream of batches, and folding of its batch norm."""
 
 import io
 from dataclasses import replace

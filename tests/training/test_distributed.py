@@ -1,4 +1,4 @@
-"""Two ranks that share a batch and its negatives learn what one rank learns from the same batch."""
+"""Distributed training: two ranks that share a batch and its negatives learn what one rank learns."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What comes out of a model's folder: features, embeddings, and the same through torchvision and ONNX."""
+"""The encoder of a model's folder, and the same vectors through torchvision and ONNX."""
 
 import warnings
 from dataclasses import replace

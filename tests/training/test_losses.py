@@ -1,4 +1,4 @@
-"""The ranking loss against a naive loop transcribed from section 5, by symmetry, closed forms and gradients."""
+"""The ranking loss: a naive loop transcribed from section 5, symmetries, closed forms and gradients."""
 
 import math
 
@@ -82,7 +82,7 @@ def test_length_of_vectors_does_not_matter(batch):
     ("positive", "negative", "expected"),
     [
         ([1.0, 0.0], [-1.0, 0.0], 0.0),  # the positive the same, the negative opposite
-        ([1.0, 0.0], [1.0, 0.0], 0.5),  # all the same: the margin
+        ([1.0, 0.0], [1.0, 0.0], 0.5),  # all equal: the margin
         ([0.0, 1.0], [1.0, 0.0], 1.5),  # the positive at a right angle, the negative the same
         ([-1.0, 0.0], [1.0, 0.0], 2.5),  # the worst there is
     ],

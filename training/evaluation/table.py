@@ -1,6 +1,5 @@
-"""Measures of recipes and seeds come in; one table (Markdown, HTML, JSON) with means and 95 % intervals goes out."""
+"""The table of a comparison in Markdown, HTML and JSON, with means and 95 % intervals over seeds."""
 
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from scipy import stats
 
-# What is shown, in this order, and under which name; `pool5` is what the paper retrieves with (section 6.1)
+from graph.atomic_write import atomic_write
+
+# The columns in this order, measure → title. The paper retrieves by pool5 (section 6.1).
 COLUMNS = {
     "training/images": "images",
     "health/pool5/auc": "health, pool5: AUC",
@@ -29,20 +31,17 @@ COLUMNS = {
     "retrieval/embedding/mAP@R": "mAP@R",
     "retrieval/embedding/kNN-20": "kNN-20",
 }
-_STYLE = (
-    "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}"
-    "th,td{border:1px solid #ccc;padding:4px 8px;text-align:right}th{background:#f4f4f4}img{max-width:100%}"
-)
+_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The measures of every recipe and seed."""
 
-    measures: dict[str, list[dict[str, float]]]  # recipe → one dict a seed
-    images: int  # each training was given to encode
+    measures: dict[str, list[dict[str, float]]]  # recipe → one dictionary per seed
+    images: int  # that each training encodes
     preset: str
-    facts: dict[str, Any] = field(default_factory=dict)  # where it comes from: start, generations, device
+    facts: dict[str, Any] = field(default_factory=dict)  # its origin: start, generations, device
     pictures: tuple[str, ...] = ()  # files beside the table: nearest neighbours (figure 7)
 
     def table(self) -> dict[str, dict[str, tuple[float, float]]]:
@@ -56,46 +55,37 @@ class Comparison:
 
     @property
     def columns(self) -> list[str]:
-        """The measures that some recipe has."""
+        """The measures that at least one recipe has."""
         return [name for name in COLUMNS if any(name in cells for cells in self.table().values())]
 
     def markdown(self) -> str:
-        """Draw the table in Markdown."""
+        """Return the table in Markdown."""
         columns = self.columns
-        rows = ["| recipe | " + " | ".join(COLUMNS[name] for name in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for recipe, cells in self.table().items():
-            rows.append(f"| {recipe} | " + " | ".join(_cell(name, cells.get(name)) for name in columns) + " |")
-        return "\n".join(rows) + "\n"
+        lines = [
+            "| recipe | " + " | ".join(COLUMNS[name] for name in columns) + " |",
+            "|---" * (len(columns) + 1) + "|",
+        ]
+        lines += [f"| {recipe} | " + " | ".join(cells) + " |" for recipe, cells in self._rows().items()]
+        return "\n".join(lines) + "\n"
 
     def html(self) -> str:
-        """Draw a page with the table and the pictures of nearest neighbours."""
-        columns = self.columns
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("recipe", *(COLUMNS[name] for name in columns)))
-        body = "".join(
-            f"<tr><th>{html.escape(recipe)}</th>"
-            + "".join(f"<td>{_cell(name, cells.get(name))}</td>" for name in columns)
-            + "</tr>"
-            for recipe, cells in self.table().items()
-        )
-        facts = "".join(f"<li>{html.escape(f'{name}: {value}')}</li>" for name, value in self._about().items())
-        shown = "".join(
-            f'<h2>{html.escape(name)}</h2><img src="{html.escape(name)}" alt="nearest neighbours">'
-            for name in self.pictures
-        )
-        return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Comparison</title><style>{_STYLE}</style>'
-            f"<h1>Comparison of recipes</h1><ul>{facts}</ul>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{shown}</html>\n"
+        """Return a page with the table and the pictures of nearest neighbours."""
+        titles = [COLUMNS[name] for name in self.columns]
+        return _TEMPLATES.get_template("comparison.html").render(
+            facts=self._about(), titles=titles, rows=self._rows(), pictures=self.pictures
         )
 
     def write(self, folder: Path) -> None:
         """Write comparison.json, .md and .html."""
-        folder.mkdir(parents=True, exist_ok=True)
         about = self._about() | {"measures": self.measures, "table": self.table()}
-        (folder / "comparison.json").write_text(json.dumps(_without_nan(about), indent=1) + "\n")
+        atomic_write(folder / "comparison.json", json.dumps(_without_nan(about), indent=1) + "\n")
         facts = "".join(f"- {name}: {value}\n" for name, value in self._about().items())
-        (folder / "comparison.md").write_text(f"{facts}\n{self.markdown()}")
-        (folder / "comparison.html").write_text(self.html())
+        atomic_write(folder / "comparison.md", f"{facts}\n{self.markdown()}")
+        atomic_write(folder / "comparison.html", self.html())
+
+    def _rows(self) -> dict[str, list[str]]:
+        columns = self.columns
+        return {recipe: [_cell(name, cells.get(name)) for name in columns] for recipe, cells in self.table().items()}
 
     def _about(self) -> dict[str, Any]:
         seeds = max((len(runs) for runs in self.measures.values()), default=0)
@@ -103,7 +93,7 @@ class Comparison:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and half of Student's 95 % interval of it."""
+    """Return the mean and half of its 95 % confidence interval (Student's t; nan for one value)."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, float("nan")
@@ -120,7 +110,7 @@ def _cell(name: str, value: tuple[float, float] | None) -> str:
 
 
 def _without_nan(value: Any) -> Any:
-    """Turn nan, which JSON does not have, into null."""
+    """Replace nan, which JSON lacks, by None."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

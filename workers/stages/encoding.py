@@ -1,4 +1,4 @@
-"""From the patches of videos to a shard of vectors each: what features and embeddings have in common."""
+"""Encoding of patches into shards of vectors, one per video; features and embeddings share it."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph import videos
-from graph.errors import NotFound
+from graph.errors import InvalidInput, NotFound, StorageError
 from graph.records import Progress
-from training.encoder import Encoder
+from training.pictures import pictures_to_patches
 from workers.workplace import Workplace
 
 _BATCH = 1024  # patches encoded together, whatever videos they are from
@@ -29,7 +29,7 @@ def encode_missing(place: Workplace, folder: str, encode: Encode, stage: str, pr
     done = 0
     progress(stage, 0, total, "patches")
     for names, ids, jpegs in _groups(place, missing):
-        vectors = encode(Encoder.decode(jpegs))
+        vectors = encode(_decode([patch for own in ids for patch in own], jpegs))
         start = 0
         for name, own in zip(names, ids, strict=True):
             place.shards.write_vectors(f"{folder}/{name}", own, vectors[start : start + len(own)])
@@ -37,6 +37,13 @@ def encode_missing(place: Workplace, folder: str, encode: Encode, stage: str, pr
         done += start
         progress(stage, done, max(total, done), "patches")
     return len(missing)
+
+
+def _decode(ids: Sequence[str], jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
+    try:
+        return pictures_to_patches([(f"Patch {patch}", jpeg) for patch, jpeg in zip(ids, jpegs, strict=True)])
+    except InvalidInput as error:
+        raise StorageError(f"{error} Delete the patch's video and ingest it again.") from None
 
 
 def _groups(place: Workplace, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[list[str]], list[bytes]]]:
