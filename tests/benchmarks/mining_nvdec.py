@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from workers.mining import decode
+from workers.mining import container
 from workers.mining.decode import Clip, Luma
 from workers.mining.recipe import Limits, Mining
 
@@ -37,14 +37,14 @@ def main() -> None:
     parser.add_argument("videos", type=Path)
     parser.add_argument("--most", type=int, default=6, help="videos, the largest files first")
     given = parser.parse_args()
-    print(f"device: {'there' if decode.NVIDIA.exists() else 'none: both columns are this processor'}")
+    print(f"device: {'there' if container.NVIDIA.exists() else 'none: both columns are this processor'}")
     print("| video | frames | on the device | frames/s | on this processor | frames/s | equal lumas |")
     print("|---|---|---|---|---|---|---|")
     files = sorted(given.videos.glob("*.mp4"), key=lambda file: -file.stat().st_size)[: given.most]
     run(files[0])  # loads the driver
     for path in files:
         ours, form, seconds = run(path)
-        with patch.object(decode, "NVIDIA", NOWHERE):
+        with patch.object(container, "NVIDIA", NOWHERE):
             theirs, software_form, software_seconds = run(path)
         equal = sum(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=False))
         frames = f"{len(ours)}" if len(ours) == len(theirs) else f"{len(ours)} against {len(theirs)}"

@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 import cv2
 
 from graph.errors import TransitiveError
-from workers.mining.decode import NVIDIA, count_frames
+from workers.mining.container import NVIDIA
+from workers.mining.decode import count_frames
 from workers.mining.follow_box import follow_box
 from workers.mining.isolated import HEADER
 from workers.mining.recipe import Limits

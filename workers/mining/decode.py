@@ -1,22 +1,19 @@
-"""A video file in; its frames out, one by one, as half-size luma, with the picture kept for those who need colour.
+"""Decoding of a video into frames: half-size luma for every frame, and the picture for those who need colour.
 
-Decoding is the limit of mining, so only luma is scaled for every frame; colour is converted for the ends of tracks.
+Decoding limits the speed of mining, so only luma is scaled for every frame; colour is converted for the ends of tracks.
 """
 
-import errno
-import math
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 import av
-import cv2
 import numpy as np
-from av.codec.hwaccel import HWAccel
-from av.container.input import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -24,14 +21,20 @@ from numpy.typing import NDArray
 
 from graph.errors import BadVideo
 from graph.records import Progress, no_progress
+from workers.mining.clock import Clock, frame_rate, measured_rate
+from workers.mining.container import Packets, VideoFile, best_stream, streams_left_out
+from workers.mining.damage import DamageFinder
+from workers.mining.deinterlace import Deinterlacer
 from workers.mining.recipe import Limits, Mining
+from workers.mining.view import Luma as Luma
+from workers.mining.view import View, view_of
+from workers.mining.view import resize as resize
 
-Luma = NDArray[np.uint8]
+Break = Literal["", "damage", "time", "size"]
 
-NVIDIA = Path("/dev/nvidiactl")  # there where a device and its driver are
-_PLANAR_LUMA = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
 _LEAST_SIDE = 64  # pixels; a crop of a smaller frame is a smear at 96×96
 _MOST_ASPECT = 4.5  # above it a square of 227 is higher than the working frame
+_TELL = 32  # frames between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,27 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a video from key frame to key frame."""
+    """A piece of a video from key frame to key frame, and what is known of the whole video."""
 
-    number: int
-    first: int  # index of its first frame
-    begins: int | None  # time of its key frame, in the stream's own unit; None: where the video begins
-    ends: int | None  # time of the next one's key frame; None: where the video ends
+    number: int = 0
+    first: int = 0  # index of its first frame
+    begins: int | None = None  # time of its key frame, in the stream's own unit; None: where the video begins
+    ends: int | None = None  # time of the next one's key frame; None: where the video ends
+    stream: int = -1  # index of the video stream that is mined; -1: not looked up yet
+    fps: float = 0.0
+    frames: int = 0  # packets of the whole video
 
 
-WHOLE = Segment(0, 0, None, None)
+WHOLE = Segment()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What reading all packets of a file tells, without decoding: which stream is mined, its rate and its packets."""
+
+    stream: int
+    fps: float
+    packets: Packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,237 +81,252 @@ class Frame:
     time_s: float
     luma: Luma
     picture: VideoFrame | None  # None where colour will not be asked for
-    rotation: int  # quarter turns, counter-clockwise, that make the picture upright
-    broken_before: bool  # damaged data lies between this frame and the one before
+    view: View
+    scales: tuple[float, float]  # luma pixels a pixel of the video, across and down
+    begins_shot: Break  # why no track reaches this frame from the one before; empty where one may
     converter: VideoReformatter
 
     def colour(self) -> NDArray[np.uint8]:
-        """Convert the whole picture to upright (height, width, 3) RGB."""
+        """Convert the whole picture to upright (height, width, 3) RGB, in the video's own pixels."""
         if self.picture is None:
-            raise ValueError(f"the picture of frame {self.index} was let go")
-        picture = self.picture
-        if picture.format.name == "nv12":  # NVDEC's; brought to what other decoders give, so that pixels are the same
-            picture = self.converter.reformat(picture, format="yuv420p", threads=1)
-        rgb = self.converter.reformat(picture, format="rgb24", threads=1).to_ndarray()
-        return np.rot90(np.asarray(rgb, np.uint8), self.rotation)
+            raise ValueError(f"the picture of frame {self.index} was released")
+        return self.view.colour(self.picture, self.converter)
 
     def without_picture(self) -> "Frame":
-        """Let go of the picture, which takes most of the memory."""
+        """Release the picture, which takes most of the memory."""
         return replace(self, picture=None)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What decoding counted, for the report."""
+
+    damaged_frames: int = 0  # damaged, or referring to damaged ones
+    damaged_packets: int = 0  # that could not be decoded
+    sizes: Counter[str] = field(default_factory=Counter)  # frames of each size that can be mined
+    unusable: Counter[str] = field(default_factory=Counter)  # frames that cannot, by the reason
+    breaks: Counter[str] = field(default_factory=Counter)  # shots that ended before their time, by the reason
+    converted: Counter[str] = field(default_factory=Counter)  # frames by what was done to show them as players do
+
+    def facts(self) -> dict[str, Any]:
+        """Return the counts as part of a video's report."""
+        return {
+            "damaged_packets": self.damaged_packets,
+            "damaged_frames": self.damaged_frames,
+            "sizes": dict(sorted(self.sizes.items())),
+            "unusable_frames": dict(sorted(self.unusable.items())),
+            "shots_ended": dict(sorted(self.breaks.items())),
+            "converted": dict(sorted(self.converted.items())),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a decoded picture stands in its video."""
+
+    index: int
+    time_s: float
+    begins_shot: Break
 
 
 class Clip:
     """An open video. Raises `BadVideo` with a reason when the file cannot be one."""
 
     def __init__(
-        self, path: Path, limits: Limits, recipe: Mining, scale: float = 0.0, segment: Segment = WHOLE
+        self,
+        path: Path,
+        limits: Limits,
+        recipe: Mining,
+        scale: float = 0.0,
+        segment: Segment = WHOLE,
+        progress: Progress = no_progress,
     ) -> None:
-        """Open `path` and read what its headers say; lumas get `scale`, or half of the working size."""
+        """Open `path`; lumas get `scale`, or half of the working size. A segment that was not surveyed yet is now."""
+        if segment.stream < 0:
+            found = survey(path, limits, progress)
+            segment = replace(segment, stream=found.stream, fps=found.fps, frames=found.packets.count)
         self._limits = limits
         self._recipe = recipe
+        self._scale = scale
         self.segment = segment
         self.path = path
-        self.damaged = 0  # packets that could not be decoded
         self.decoded = 0  # frames of the segment
-        if not path.is_file():
-            raise BadVideo(f"{path} is not there. Check the name.")
-        if path.stat().st_size == 0:
-            raise BadVideo(f"{path.name} is empty: 0 bytes.")
-        try:
-            self._container = _open(path)
-        except (av.FFmpegError, ValueError) as error:
-            raise BadVideo(f"{path.name} is no video that can be read: {_cause(error)}.") from None
-        streams = [s for s in self._container.streams.video if not _is_cover(s)]
-        if not streams:
-            self._container.close()
-            raise BadVideo(f"{path.name} holds no moving pictures, only sound or data.")
-        self._stream = streams[0]
-        coded = getattr(self._stream, "codec_context", None)  # None for a codec FFmpeg was built without
-        if coded is None:
-            self._container.close()
-            raise BadVideo(f"{path.name} is in a format no decoder here knows.")
-        if coded.width * coded.height > limits.max_pixels:
-            self._container.close()
-            raise BadVideo(
-                f"{path.name} has {coded.width}×{coded.height} pixels, more than the {limits.max_pixels} allowed. "
-                "Raise TRANSITIVE_MAX_PIXELS or scale it down."
-            )
-        self._stream.thread_count = 1  # one core per video; several videos use several cores
-        self.fps = self._rate()
+        self.tally = Tally()
+        self.view: View | None = None  # of the first frame that was given
+        self.scales = (scale, scale)
+        self.fps = segment.fps
         self.every = max(1, round(self.fps / 30)) if self.fps > recipe.full_rate else 1
-        self.expected = self._expected_frames()
-        self.width, self.height = coded.width, coded.height  # upright after the first frame
-        self.scale = scale  # luma pixels per pixel of the video
+        self.expected = segment.frames
+        self._file = VideoFile(path, hardware=True)
+        self._stream = next(s for s in self._file.container.streams.video if s.index == segment.stream)
+        self._coded_aspect = self._stream.codec_context.sample_aspect_ratio
+        self._stream.thread_count = 1  # one core per video; several videos use several cores
+        self.left_out = streams_left_out(self._file.container, segment.stream)
+        unit = _fraction(self._stream.time_base)
+        self.duration = float(self._stream.duration * unit) if self._stream.duration and unit else 0.0  # seconds
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._container.close()
+        self._file.close()
 
-    def packets(self) -> list[tuple[int | None, bool]]:
-        """List when each frame is shown (None: the file does not say), and whether it is a key frame."""
-        found: list[tuple[int | None, bool]] = []
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size and not packet.is_discard:
-                    found.append((packet.pts, packet.is_keyframe))
-        except av.FFmpegError:  # cut off: what came before counts
-            pass
-        return found
+    @property
+    def width(self) -> int:
+        """Width of the upright picture in the video's own pixels; as coded, before the first frame."""
+        return self.view.width if self.view else int(self._stream.codec_context.width)
+
+    @property
+    def height(self) -> int:
+        """Height of the upright picture in the video's own pixels; as coded, before the first frame."""
+        return self.view.height if self.view else int(self._stream.codec_context.height)
 
     def begins_at(self, time: int) -> bool:
         """Say whether seeking to the key frame of this time leads to it."""
         try:
-            self._container.seek(time, stream=self._stream)
-            return next(packet.pts for packet in self._container.demux(self._stream)) == time
+            self._file.container.seek(time, stream=self._stream)
+            return next(packet.pts for packet in self._file.container.demux(self._stream)) == time
         except (av.FFmpegError, StopIteration):
             return False
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield every frame of the segment, or every second and so on above 40 frames a second.
+    def frames(self, progress: Progress = no_progress) -> Iterator[Frame]:
+        """Yield every frame of the segment that can be mined, or every second and so on above 40 frames a second.
+
+        Damaged frames, and those of a size that cannot be mined, are counted in `tally` and left out.
 
         Raises:
-            BadVideo: nothing could be decoded, or the video is longer, wider or smaller than allowed.
+            BadVideo: nothing could be decoded, or the video is longer than allowed.
         """
-        rotation = 0
-        broken = False
-        first: VideoFrame | None = None
         converter = VideoReformatter()
-        for picture in self._pictures():
-            if picture is None:
-                broken = True
+        view: View | None = None
+        scales, refusal = self.scales, ""
+        size = ""
+        conversions: tuple[str, ...] = ()
+        pending: Break = ""
+        for picture, place in self._deinterlaced():
+            pending = place.begins_shot or pending
+            if place.index % _TELL == 0:
+                progress("mine", place.index, max(self.expected, place.index), "frames")
+            if view is None or picture.key_frame or (picture.width, picture.height) != view.stored:
+                now = view_of(picture, self._sample_aspect())
+                if now != view:
+                    pending = "size" if view is not None else pending
+                    view, refusal = now, self._refusal(now)
+                    scales = now.scales(self._scale, self._recipe.working_area)
+                    size, conversions = f"{view.width}×{view.height}", view.conversions()
+            if refusal:
+                self.tally.unusable[refusal] += 1
                 continue
-            if not self._reached(picture):
+            if self.view is None:
+                self.view, self.scales = view, scales
+                pending = ""
+            self.tally.sizes[size] += 1
+            self.tally.converted.update(conversions)
+            if place.index % self.every:
                 continue
-            if self._passed(picture):
+            if pending:
+                self.tally.breaks[pending] += 1
+            luma = view.luma(picture, scales)
+            yield Frame(place.index, place.time_s, luma, picture, view, scales, pending, converter)
+            pending = ""
+        if not self.decoded and self.segment.number == 0:
+            raise BadVideo(f"{self.path.name} holds no frame that can be decoded: it is damaged or cut off.")
+
+    def _deinterlaced(self) -> Iterator[tuple[VideoFrame, _Place]]:
+        """Yield the pictures that are whole, deinterlaced where they are flagged."""
+        filtering = Deinterlacer[_Place]()
+        for picture, place in self._whole():
+            if place.begins_shot:
+                yield from filtering.flush()
+            yield from filtering.push(picture, place)
+        yield from filtering.flush()
+        if filtering.flagged:
+            self.tally.converted["deinterlaced"] += filtering.flagged
+
+    def _whole(self) -> Iterator[tuple[VideoFrame, _Place]]:
+        """Yield the pictures of the segment that are not damaged, with their place in the video."""
+        finder = DamageFinder()
+        clock = Clock(_fraction(self._stream.time_base), self._stream.start_time, self.fps)
+        pending: Break = ""
+        breaks = 0
+        size: tuple[int, int] | None = None
+        for picture, damaged in finder.judged(self._packets(), self.segment.begins):
+            self.tally.damaged_packets = finder.lost_packets
+            if self.segment.ends is not None and picture.pts is not None and picture.pts >= self.segment.ends:
                 return
             index, self.decoded = self.segment.first + self.decoded, self.decoded + 1
             if index >= self._limits.max_frames:
-                raise BadVideo(
-                    f"{self.path.name} has more than {self._limits.max_frames} frames. "
-                    "Raise TRANSITIVE_MAX_FRAMES or cut it."
-                )
-            if first is None:
-                first = picture
-                rotation = round(picture.rotation / 90) % 4
-                self._measure(picture, rotation)
-            if (picture.width, picture.height) != (first.width, first.height):
-                return  # another picture size: what follows is another video
-            if index % self.every:
+                raise BadVideo(_too_long(self.path, self._limits))
+            time_s, jumped = clock.tick(picture.pts, picture.dts)
+            if damaged or finder.breaks != breaks:
+                breaks, pending = finder.breaks, "damage"
+            elif jumped and not pending:
+                pending = "time"
+            if damaged:
+                self.tally.damaged_frames += 1
                 continue
-            luma = np.ascontiguousarray(np.rot90(_half_luma(picture, self.scale), rotation))
-            yield Frame(index, self._time(picture, index), luma, picture, rotation, broken, converter)
-            broken = False
-        if first is None and self.segment.number == 0:
-            raise BadVideo(f"{self.path.name} holds no frame that can be decoded: it is damaged or cut off.")
+            if size != (picture.width, picture.height):
+                pending = pending or ("size" if size else "")
+                size = (picture.width, picture.height)
+            yield picture, _Place(index, time_s, pending)
+            pending = ""
+        self.tally.damaged_packets = finder.lost_packets
 
-    def _reached(self, picture: VideoFrame) -> bool:
-        """Leave out what is shown before the segment's key frame: it would need frames of the segment before."""
-        begins = self.segment.begins
-        return begins is None or (picture.pts is not None and picture.pts >= begins)
+    def _packets(self) -> "Iterator[Packet[VideoStream]]":
+        if self.segment.begins is not None:
+            self._file.container.seek(self.segment.begins, stream=self._stream)
+        return self._file.container.demux(self._stream)
 
-    def _passed(self, picture: VideoFrame) -> bool:
-        ends = self.segment.ends
-        return ends is not None and picture.pts is not None and picture.pts >= ends
+    def _sample_aspect(self) -> Fraction | None:
+        """Give the shape of pixels: the container's word counts, until the coded pictures change theirs."""
+        coded = self._stream.codec_context.sample_aspect_ratio
+        return _fraction(coded if coded != self._coded_aspect else self._stream.sample_aspect_ratio)
 
-    def _pictures(self) -> Iterator[VideoFrame | None]:
-        """Yield decoded pictures, and None wherever a packet was damaged."""
-        try:
-            if self.segment.begins is not None:
-                self._container.seek(self.segment.begins, stream=self._stream)
-            packets = self._container.demux(self._stream)
-            while True:
-                try:
-                    packet = next(packets)
-                except StopIteration:
-                    return
-                try:
-                    yield from packet.decode()
-                except av.FFmpegError as error:
-                    if error.errno == errno.ENOMEM:
-                        raise
-                    self.damaged += 1
-                    yield None
-        except av.FFmpegError as error:  # the container itself ends in the middle
-            if error.errno == errno.ENOMEM:
-                raise
-            self.damaged += 1
-
-    def _measure(self, picture: VideoFrame, rotation: int) -> None:
-        width, height = picture.width, picture.height
-        self.width, self.height = (height, width) if rotation % 2 else (width, height)
-        name = self.path.name
+    def _refusal(self, view: View) -> str:
+        """Say why pictures of this size cannot be mined; empty where they can."""
+        width, height, shown = view.width, view.height, view.shown_width
+        if width * height > self._limits.max_pixels:
+            return f"{width}×{height} pixels, more than the {self._limits.max_pixels} allowed"
         if min(width, height) < _LEAST_SIDE:
-            raise BadVideo(f"{name} has {width}×{height} pixels; the shorter side must have {_LEAST_SIDE}.")
-        if max(width, height) > _MOST_ASPECT * min(width, height):
-            raise BadVideo(f"{name} has {width}×{height} pixels: too narrow to hold a square of an object.")
-        self.scale = self.scale or 0.5 * math.sqrt(self._recipe.working_area / (width * height))
-
-    def _rate(self) -> float:
-        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate and 1 <= rate <= 1000:
-                return float(rate)
-        return 25.0
-
-    def _expected_frames(self) -> int:
-        """Say how many frames the headers promise; 0 when they say nothing."""
-        if self._stream.frames:
-            return int(self._stream.frames)
-        if self._stream.duration and self._stream.time_base:
-            return round(float(self._stream.duration * self._stream.time_base) * self.fps)
-        if self._container.duration:
-            return round(self._container.duration / 1e6 * self.fps)
-        return 0
-
-    def _time(self, picture: VideoFrame, index: int) -> float:
-        start = self._stream.start_time or 0
-        if picture.pts is None or self._stream.time_base is None:
-            return index / self.fps
-        return float((picture.pts - start) * self._stream.time_base)
+            return f"{width}×{height} pixels; the shorter side must have {_LEAST_SIDE}"
+        if max(shown, height) > _MOST_ASPECT * min(shown, height):
+            return f"{width}×{height} pixels: too narrow to hold a square of an object"
+        return ""
 
 
-def _open(path: Path) -> InputContainer:
-    """Open a file; NVDEC decodes it where a device is there and knows its format, else this processor does."""
-    if NVIDIA.exists():
-        with suppress(av.FFmpegError):  # no driver, no memory left on it
-            return av.open(str(path), mode="r", hwaccel=HWAccel("cuda"))
-    return av.open(str(path), mode="r")
+def survey(path: Path, limits: Limits, progress: Progress = no_progress) -> Survey:
+    """Read a file's headers and packets; raises `BadVideo` when it cannot be a video that is allowed."""
+    with VideoFile(path) as file:
+        streams = file.candidates()
+        progress("read", 0, 0, "packets")
+        packets = file.read_packets(streams, lambda count: progress("read", count, 0, "packets"))
+        best = best_stream(streams, packets)
+        found = packets[best.index]
+        pixels = best.codec_context.width * best.codec_context.height
+        if pixels > limits.max_pixels:
+            raise BadVideo(
+                f"{path.name} has {best.codec_context.width}×{best.codec_context.height} pixels, more than the "
+                f"{limits.max_pixels} allowed. Raise TRANSITIVE_MAX_PIXELS or scale it down."
+            )
+        if found.count > limits.max_frames:
+            raise BadVideo(_too_long(path, limits))
+        unit = _fraction(best.time_base)
+        measured = measured_rate(found.times, found.keys, unit) if unit else 0.0
+        claims = (best.average_rate, best.guessed_rate, best.base_rate)
+        fps = frame_rate(measured, found.count, [_fraction(claim) for claim in claims])
+        return Survey(best.index, fps, found)
 
 
 def count_frames(path: Path, limits: Limits, progress: Progress = no_progress) -> Count:
-    """Read a file's headers and packets; raises `BadVideo` when it cannot be one."""
-    with Clip(path, limits, Mining()) as clip:
-        progress("count", 0, 0, "frames")
-        return Count(len(clip.packets()), clip.width, clip.height, clip.fps, clip.every)
+    """Count a file's frames without decoding; raises `BadVideo` when it cannot be a video."""
+    with Clip(path, limits, Mining(), progress=progress) as clip:
+        return Count(clip.segment.frames, clip.width, clip.height, clip.fps, clip.every)
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    """Tell a song's cover picture from a video."""
-    return bool(stream.disposition & type(stream.disposition).attached_pic)
+def _fraction(ratio: Any) -> Fraction | None:
+    """Read one of PyAV's ratios; None where the file says nothing."""
+    return Fraction(ratio.numerator, ratio.denominator) if ratio and ratio.denominator else None
 
 
-def _cause(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).rstrip(".")
-
-
-def resize(pixels: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
-    """Scale a picture of bytes, grey or colour."""
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
-
-
-def _half_luma(picture: VideoFrame, scale: float) -> Luma:
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if picture.format.name in _PLANAR_LUMA:
-        plane = picture.planes[0]
-        luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-            : picture.height, : picture.width
-        ]
-    else:
-        luma = np.asarray(picture.to_ndarray(format="gray"), np.uint8)
-    # Halving by area is what keeps aliasing out; the linear step that follows never skips a pixel.
-    while luma.shape[1] >= 2.3 * size[0]:
-        even = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
-        luma = resize(even, even.shape[1] // 2, even.shape[0] // 2, cv2.INTER_AREA)
-    return resize(luma, *size, cv2.INTER_LINEAR)
+def _too_long(path: Path, limits: Limits) -> str:
+    return f"{path.name} has more than {limits.max_frames} frames. Raise TRANSITIVE_MAX_FRAMES or cut it."

@@ -61,8 +61,8 @@ def follow_box(
                 seen.append((_kept(here, sheet), box, 1.0))
                 continue
             peak = float(following.update([_look(tracker, here)])[0])
-            centre = following.centres[0] / (clip.scale if tracker == TRACKERS[0] else 1)
-            size = following.sizes[0] / (clip.scale if tracker == TRACKERS[0] else 1)
+            centre = following.centres[0] / (clip.scales if tracker == TRACKERS[0] else 1)
+            size = following.sizes[0] / (clip.scales if tracker == TRACKERS[0] else 1)
             seen.append((_kept(here, sheet), (*(centre - size / 2), *size), peak))
             progress("track", len(seen) - 1, frames, "frames")
             if len(seen) > frames:
@@ -92,7 +92,7 @@ def _check(box: Box, clip: Clip) -> None:
 def _start(tracker: str, here: Frame, box: Box, clip: Clip) -> BatchedKCF | OpenCVKCF:
     corner, size = np.array([box[:2]]), np.array([box[2:]])
     if tracker == TRACKERS[0]:
-        return BatchedKCF([here.luma], (corner + size / 2) * clip.scale, size * clip.scale)
+        return BatchedKCF([here.luma], (corner + size / 2) * clip.scales, size * clip.scales)
     return OpenCVKCF([here.colour()], corner + size / 2, size)
 
 

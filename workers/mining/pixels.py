@@ -1,10 +1,10 @@
-"""Whole RGB pictures in; 96×96 patches, frames for context prediction, and JPEG bytes out."""
+"""Crops, scaled pictures and JPEG bytes of whole RGB pictures."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mining.decode import resize
+from workers.mining.view import resize
 
 Pixels = NDArray[np.uint8]
 
@@ -19,17 +19,18 @@ def cut_out(picture: Pixels, box: tuple[int, int, int, int], side: int) -> Pixel
     return _sized(np.ascontiguousarray(picture[y : y + h, x : x + w]), side, side)
 
 
-def sized_for_context(picture: Pixels) -> Pixels:
-    """Bring a whole frame into the range of sizes that context prediction wants."""
+def sized_for_context(picture: Pixels, pixel_aspect: float = 1.0) -> Pixels:
+    """Scale a whole frame into the range of sizes of context prediction, and to the proportions that it is shown in."""
     height, width = picture.shape[:2]
-    factor = float(np.sqrt(np.clip(height * width, *_CONTEXT_PIXELS) / (height * width)))
-    if factor == 1:
+    shown = width * pixel_aspect
+    factor = float(np.sqrt(np.clip(height * shown, *_CONTEXT_PIXELS) / (height * shown)))
+    if factor == 1 and pixel_aspect == 1:
         return picture
-    return _sized(np.ascontiguousarray(picture), round(width * factor), round(height * factor))
+    return _sized(np.ascontiguousarray(picture), round(shown * factor), round(height * factor))
 
 
 def _sized(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Scale a picture; one much too large is halved by area first, which OpenCV does ten times as fast."""
+    """Scale a picture; a much larger one is first halved by area, which is ten times as fast in OpenCV."""
     while min(pixels.shape[1] / width, pixels.shape[0] / height) >= _MUCH:
         even = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
         pixels = resize(even, even.shape[1] // 2, even.shape[0] // 2, cv2.INTER_AREA)

@@ -1,11 +1,11 @@
-"""A video file in; segments from key frame to key frame, which are mined one by one, out; and what they gave joined.
+"""Segments of a long video, from key frame to key frame, and the joining of what was mined of each.
 
-A long video is cut by its bytes and one number alone, and every segment begins with a decoder of its own. So whoever
-mines them, in which order and how often, together they give the same; no window crosses the end of a segment.
+The cuts depend on the file's bytes and one number only, and each segment is mined by a decoder of its own. So the
+result does not depend on who mines which segment, or in which order. No window crosses the end of a segment.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 from graph.errors import BadVideo
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress
-from workers.mining.decode import WHOLE, Clip, Segment
+from workers.mining.decode import Clip, Segment, survey
 from workers.mining.recipe import Limits, Mining
+from workers.mining.report import described
 
 
 @dataclass(frozen=True)
@@ -37,59 +38,58 @@ def cut_into_segments(
 ) -> list[Segment]:
     """Cut at the first key frame that is `recipe.segment` frames or more behind the last cut. Nothing is decoded.
 
-    One segment is the whole of a short video, and of one whose packets carry no times or that cannot be sought in.
-    Raises `BadVideo` when the file cannot be a video.
+    A short video is one segment, and so is one whose packets carry no times, whose clock jumps back, or that cannot be
+    sought in.
+
+    Raises:
+        BadVideo: the file cannot be a video.
     """
     recipe = recipe or Mining()
-    with Clip(path, limits, recipe) as clip:
-        if clip.expected <= _LAST * recipe.segment:
-            return [WHOLE]
-        progress("cut", 0, clip.expected, "frames")
-        packets = clip.packets()
-        times = sorted(time for time, _ in packets if time is not None)
-        if not times or len(set(times)) < len(packets):
-            return [WHOLE]
-        keys = {time for time, is_key in packets if is_key}
-        cuts = [0]
+    found = survey(path, limits, progress)
+    whole = Segment(stream=found.stream, fps=found.fps, frames=found.packets.count)
+    if whole.frames <= _LAST * recipe.segment:
+        return [whole]
+    times = sorted(found.packets.times)
+    keys = [time for time, is_key in zip(found.packets.times, found.packets.keys, strict=True) if is_key]
+    if not times or len(set(times)) < whole.frames or keys != sorted(keys):
+        return [whole]
+    at_key = set(keys)
+    cuts = [0]
+    with Clip(path, limits, recipe, segment=whole) as clip:
         for place, time in enumerate(times):
             far = place - cuts[-1] >= recipe.segment and len(times) - place >= (_LAST - 1) * recipe.segment
-            if far and time in keys and clip.begins_at(time):
+            if far and time in at_key and clip.begins_at(time):
                 cuts.append(place)
     begins = [None, *(times[place] for place in cuts[1:])]
     ends = [*begins[1:], None]
-    return [Segment(n, *facts) for n, facts in enumerate(zip(cuts, begins, ends, strict=True))]
+    pieces = zip(cuts, begins, ends, strict=True)
+    return [
+        replace(whole, number=number, first=first, begins=begin, ends=end)
+        for number, (first, begin, end) in enumerate(pieces)
+    ]
 
 
 _LAST = 1.5  # segments; the last one takes what would be less than half of one
 
 
 def joined(parts: Iterable[MinedVideo], recipe: Mining) -> MinedVideo:
-    """Put what the segments of one video gave together, in their order.
+    """Join what was mined of the segments of one video, in their order.
 
     Raises:
         BadVideo: the video is a still picture, or shorter than a track.
     """
-    whole = reduce(added, until_size_changes(parts))
+    whole = reduce(added, parts)
     check_length(whole.video, whole.report, recipe)
     return whole
 
 
-def until_size_changes(parts: Iterable[MinedVideo]) -> Iterator[MinedVideo]:
-    """Give the segments that are as large as the first: what follows another picture size is another video."""
-    size: tuple[int, int] | None = None
-    for part in parts:
-        size = size or (part.video.width, part.video.height)
-        if (part.video.width, part.video.height) != size:
-            return
-        yield part
-
-
 def added(whole: MinedVideo, part: MinedVideo) -> MinedVideo:
-    """Add the next segment to those before it."""
+    """Add the next segment to those before it; the size of the first that has one counts as the video's."""
+    sized = (whole if whole.report["sizes"] else part).video
     frames = whole.video.frames + part.video.frames
     duration = max(whole.video.duration_s, part.video.duration_s)
     return MinedVideo(
-        replace(whole.video, frames=frames, duration_s=duration),
+        replace(whole.video, frames=frames, duration_s=duration, width=sized.width, height=sized.height),
         whole.patches + part.patches,
         whole.jpegs + part.jpegs,
         whole.tracks + part.tracks,
@@ -99,20 +99,25 @@ def added(whole: MinedVideo, part: MinedVideo) -> MinedVideo:
 
 
 def _added_report(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Add up the counts."""
+    """Add the counts of two segments; what is known of the whole video is the same in both."""
     added = dict(first)
     for name, value in first.items():
         if isinstance(value, dict):
             added[name] = dict(sorted((Counter(value) + Counter(second[name])).items()))
-        elif name not in ("fps", "every"):
+        elif isinstance(value, int) and name != "every":
             added[name] = value + second[name]
-    return added
+    return described(added)
 
 
 def check_length(video: Video, report: dict[str, Any], recipe: Mining) -> None:
-    """Raise `BadVideo` when a video has too few frames for one track."""
+    """Raise `BadVideo` when a video is too short or of a size that cannot be mined.
+
+    One that is damaged all over is none of that: it has no patches, and its report says why.
+    """
     if video.frames == 1:
         raise BadVideo(f"{video.name} is a still picture: one frame.")
-    if report["taken"] <= recipe.track_length:
-        needed = recipe.track_length * report["every"] + 1
+    if unusable := report["unusable_frames"] if not report["taken"] else {}:
+        raise BadVideo(f"{video.name} has {max(unusable, key=unusable.__getitem__)}.")
+    needed = recipe.track_length * report["every"] + 1
+    if video.frames < needed:
         raise BadVideo(f"{video.name} is shorter than a track: {video.frames} frames, {needed} are needed.")

@@ -1,8 +1,8 @@
-"""A video file in; its patches, JPEG pixels, intra-instance edges and a report of every refusal out.
+"""Mining of one video: patches, their pixels, intra-instance edges, and a report of what was left out.
 
     Clip (decode) → windows of track_length + 1 frames → gates → boxes → tracks (many at once) → patches
 
-Windows are worked on in blocks, so memory stays flat with the length of the video. Sections 4.1 and 4.3.
+Windows are mined in blocks, so memory does not grow with the length of the video. Sections 4.1 and 4.3.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ from workers.mining.gates import CutFinder, motion_reason, picture_area, screen_
 from workers.mining.motion import Motion, follow
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
+from workers.mining.report import described
 from workers.mining.segments import MinedVideo, cut_into_segments, joined
 from workers.mining.tracks import Candidate, Track, looked_at, track_all
 
@@ -69,10 +70,12 @@ def mine(
     recipe: Mining | None = None,
     watch: Callable[[Seen], None] | None = None,
 ) -> MinedVideo:
-    """Mine one video in this process, segment after segment; `watch` is told of every window.
+    """Mine one video in this process, segment after segment; `watch` receives every window.
+
+    A video in which nothing moves is no error: it has no patches.
 
     Raises:
-        BadVideo: it is no video that can be mined; the text says why. Nothing moving is no error: zero patches.
+        BadVideo: the file is no video that can be mined; the text says why.
     """
     limits, recipe = limits or Limits(), recipe or Mining()
     segments = cut_into_segments(path, limits, progress, recipe)
@@ -92,15 +95,17 @@ def mine_segment(
 ) -> MinedVideo:
     """Mine one segment of the video that is called `identifier`; a segment may be too short for any track."""
     cv2.setNumThreads(1)
-    with Clip(path, limits, recipe, segment=segment) as clip:
+    with Clip(path, limits, recipe, segment=segment, progress=progress) as clip:
         progress("mine", segment.first, max(clip.expected, segment.first), "frames")
         work = _Work(clip, identifier, recipe, watch)
         shot: list[Frame] = []
-        for frame in clip.frames():
+        for frame in clip.frames(progress):
             work.keep_for_context(frame)
             if work.starts_shot(frame):
                 work.mine_shot(shot, ended=True)
                 shot = []
+                if frame.begins_shot == "size":
+                    work.area = None  # its letterbox bars are others
             _append(shot, frame, recipe)
             if len(shot) == _BLOCK * recipe.stride + recipe.track_length:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
@@ -145,8 +150,8 @@ class _Work:
     finder: CutFinder = field(default_factory=CutFinder)
 
     def starts_shot(self, frame: Frame) -> bool:
-        """Say whether a shot ended, or data is damaged, before this frame: no window crosses that."""
-        cut = self.finder.broke(frame.luma) or frame.broken_before
+        """Say whether a shot ends before this frame: a cut, damage, a jump of time, or another picture size."""
+        cut = self.finder.broke(frame.luma) or frame.begins_shot != ""
         self.cuts += cut
         self.taken += 1
         self.last_time = frame.time_s
@@ -159,7 +164,7 @@ class _Work:
         if self.taken == 0:
             self.next_context = max(0, ceil((frame.time_s - 0.5 / self.clip.fps) / apart))
         if self.next_context < self.recipe.most_frames and frame.time_s >= self.next_context * apart:
-            self.context.append((frame.index, jpeg(sized_for_context(frame.colour()))))
+            self.context.append((frame.index, jpeg(sized_for_context(frame.colour(), frame.view.pixel_aspect))))
             self.next_context += 1
 
     def mine_shot(self, frames: list[Frame], ended: bool) -> None:
@@ -216,7 +221,7 @@ class _Work:
         if isinstance(track, str):
             return track
         start, end = ends.first, ends.last
-        boxes = self._own_pixels(track.crop), self._own_pixels(track.end_crop)
+        boxes = _own_pixels(start, track.crop), _own_pixels(end, track.end_crop)
         pictures = ends.colours
         pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(pictures, boxes, strict=True)]
         likeness = correlation(*pixels)
@@ -237,16 +242,8 @@ class _Work:
         self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
         return track
 
-    def _own_pixels(self, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
-        """Turn a crop in luma pixels into x, y, w, h of the video, inside the frame."""
-        clip = self.clip
-        side = min(round(crop[2] / clip.scale), clip.width, clip.height)
-        x = min(max(round(crop[0] / clip.scale), 0), clip.width - side)
-        y = min(max(round(crop[1] / clip.scale), 0), clip.height - side)
-        return x, y, side, side
-
     def result(self) -> MinedVideo:
-        """Put together what was found."""
+        """Collect what was found."""
         clip = self.clip
         video = Video(
             id=self.id,
@@ -255,7 +252,7 @@ class _Work:
             width=clip.width,
             height=clip.height,
             frames=clip.decoded,
-            duration_s=round(max(self.last_time, (clip.segment.first + clip.decoded) / clip.fps), 3),
+            duration_s=round(self._duration(), 3),
         )
         report = {
             "fps": round(clip.fps, 3),
@@ -268,6 +265,27 @@ class _Work:
             "refused_tracks": dict(sorted(self.refused_tracks.items())),
             "tracks": len(self.tracks),
             "cuts": self.cuts,
-            "damaged_packets": clip.damaged,
+            "streams_left_out": clip.left_out,
+            **clip.tally.facts(),
         }
-        return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, report)
+        return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, described(report))
+
+    def _duration(self) -> float:
+        """Return the time of the last frame's end, in seconds; the container says how long that one lasts."""
+        clip = self.clip
+        counted = (clip.segment.first + clip.decoded) / clip.fps
+        return max(self.last_time, min(counted, clip.duration) if clip.duration > self.last_time else counted)
+
+
+def _own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
+    """Turn a crop in luma pixels into x, y, w, h of the video's own pixels, inside the frame.
+
+    The box is a square on a screen, so it is none where the video's pixels are not square.
+    """
+    across, down = frame.scales
+    width, height = frame.view.width, frame.view.height
+    side = min(crop[2], width * across, height * down)
+    w, h = round(side / across), round(side / down)
+    x = min(max(round(crop[0] / across), 0), width - w)
+    y = min(max(round(crop[1] / down), 0), height - h)
+    return x, y, w, h

@@ -16,7 +16,7 @@ from graph.records import Progress, Video
 from workers import ledger
 from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
-from workers.mining.segments import MinedVideo, added, check_length, until_size_changes
+from workers.mining.segments import MinedVideo, added, check_length
 from workers.mining.video import video_id
 from workers.stages import segments
 from workers.workplace import Workplace
@@ -66,7 +66,7 @@ def _mined(place: Workplace, path: Path, identifier: str, recipe: Mining, progre
     asked = segments.Asked(path, identifier, recipe, cut)
     try:
         segments.mine_all(place, asked, progress)
-        yield lambda: until_size_changes(segments.read_all(place, asked))
+        yield lambda: segments.read_all(place, asked)
     except Unavailable:
         raise  # the job comes back, and goes on with the segments that are done
     except BaseException:

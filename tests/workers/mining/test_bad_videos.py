@@ -21,7 +21,7 @@ def moving_scene(count: int, size: tuple[int, int] = (480, 320)) -> list[np.ndar
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(BadVideo, match="is not there"):
+    with pytest.raises(BadVideo, match="does not exist"):
         mine(tmp_path / "none.mp4")
 
 

@@ -15,7 +15,7 @@ import pytest
 from graph.errors import BadVideo, Cancelled
 from tests.workers.mining.composites import texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene
-from workers.mining import decode
+from workers.mining import container
 from workers.mining.isolated import mine_isolated, stop_children
 from workers.mining.recipe import Limits
 from workers.mining.video import mine
@@ -63,7 +63,7 @@ def test_gives_what_mining_in_this_process_gives(clip: Path) -> None:
 
 def test_where_nvdec_does_not_work_the_processor_decodes(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = mine(clip)
-    monkeypatch.setattr(decode, "NVIDIA", clip)  # a device seems to be there; no driver answers
+    monkeypatch.setattr(container, "NVIDIA", clip)  # a device seems to be there; no driver answers
     assert mine(clip) == expected
 
 

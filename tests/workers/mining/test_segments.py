@@ -1,4 +1,4 @@
-"""A long video in segments gives what it gives in one go, whoever mines them in whichever order."""
+"""A long video mined in segments gives what it gives in one piece, in whatever order the segments are mined."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -76,13 +76,18 @@ def test_above_forty_frames_a_second_the_same_frames_are_taken(tmp_path: Path) -
 
 def test_short_videos_and_those_that_cannot_be_sought_in_are_one_segment(tmp_path: Path) -> None:
     short = write_video(tmp_path / "short.mp4", moving(140), options={"g": "10"})
-    assert cut_into_segments(short, Limits(), recipe=RECIPE) == [WHOLE]
+    assert [(s.begins, s.ends) for s in cut_into_segments(short, Limits(), recipe=RECIPE)] == [(None, None)]
     one_key = write_video(tmp_path / "one.mp4", moving(200), options={"g": "600", "x264-params": "scenecut=0"})
-    assert cut_into_segments(one_key, Limits(), recipe=RECIPE) == [WHOLE]
+    assert [(s.begins, s.ends) for s in cut_into_segments(one_key, Limits(), recipe=RECIPE)] == [(None, None)]
 
 
-def test_another_picture_size_ends_the_video(clip: Path) -> None:
+def test_segments_of_another_picture_size_are_joined_and_named(clip: Path) -> None:
     segments = cut_into_segments(clip, Limits(), recipe=RECIPE)
     parts = [mine_segment(clip, Limits(), no_progress, RECIPE, s, "v") for s in segments]
-    parts[1] = replace(parts[1], video=replace(parts[1].video, width=100))
-    assert joined(parts, RECIPE) == parts[0]
+    parts[1] = replace(
+        parts[1], video=replace(parts[1].video, width=100), report=parts[1].report | {"sizes": {"100×240": 120}}
+    )
+    whole = joined(parts, RECIPE)
+    assert (whole.video.width, whole.video.frames) == (320, 370)
+    assert whole.report["sizes"] == {"100×240": 120, "320×240": 250}
+    assert "The picture's size changes: 120 of 100×240, 250 of 320×240 frames." in whole.report["notes"]

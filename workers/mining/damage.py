@@ -1,0 +1,95 @@
+"""Finding damaged pictures: FFmpeg conceals lost data without raising, and later pictures copy what it made up."""
+
+import errno
+from collections.abc import Iterable, Iterator
+
+import av
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+_BIDIRECTIONAL = (PictureType.B, PictureType.BI)
+
+
+class DamageFinder:
+    """Says of each picture whether it, or a picture that it refers to, is damaged.
+
+    A decoder does not say which pictures refer to a damaged one. So all from it to the next key frame count, and the
+    B-pictures that are shown directly before it.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first packet."""
+        self.lost_packets = 0  # packets that could not be decoded
+        self.breaks = 0  # times that damage was noticed; no shot goes on across one
+        self._from: int | None = None  # time of a damaged packet whose picture has not come out yet
+        self._at: set[int] = set()  # times of packets that came damaged out of the container
+        self._untimed = False  # a damaged packet carried no time: the next picture counts
+        self._within = False  # between a damaged picture and the next key frame
+
+    def judged(self, packets: "Iterable[Packet[VideoStream]]", begins: int | None) -> Iterator[tuple[VideoFrame, bool]]:
+        """Decode `packets` and yield each picture that is shown at `begins` or later, and whether it is damaged."""
+        held: list[VideoFrame] = []
+        for picture in self._decoded(packets):
+            if begins is not None and (picture.pts is None or picture.pts < begins):
+                continue  # would need pictures of the segment before
+            damaged = self._is_damaged(picture)
+            if picture.pict_type in _BIDIRECTIONAL and not damaged:
+                held.append(picture)
+                continue
+            yield from ((one, damaged) for one in held)
+            held.clear()
+            yield picture, damaged
+        yield from ((one, False) for one in held)
+
+    def _decoded(self, packets: "Iterable[Packet[VideoStream]]") -> Iterator[VideoFrame]:
+        stream = iter(packets)
+        while True:
+            try:
+                packet = next(stream)
+            except StopIteration:
+                return
+            except av.FFmpegError as error:  # the container itself ends in the middle
+                _raise_for_memory(error)
+                self._lose()
+                return
+            if packet.is_corrupt:
+                self._damage(packet.pts)
+            try:
+                yield from packet.decode()
+            except av.FFmpegError as error:
+                _raise_for_memory(error)
+                self._lose()
+
+    def _lose(self) -> None:
+        self.lost_packets += 1
+        self.breaks += 1
+        self._within = True
+
+    def _damage(self, time: int | None) -> None:
+        if time is None:
+            self._untimed = True
+        else:
+            self._at.add(time)
+            self._from = time if self._from is None else min(self._from, time)
+
+    def _is_damaged(self, picture: VideoFrame) -> bool:
+        time = picture.pts
+        itself = picture.is_corrupt or self._untimed or (time is not None and time in self._at)
+        after = self._from is not None and (time is None or time >= self._from)
+        self._untimed = False
+        self._at.discard(-1 if time is None else time)
+        if after or itself:
+            self.breaks += 1
+        if after:
+            self._from = None
+        if picture.key_frame:
+            self._within = itself
+        else:
+            self._within |= itself or after
+        return self._within
+
+
+def _raise_for_memory(error: av.FFmpegError) -> None:
+    if error.errno == errno.ENOMEM:
+        raise error
