@@ -15,4 +15,4 @@ RUN uv pip install --system --no-deps --no-build-isolation .
 USER transitive
 ENV TRANSITIVE_HOME=/data PYTHONUNBUFFERED=1
 EXPOSE 8000
-CMD ["uvicorn", "--factory", "api.app:create_app", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["uvicorn", "--factory", "api.http.app:create_app", "--host", "0.0.0.0", "--port", "8000"]

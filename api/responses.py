@@ -170,7 +170,7 @@ class ClusterResponse(Response):
 
     id: int = Field(description="Its number within its generation.")
     generation: str
-    size: int = Field(description="Starts of tracks in it.")
+    size: int = Field(description="TrackStarts of tracks in it.")
     children: int = Field(description="Child clusters (stage 2) drawn from it.")
     examples: list[str] = Field(description="A few of its patches.")
 

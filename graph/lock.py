@@ -55,7 +55,7 @@ class Lock:
 
 
 @contextmanager
-def exclusive(connection: Connection, name: str) -> Iterator[Lock]:
+def graph_lock(connection: Connection, name: str) -> Iterator[Lock]:
     """Hold the lock `name` for the block; raises `Conflict` at once when another run has it."""
     lock = Lock(name, f"{_process()}:{uuid4().hex}")
     _held.add(lock.owner)

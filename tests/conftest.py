@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from graph.connection import Connection
-from graph.neo4j_server import Neo4jDetails, Neo4jServer
 from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jDetails, Neo4jServer
 from graph.settings import load_settings, settings
 from tests.ports import quiet_port
 from workers.redis_server import RedisServer

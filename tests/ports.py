@@ -2,7 +2,7 @@
 
 import random
 
-from graph.local_process import free_port
+from graph.server.detached_process import free_port
 
 
 def quiet_port() -> int:

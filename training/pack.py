@@ -25,7 +25,7 @@ from safetensors.numpy import save_file
 
 from graph.atomic_write import replacement
 from graph.errors import NotFound, StorageError
-from graph.shuffle import shuffled_buckets
+from graph.queries.shuffle import shuffled_buckets
 from training.source import PatchTable, TrainingSource
 
 _FORMAT = "transitive-pack-1"

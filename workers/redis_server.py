@@ -16,11 +16,11 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from graph import local_process
 from graph.errors import Unavailable
-from graph.jars import fetch
-from graph.local_process import LocalProcess, write_private
 from graph.records import Progress, no_progress
+from graph.server import detached_process
+from graph.server.detached_process import LocalProcess, write_private
+from graph.server.jars import fetch
 
 LOCK = Path(__file__).with_name("redis.lock")
 START_S = 60.0
@@ -57,17 +57,17 @@ class RedisServer:
         state = self._process.remembered()
         if "port" not in state:
             raise Unavailable("The local Redis was never started. `transitive up` starts it.")
-        reach = local_process.reachable(self._host)
+        reach = detached_process.reachable(self._host)
         reach = f"[{reach}]" if ":" in reach else reach
-        return f"redis://:{local_process.secret(self._password_file)}@{reach}:{state['port']}/0"
+        return f"redis://:{detached_process.secret(self._password_file)}@{reach}:{state['port']}/0"
 
     def start(self, progress: Progress = no_progress) -> str:
         """Start the server unless it runs, wait until it answers, and return its URL.
 
         Raises `Unavailable` when it does not start (with the end of its log) or its binary cannot be had.
         """
-        local_process.make_folders(self._home)
-        with local_process.alone(self._home):
+        detached_process.make_folders(self._home)
+        with detached_process.file_lock(self._home):
             if not self.running():
                 self._start(progress)
             elif not self._process.wait_until(self._ready, START_S, lambda: progress("Starting Redis", 0, 0, "")):
@@ -77,22 +77,22 @@ class RedisServer:
     def stop(self) -> None:
         """Stop the server cleanly and wait for its end; no error when it does not run."""
         if self._home.exists():
-            with local_process.alone(self._home):
+            with detached_process.file_lock(self._home):
                 self._process.stop(STOP_S)
 
     def _start(self, progress: Progress) -> None:
         binary = shutil.which("redis-server") or str(jar_binary(self._cache, progress))
         progress("Starting Redis", 0, 0, "")
-        password = local_process.secret(self._password_file)
+        password = detached_process.secret(self._password_file)
         config = self._home / "redis.conf"
         for attempt in range(1, _STARTS + 1):
             before = int(self._process.remembered().get("port", 0))
-            port = local_process.free_port(self._host, [before, self._port])
+            port = detached_process.free_port(self._host, [before, self._port])
             write_private(config, redis_conf(self._host, port, password, self._home))
             self._process.start([binary, str(config)], self._log, {}, self._home, port=port)
             if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Redis", 0, 0, "")):
                 return
-            if attempt == _STARTS or "already in use" not in local_process.tail(self._log, 60):
+            if attempt == _STARTS or "already in use" not in detached_process.tail(self._log, 60):
                 self._process.stop(STOP_S)
                 raise Unavailable(self._failure("did not start"))
 
@@ -105,7 +105,7 @@ class RedisServer:
 
     def _failure(self, what: str) -> str:
         return (
-            f"The local Redis {what}. It said: {local_process.tail(self._log) or 'nothing'} (more in {self._log}). "
+            f"The local Redis {what}. It said: {detached_process.tail(self._log) or 'nothing'} (more in {self._log}). "
             f"Correct the cause and run the same command again. {_OTHERWISE}"
         )
 

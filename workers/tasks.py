@@ -17,20 +17,20 @@ from graph.records import Progress
 from graph.settings import settings
 from workers import ledger, queue, recovery
 from workers.progress import JobProgress
-from workers.workplace import Workplace
+from workers.stage_context import StageContext
 
 _RETRY_SECONDS = 10
 _log = logging.getLogger(__name__)
 
 app = queue.celery_app(settings().redis_url.get_secret_value())
 
-Stage = Callable[[Workplace, dict[str, Any], Progress], Any]  # returns its result, or arguments to go on with
+Stage = Callable[[StageContext, dict[str, Any], Progress], Any]  # returns its result, or arguments to go on with
 
 
 @cache
-def workplace() -> Workplace:
+def stage_context() -> StageContext:
     """Open this process's connection once; its threads share it."""
-    return Workplace.open(settings())
+    return StageContext.open(settings())
 
 
 def _ingest() -> Stage:
@@ -91,7 +91,7 @@ def link_part(run: str, kind: str, number: int) -> None:
     from workers.stages.help_link import help_link
 
     try:
-        help_link(workplace(), run, kind, number)
+        help_link(stage_context(), run, kind, number)
     except TransitiveError as error:
         _log.warning("part %s of linking %s (%s) was not done here: %s", number, run, kind, error)
 
@@ -107,8 +107,8 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
     """
     owner = recovery.owner_name(uuid4().hex)
     try:
-        place = workplace()
-        claimed = ledger.claim(place.connection, job_id, owner)
+        context = stage_context()
+        claimed = ledger.claim(context.connection, job_id, owner)
     except (Unavailable, BlockingIOError) as error:
         _log.warning("job %s waits: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
@@ -116,24 +116,24 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         return
     _, arguments = claimed
     try:
-        with JobProgress(place.connection, job_id, owner) as progress:
-            result = stage(place, arguments, progress)
+        with JobProgress(context.connection, job_id, owner) as progress:
+            result = stage(context, arguments, progress)
             progress.flush()
         if following is None:
-            ledger.finish(place.connection, job_id, "done", owner=owner, result=str(result))
+            ledger.finish(context.connection, job_id, "done", owner=owner, result=str(result))
         else:
-            ledger.hand_over(place.connection, job_id, owner, dict(result))
-            queue.send(place.redis_url, *following, job_id)
+            ledger.hand_over(context.connection, job_id, owner, dict(result))
+            queue.send(context.redis_url, *following, job_id)
     except NoDevice as error:  # a GPU that is not there does not come by waiting
-        _close_failed(place, job_id, owner, error)
+        _close_failed(context, job_id, owner, error)
     except Unavailable as error:
         _log.warning("job %s will be tried again: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
-        _close_failed(place, job_id, owner, error)
+        _close_failed(context, job_id, owner, error)
 
 
-def _close_failed(place: Workplace, job_id: str, owner: str, error: Exception) -> None:
+def _close_failed(context: StageContext, job_id: str, owner: str, error: Exception) -> None:
     if isinstance(error, Cancelled):
         state, reason = "cancelled", str(error)
     elif isinstance(error, TransitiveError):
@@ -142,7 +142,7 @@ def _close_failed(place: Workplace, job_id: str, owner: str, error: Exception) -
         _log.exception("job %s failed unexpectedly", job_id)
         text = str(error).splitlines()[0] if str(error) else "no text"
         state, reason = "failed", f"Unexpected {type(error).__name__} ({text}). The worker's log has the details."
-    ledger.finish(place.connection, job_id, state, owner=owner, reason=reason)
+    ledger.finish(context.connection, job_id, state, owner=owner, reason=reason)
 
 
 def _log_plainly(**_: Any) -> None:
@@ -151,7 +151,7 @@ def _log_plainly(**_: Any) -> None:
 
 def _take_up_lost_jobs(**_: Any) -> None:
     try:
-        count = recovery.requeue_lost(workplace().connection, workplace().redis_url)
+        count = recovery.requeue_lost(stage_context().connection, stage_context().redis_url)
     except Unavailable as error:
         _log.warning("lost jobs could not be looked for: %s", error)
     else:

@@ -10,12 +10,14 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from graph import generations, quadruples, videos
+from graph import videos
 from graph.errors import NotFound
-from graph.generations import Generation
+from graph.generations import catalogue
+from graph.generations.catalogue import Generation
 from graph.linking.twins import find_twins
+from graph.queries import quadruples
 from training.source import PatchRow, PatchTable
-from workers.workplace import Workplace
+from workers.stage_context import StageContext
 
 _CACHE_BYTES = 4 * 1024**3  # of JPEGs kept in memory; a patch takes about 5 KB
 
@@ -41,7 +43,7 @@ RETURN a.id AS a, b.id AS b ORDER BY a, b
 class GraphSource:
     """One generation (or, for context prediction, no generation: then only `frames` and `images`)."""
 
-    place: Workplace
+    context: StageContext
     linked: Generation | None = None
     _cache: "OrderedDict[str, dict[str, bytes]]" = field(default_factory=OrderedDict)
     _cached_bytes: int = 0
@@ -72,7 +74,7 @@ class GraphSource:
     @cached_property
     def videos(self) -> list[str]:
         """The ids of the videos that take part, sorted."""
-        return sorted(self.linked.videos) if self.linked else videos.ready_video_ids(self.place.connection)
+        return sorted(self.linked.videos) if self.linked else videos.ready_video_ids(self.context.connection)
 
     @cached_property
     def held_out(self) -> frozenset[str]:
@@ -80,8 +82,8 @@ class GraphSource:
         if self.linked:
             return frozenset(self.linked.held_out)
         # as linking will choose them, so that a context network has not seen what is held out afterwards
-        with_tracks = [row["video"] for row in self.place.connection.read(_WITH_TRACKS)]
-        return frozenset(generations.held_out_videos(with_tracks, find_twins(self.place.shards, self.videos)))
+        with_tracks = [row["video"] for row in self.context.connection.read(_WITH_TRACKS)]
+        return frozenset(catalogue.held_out_videos(with_tracks, find_twins(self.context.shards, self.videos)))
 
     @property
     def training_videos(self) -> list[str]:
@@ -94,7 +96,7 @@ class GraphSource:
 
     def _rows_of(self, video: str) -> Iterator[PatchRow]:
         held_out = video in self.held_out
-        for row in self.place.connection.read(_STARTS, video=video, generation=self.generation):
+        for row in self.context.connection.read(_STARTS, video=video, generation=self.generation):
             for patch in (row["id"], *row["ends"]):
                 yield PatchRow(patch, video, row["parent"], row["id"], held_out)
 
@@ -116,7 +118,7 @@ class GraphSource:
         found = [
             (row[edge["a"]], row[edge["b"]])
             for bucket in range(self.linked.buckets if self.linked else 0)
-            for edge in self.place.connection.read(_LINKS, generation=self.generation, bucket=bucket)
+            for edge in self.context.connection.read(_LINKS, generation=self.generation, bucket=bucket)
             if edge["a"] in row and edge["b"] in row
         ]
         return np.array(found, np.int64).reshape(-1, 2)
@@ -124,7 +126,7 @@ class GraphSource:
     def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
         """Yield the training quadruples in this epoch's order, without the first `skip`: (Q, 4) rows, by bucket."""
         row = self._table.row
-        for some in quadruples.stream(self.place.connection, self.generation, seed, skip, epoch=epoch):
+        for some in quadruples.stream(self.context.connection, self.generation, seed, skip, epoch=epoch):
             yield np.array([(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in some], np.int64).reshape(
                 -1, 4
             )
@@ -136,7 +138,7 @@ class GraphSource:
     def frames(self) -> Iterator[bytes]:
         """Yield whole frames of the training videos, video by video in the order of their ids."""
         for video in self.training_videos:
-            yield from self.place.shards.read(f"frames/{video}", ["jpeg"])["jpeg"].to_pylist()
+            yield from self.context.shards.read(f"frames/{video}", ["jpeg"])["jpeg"].to_pylist()
 
     def _image(self, patch: str) -> bytes:
         video = self._video_of.get(patch)
@@ -145,14 +147,15 @@ class GraphSource:
         jpegs = self._jpegs(video)
         if patch not in jpegs:
             raise NotFound(
-                f"{self.place.shards.path(f'patches/{video}')} lacks patch {patch}. Delete its video, ingest it again."
+                f"{self.context.shards.path(f'patches/{video}')} lacks patch {patch}. "
+                "Delete its video and ingest it again."
             )
         return jpegs[patch]
 
     def _jpegs(self, video: str) -> dict[str, bytes]:
         with self._lock:
             if video not in self._cache:
-                table = self.place.shards.read(f"patches/{video}", ["id", "jpeg"])
+                table = self.context.shards.read(f"patches/{video}", ["id", "jpeg"])
                 self._cache[video] = dict(zip(table["id"].to_pylist(), table["jpeg"].to_pylist(), strict=True))
                 self._cached_bytes += sum(map(len, self._cache[video].values()))
                 while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:

@@ -9,11 +9,12 @@ from api.report import closeness
 from api.report.closeness import Track, Vectors
 from api.report.curve import draw, read_losses
 from api.report.pictures import Pictures
-from graph import clusters, generations, quadruples
 from graph.connection import Connection
-from graph.counts import graph_counts
 from graph.errors import NotFound
-from graph.generations import Generation
+from graph.generations import catalogue
+from graph.generations.catalogue import Generation
+from graph.queries import clusters, quadruples
+from graph.queries.counts import graph_counts
 from graph.records import Model
 from graph.shards import Shards
 
@@ -67,7 +68,7 @@ class ReportInput:
 
 def gather(report: ReportInput) -> dict[str, Any]:
     """Collect what report.json holds (without pictures); `graph` has the names of `transitive status --json`."""
-    generation = generations.require_generation(report.connection)
+    generation = catalogue.require_generation(report.connection)
     tracks = _tracks(report.connection, generation)
     order = [*generation.held_out, *(video for video in generation.videos if video not in generation.held_out)]
     before = closeness.load_vectors(report.shards, f"features/{report.context.id}", order)
@@ -101,7 +102,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
 
 def illustrate(report: ReportInput) -> dict[str, Any]:
     """Collect the pictures: rows of data URIs, and the loss curves as SVG."""
-    generation = generations.require_generation(report.connection)
+    generation = catalogue.require_generation(report.connection)
     pictures = Pictures(report.connection, report.shards)
     before = closeness.load_vectors(report.shards, f"features/{report.context.id}", generation.videos)
     after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", generation.videos)

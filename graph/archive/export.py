@@ -11,8 +11,8 @@ import numpy as np
 
 from graph.archive.tables import VIDEO_IDS, Tables
 from graph.connection import Connection
-from graph.generations import LINKING, Generation, list_generations
-from graph.lock import exclusive
+from graph.generations.catalogue import LINKING, Generation, list_generations
+from graph.lock import graph_lock
 from graph.records import Progress
 
 REST = "rest.jsonl"  # videos, generations, models, jobs: a line each
@@ -82,7 +82,7 @@ def export_graph(connection: Connection, folder: Path, progress: Progress) -> di
 
     Raises `Conflict` while a linking runs (it and this would see half of each other's work) and `Unavailable`.
     """
-    with exclusive(connection, LINKING), Tables(folder) as tables:
+    with graph_lock(connection, LINKING), Tables(folder) as tables:
         ids: list[str] = connection.read(_VIDEO_IDS)[0]["ids"]
         numbers = _Numbers()
         for done, video in enumerate(ids):

@@ -11,7 +11,7 @@ from graph.linking.cliques import mutual_groups
 from graph.linking.features import of_length_one
 from graph.linking.neighbours import Nearest, nearest, together_on_screen
 from graph.linking.parameters import LinkParameters
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def children(
 
 
 def children_of(
-    features: NDArray[Any], starts: Starts, rows: NDArray[np.int64], parameters: LinkParameters, search: Nearest
+    features: NDArray[Any], starts: TrackStarts, rows: NDArray[np.int64], parameters: LinkParameters, search: Nearest
 ) -> Children:
     """Find the children of one parent; `features` and `starts` are those of its members, rows `rows` of the whole."""
     groups = children(

@@ -11,7 +11,7 @@ from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.parents import Parents
 from graph.linking.points import MakePoints
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 from graph.records import Progress
 
 
@@ -21,7 +21,7 @@ class InMemory:
     def __init__(
         self,
         features: NDArray[Any],
-        starts: Starts,
+        starts: TrackStarts,
         parameters: LinkParameters,
         assign: MakePoints,
         search: Nearest,

@@ -15,7 +15,7 @@ from graph.linking.features import check_finite, read_features
 from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints
-from graph.linking.starts import Starts, whole
+from graph.linking.track_starts import TrackStarts, whole
 from graph.records import Progress
 from graph.shards import Shards
 
@@ -23,7 +23,7 @@ from graph.shards import Shards
 def assign_new(
     shards: Shards,
     model: str,
-    starts: Starts,
+    starts: TrackStarts,
     rows: NDArray[np.int64],
     centroids: NDArray[np.float32],
     numbers: NDArray[np.int32],
@@ -48,7 +48,7 @@ def assign_new(
 def children_anew(
     shards: Shards,
     model: str,
-    starts: Starts,
+    starts: TrackStarts,
     members: list[NDArray[np.int64]],
     parameters: LinkParameters,
     search: Nearest,

@@ -31,7 +31,7 @@ from graph.linking.features import check_finite, read_features
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints, NumpyPoints
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 from graph.shards import Shards
 
 RUNS = "linking"  # the folder of the runs under way
@@ -119,7 +119,7 @@ def _children(run: Run, number: int) -> None:
     vectors = _read_sorted(run, column["part"], column["place"], centroids.shape[1])
     videos, owners = share["video"].to_pylist(), share["owner"].to_pylist()
     boxes = np.stack([column[name] for name in "xywh"], axis=1)
-    members = Starts(["" for _ in videos], videos, owners, column["frame"], boxes)
+    members = TrackStarts(["" for _ in videos], videos, owners, column["frame"], boxes)
     found = []
     for rows in np.split(np.arange(len(videos)), np.flatnonzero(np.diff(column["parent"])) + 1):
         inside = members.take(rows)

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.linking.children import Children, pair_distances
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 
 _PAIRS = 5_000  # random pairs of different parents whose mean distance is measured
 
 
 def quality_report(
-    starts: Starts,
+    starts: TrackStarts,
     labels: NDArray[np.int32],
     dropped: NDArray[np.int64],
     found: Children,

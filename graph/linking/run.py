@@ -1,4 +1,4 @@
-"""Starts and their vectors in, a whole linking out: parents, children, inter-instance edges and the quality report.
+"""One linking run: parent clusters, child clusters, inter-instance edges and a quality report (section 4.2).
 
 The steps stand here; where the vectors lie and who computes is a `Vectors`: `in_memory.InMemory` for a matrix, and
 `spread.Spread` for shards on disk, whose parts any number of machines share. Both give the same, bit for bit.
@@ -20,7 +20,7 @@ from graph.linking.parameters import LinkParameters
 from graph.linking.parents import Parents, keep_large, sample_rows, train_centroids
 from graph.linking.points import MakePoints, NumpyPoints
 from graph.linking.quality import distance_across, quality_report
-from graph.linking.starts import Starts, starts_of
+from graph.linking.track_starts import TrackStarts, track_starts_of
 from graph.records import InterInstance, Patch, Progress, no_progress
 
 
@@ -28,7 +28,7 @@ from graph.records import InterInstance, Patch, Progress, no_progress
 class Linking:
     """What linking found. Rows are the starts of tracks in the order of their ids."""
 
-    starts: Starts
+    starts: TrackStarts
     parents: NDArray[np.int32]  # (N,) parent of each row, -1 where its cluster was dropped
     parent_sizes: NDArray[np.int64]  # (P,)
     centroids: NDArray[np.float32]  # (K, D) of all clusters of K-means
@@ -97,14 +97,18 @@ def link(
     """
     if features.ndim != 2 or len(features) != len(patches):
         raise InvalidInput(f"{len(patches)} patches need as many vectors; the features are {features.shape}.")
-    starts, rows = starts_of(patches, twins)
+    starts, rows = track_starts_of(patches, twins)
     resolved = parameters.resolve(len(starts))
     vectors = InMemory(features[rows], starts, resolved, assign, search, progress)
     return link_vectors(starts, resolved, vectors, assign, progress)
 
 
 def link_vectors(
-    starts: Starts, parameters: LinkParameters, vectors: Vectors, assign: MakePoints, progress: Progress = no_progress
+    starts: TrackStarts,
+    parameters: LinkParameters,
+    vectors: Vectors,
+    assign: MakePoints,
+    progress: Progress = no_progress,
 ) -> Linking:
     """Link starts by their vectors; `parameters` are resolved. Raises what `vectors` raises."""
     k = parameters.parents

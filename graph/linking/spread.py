@@ -1,4 +1,4 @@
-"""Starts whose vectors lie in shards, and a run, in; samples, nearest centroids and children out, shared by machines.
+"""Linking whose vectors lie in shards and whose parts several machines compute.
 
 Who leads a run offers the numbers of all parts to the others and then does them itself, from the last to the first,
 leaving out those whose result is there. The others take them from the first on. So nobody waits for anybody: a helper
@@ -16,7 +16,7 @@ from graph.linking.children import Children, together
 from graph.linking.features import allocate
 from graph.linking.parents import Parents
 from graph.linking.parts import Run, read_children
-from graph.linking.starts import Starts, whole
+from graph.linking.track_starts import TrackStarts, whole
 from graph.records import Progress
 
 Offer = Callable[[str, str, int], None]  # run, kind, how many parts: tell the others of them
@@ -25,7 +25,7 @@ Offer = Callable[[str, str, int], None]  # run, kind, how many parts: tell the o
 class Spread:
     """`graph.linking.run.Vectors` of shards."""
 
-    def __init__(self, run: Run, starts: Starts, offer: Offer, scratch: Path, progress: Progress) -> None:
+    def __init__(self, run: Run, starts: TrackStarts, offer: Offer, scratch: Path, progress: Progress) -> None:
         """Lead a run over these starts; `scratch` is a folder here for a sample that memory should not hold."""
         self._run = run
         self._starts = starts

@@ -15,15 +15,15 @@ import uvicorn
 from numpy.typing import NDArray
 from PIL import Image
 
-from api.app import create_app
+from api.http.app import create_app
 from graph.connection import Connection
-from graph.generation_writer import write_generation
+from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import link
 from graph.models import write_model
-from graph.neo4j_server import Neo4jDetails
 from graph.records import IntraInstance, Model, Patch, Video, patch_id
 from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jDetails
 from graph.settings import Settings, load_settings
 from graph.shards import Shards
 from graph.videos import write_video

@@ -19,14 +19,14 @@ import neo4j
 import numpy as np
 
 from graph.connection import Connection
-from graph.generation_writer import write_generation
+from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import Linking
-from graph.linking.starts import Starts
-from graph.neo4j_server import Neo4jServer
-from graph.quadruples import stream
+from graph.linking.track_starts import TrackStarts
+from graph.queries.quadruples import stream
 from graph.records import IntraInstance, Patch, Video
 from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jServer
 from graph.settings import load_settings
 from graph.videos import write_video
 
@@ -67,7 +67,7 @@ def make_linking(patches: int, edges: int, seed: int) -> Linking:
     videos = [f"video{row // PER_VIDEO:027d}" for row in range(patches)]
     nothing = np.zeros((patches, 5), np.int64)
     return Linking(
-        Starts([f"{row:016x}" for row in range(patches)], videos, videos, nothing[:, 0], nothing[:, 1:]),
+        TrackStarts([f"{row:016x}" for row in range(patches)], videos, videos, nothing[:, 0], nothing[:, 1:]),
         (np.arange(patches) // PER_PARENT).astype(np.int32),
         np.full(patches // PER_PARENT, PER_PARENT),
         np.zeros((patches // PER_PARENT, 1), np.float32),

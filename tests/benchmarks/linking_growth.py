@@ -22,7 +22,7 @@ from graph.linking.parameters import LinkParameters
 from graph.linking.parts import Run
 from graph.linking.run import link_vectors
 from graph.linking.spread import Spread
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 from graph.shards import Shards
 from tests.benchmarks.linking_data import pool5_like
 from tests.benchmarks.linking_kmeans import Watch, anonymous_mib
@@ -37,7 +37,7 @@ def measure(count: int, iterations: int, sample: int, folder: Path) -> dict[str,
     shards = Shards(str(folder / "data"))
     videos = [f"{number // PER_VIDEO:032x}" for number in range(count)]
     nothing = np.zeros((count, 5), np.int64)
-    starts = Starts([f"{row:016x}" for row in range(count)], videos, videos, nothing[:, 0], nothing[:, 1:])
+    starts = TrackStarts([f"{row:016x}" for row in range(count)], videos, videos, nothing[:, 0], nothing[:, 1:])
     for first in range(0, count, 40 * PER_VIDEO):  # the same directions in every piece
         vectors = pool5_like(min(40 * PER_VIDEO, count - first), directions=400, seed=7, draw=first)
         for start in range(0, len(vectors), PER_VIDEO):

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from graph.archive import bolt
 from graph.archive.export import export_graph
 from graph.archive.tables import Tables
-from graph.counts import graph_counts
-from graph.generation_writer import write_generation
-from graph.neo4j_server import Neo4jServer
+from graph.generations.writer import write_generation
+from graph.queries.counts import graph_counts
 from graph.records import no_progress
 from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jServer
 from graph.settings import load_settings
 from tests.benchmarks.linking_graph import make_linking, write_patches
 

@@ -56,9 +56,9 @@ def decoded(jpegs: list[bytes], threads: ThreadPoolExecutor) -> int:
 def cypher_rate(quadruples: int) -> float:
     """Stream quadruples from a Neo4j server of its own: quadruples a second."""
     # here, because a machine that only trains has no Neo4j
-    from graph.generation_writer import write_generation
-    from graph.neo4j_server import Neo4jServer
+    from graph.generations.writer import write_generation
     from graph.schema import apply_schema
+    from graph.server.neo4j import Neo4jServer
     from graph.settings import load_settings
     from tests.benchmarks.linking_graph import make_linking, read_ours, write_patches
 

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from graph.browser_style import QUERIES, SavedQuery, style_command
-from graph.generation_writer import write_generation
+from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import link
-from graph.neo4j_server import Neo4jDetails, Neo4jServer
-from graph.quadruples import list_quadruples
+from graph.queries.browser_style import QUERIES, SavedQuery, style_command
+from graph.queries.quadruples import list_quadruples
 from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jDetails, Neo4jServer
 from graph.settings import load_settings
 from tests.graph.linking_data import make_world, write_world
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from graph.connection import Connection
-from graph.generation_writer import write_generation
+from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.run import link
-from graph.neo4j_server import Neo4jDetails
+from graph.server.neo4j import Neo4jDetails
 from tests.graph.linking_data import make_world, write_world
 
 QUADRUPLE = (

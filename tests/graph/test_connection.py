@@ -11,8 +11,8 @@ import pytest
 
 from graph.connection import AccessRefused, Connection
 from graph.errors import Conflict, InvalidInput, Unavailable
-from graph.local_process import free_port
-from graph.neo4j_server import Neo4jDetails
+from graph.server.detached_process import free_port
+from graph.server.neo4j import Neo4jDetails
 
 
 def test_rows_are_plain_and_parameters_are_bound(connection):

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from api.commands.demo import packaged_clips
-from api.stack import Stack
+from api.cli.commands.demo import packaged_clips
+from api.cli.stack import Stack
 from graph.connection import Connection
-from graph.neo4j_server import Neo4jDetails
+from graph.server.neo4j import Neo4jDetails
 from graph.settings import Settings, load_settings
 from graph.shards import Shards
 from tests.workers.mining.composites import paste, texture, write_video

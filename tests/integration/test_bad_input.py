@@ -15,8 +15,8 @@ from graph.shards import Shards
 from tests.integration.conftest import Workshop, assert_files_match, draw_clip, graph_sets
 from tests.workers.mining.composites import write_video
 from workers.mining.video import mine
+from workers.stage_context import StageContext
 from workers.stages.ingest import store
-from workers.workplace import Workplace
 
 
 def make_folder(folder: Path) -> dict[str, str]:
@@ -93,8 +93,8 @@ def test_a_full_disk_is_a_reason_and_leaves_nothing_behind(
     settings = load_settings()
     mined = mine(clip)
     with pytest.raises(StorageError, match=r"No space left on device\. Free some space"):
-        store(Workplace(settings, connection, Shards(str(tiny_disk))), lambda: iter([mined]), "clip", no_progress)
+        store(StageContext(settings, connection, Shards(str(tiny_disk))), lambda: iter([mined]), "clip", no_progress)
     assert not [path for path in tiny_disk.rglob("*") if path.is_file()]
     assert not graph_sets(connection)["videos"]
-    store(Workplace(settings, connection, Shards(str(home / "data"))), lambda: iter([mined]), "clip", no_progress)
+    store(StageContext(settings, connection, Shards(str(home / "data"))), lambda: iter([mined]), "clip", no_progress)
     assert len(graph_sets(connection)["patches"]) == len(mined.patches) > 0

@@ -11,7 +11,7 @@ from graph.linking.parts import Run
 from graph.linking.points import NumpyPoints
 from graph.linking.run import link, link_vectors
 from graph.linking.spread import Spread
-from graph.linking.starts import starts_of
+from graph.linking.track_starts import track_starts_of
 from graph.records import no_progress
 from tests.graph.linking_data import make_world
 from tests.integration.conftest import Workshop
@@ -23,13 +23,13 @@ def test_a_worker_does_parts_of_a_linking_led_elsewhere(
     workshop: Workshop, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop.stack.up()  # a test before this one may have left its workers stopped
-    monkeypatch.setattr("graph.linking.starts.PART_ROWS", 40)
+    monkeypatch.setattr("graph.linking.track_starts.PART_ROWS", 40)
     world = make_world(400, 20)
     for video in world.videos:
         rows = [row for row, patch in enumerate(world.starts) if patch.video_id == video.id]
         ids = [world.starts[row].id for row in rows]
         workshop.shards.write_vectors(f"features/net/{video.id}", ids, world.features[rows])
-    starts, _ = starts_of(world.starts)
+    starts, _ = track_starts_of(world.starts)
     parameters = LinkParameters(parents=5, smallest=8).resolve(len(starts))
     torch = points_on("cpu"), nearest_on("cpu")
     run = Run(workshop.shards, "shared", "net", parameters, *torch)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from graph.connection import Connection
-from graph.generations import require_generation
+from graph.generations.catalogue import require_generation
 from tests.integration.conftest import Workshop, assert_files_match, graph_sets
 from training.pack import PackSource
+from workers.stage_context import StageContext
 from workers.training_source import GraphSource
-from workers.workplace import Workplace
 
 COUNTS = {
     "videos": "MATCH (n:Video {status: 'ready'}) RETURN count(n) AS n",
@@ -72,8 +72,8 @@ def check_pack(workshop: Workshop, connection: Connection, pack: Path) -> None:
     """A pack gives a training what the graph gives it: the same patches, pixels, links and sequence of quadruples."""
     result = workshop.run("export", "--pack", pack, "--json")
     assert result.code == 0, result.err
-    place = Workplace(workshop.settings, connection, workshop.shards)
-    packed, live = PackSource(pack), GraphSource(place, require_generation(connection))
+    context = StageContext(workshop.settings, connection, workshop.shards)
+    packed, live = PackSource(pack), GraphSource(context, require_generation(connection))
     assert packed.fingerprint == live.fingerprint
     assert packed.table().ids == live.table().ids
     for name in ("video", "parent", "track", "held_out"):

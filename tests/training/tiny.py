@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from graph.errors import StorageError
+from graph.queries.shuffle import shuffled
 from graph.records import Quadruple
-from graph.shuffle import shuffled
 from training.source import PatchRow, PatchTable
 
 BUCKETS = 4

@@ -12,31 +12,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph.centroids import read_centroids
 from graph.connection import Connection
 from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, StorageError
-from graph.generations import (
+from graph.generations.catalogue import (
     LINKING,
     current_generation,
     delete_generation,
     get_generation,
     list_generations,
-    staleness,
+    unlinked_videos,
 )
+from graph.generations.centroids import read_centroids
 from graph.linking.children import children, pairs_of
 from graph.linking.neighbours import nearest
 from graph.linking.points import NumpyPoints
 from graph.linking.run import link as link_matrix
-from graph.linking.starts import starts_of
-from graph.lock import exclusive
+from graph.linking.track_starts import track_starts_of
+from graph.lock import graph_lock
 from graph.records import Patch, no_progress
 from graph.settings import settings
 from graph.shards import Shards
 from graph.videos import delete_video
 from tests.graph.linking_data import World, make_world, write_world
+from workers.stage_context import StageContext
 from workers.stages.features import prepare_link
 from workers.stages.link import link, link_parameters
-from workers.workplace import Workplace
 
 ARGUMENTS: dict[str, Any] = {"features": "net", "parents": 5, "smallest": 8}
 GRAPH = """
@@ -54,7 +54,7 @@ RETURN c.id AS child, collect(p.id) AS patches
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graph.linking.starts.PART_ROWS", 60)
+    monkeypatch.setattr("graph.linking.track_starts.PART_ROWS", 60)
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,17 @@ def world() -> World:
 
 
 @pytest.fixture
-def place(connection: Connection, home: Path) -> Workplace:
-    return Workplace(settings(), connection, Shards(settings().data))
+def context(connection: Connection, home: Path) -> StageContext:
+    return StageContext(settings(), connection, Shards(settings().data))
 
 
 @pytest.fixture
-def linked_videos(place: Workplace, world: World) -> Workplace:
-    add(place, world)
-    return place
+def linked_videos(context: StageContext, world: World) -> StageContext:
+    add(context, world)
+    return context
 
 
-def add(place: Workplace, world: World, videos: slice = slice(None)) -> None:
+def add(context: StageContext, world: World, videos: slice = slice(None)) -> None:
     """Put some videos of a world into the graph, with their features."""
     chosen = {video.id for video in world.videos[videos]}
     inside = [row for row, patch in enumerate(world.starts) if patch.video_id in chosen]
@@ -84,10 +84,12 @@ def add(place: Workplace, world: World, videos: slice = slice(None)) -> None:
         [track for track in world.tracks if track.start_id in {world.starts[row].id for row in inside}],
         world.features[inside],
     )
-    write_world(place.connection, part)
+    write_world(context.connection, part)
     for video in part.videos:
         rows = [row for row in inside if world.starts[row].video_id == video.id]
-        place.shards.write_vectors(f"features/net/{video.id}", [world.starts[r].id for r in rows], world.features[rows])
+        context.shards.write_vectors(
+            f"features/net/{video.id}", [world.starts[r].id for r in rows], world.features[rows]
+        )
 
 
 def edges(connection: Connection, generation: str) -> set[tuple[str, str, float]]:
@@ -95,8 +97,8 @@ def edges(connection: Connection, generation: str) -> set[tuple[str, str, float]
     return {(row["a"], row["b"], row["distance"]) for row in rows if row["generation"] == generation}
 
 
-def left_over(place: Workplace) -> list[Path]:
-    root = Path(place.settings.data)
+def left_over(context: StageContext) -> list[Path]:
+    root = Path(context.settings.data)
     return [
         path
         for path in root.rglob("*")
@@ -104,84 +106,84 @@ def left_over(place: Workplace) -> list[Path]:
     ]
 
 
-def test_what_is_linked_is_what_one_process_links(linked_videos: Workplace, world: World) -> None:
-    place = linked_videos
-    generation = link(place, ARGUMENTS, no_progress)
+def test_what_is_linked_is_what_one_process_links(linked_videos: StageContext, world: World) -> None:
+    context = linked_videos
+    generation = link(context, ARGUMENTS, no_progress)
     expected = link_matrix(world.features, world.starts, link_parameters(ARGUMENTS))
-    assert edges(place.connection, generation) == {(edge.a_id, edge.b_id, edge.distance) for edge in expected.edges}
-    assert get_generation(place.connection, generation).quality == expected.quality
-    assert left_over(place) == []
-    before = edges(place.connection, generation)
-    assert link(place, ARGUMENTS, no_progress) == generation
-    assert edges(place.connection, generation) == before
-    other = link(place, {**ARGUMENTS, "seed": 4}, no_progress)
+    assert edges(context.connection, generation) == {(edge.a_id, edge.b_id, edge.distance) for edge in expected.edges}
+    assert get_generation(context.connection, generation).quality == expected.quality
+    assert left_over(context) == []
+    before = edges(context.connection, generation)
+    assert link(context, ARGUMENTS, no_progress) == generation
+    assert edges(context.connection, generation) == before
+    other = link(context, {**ARGUMENTS, "seed": 4}, no_progress)
     assert other != generation
-    assert link(place, ARGUMENTS, no_progress) == generation  # once more from the ground up: the same
-    assert len(list_generations(place.connection)) == 2
+    assert link(context, ARGUMENTS, no_progress) == generation  # once more from the ground up: the same
+    assert len(list_generations(context.connection)) == 2
 
 
 @pytest.mark.parametrize("stage", ["sampling", "assigning", "children", "writing edges"])
-def test_cancelled_it_leaves_nothing(linked_videos: Workplace, stage: str) -> None:
-    place = linked_videos
+def test_cancelled_it_leaves_nothing(linked_videos: StageContext, stage: str) -> None:
+    context = linked_videos
 
     def stop(now: str, done: int, total: int, unit: str) -> None:
         if now == stage:
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        link(place, ARGUMENTS, stop)
-    assert left_over(place) == []
-    assert current_generation(place.connection) is None
-    assert place.connection.read(GRAPH) == []
-    assert link(place, ARGUMENTS, no_progress)
+        link(context, ARGUMENTS, stop)
+    assert left_over(context) == []
+    assert current_generation(context.connection) is None
+    assert context.connection.read(GRAPH) == []
+    assert link(context, ARGUMENTS, no_progress)
 
 
 KILLED = """
     import os, signal, sys
-    from graph.linking import starts
+    from graph.linking import track_starts
     from graph.settings import settings
     from workers.stages.link import link
-    from workers.workplace import Workplace
+    from workers.stage_context import StageContext
 
-    starts.PART_ROWS = 60
+    track_starts.PART_ROWS = 60
     def progress(stage, done, total, unit):
         if stage == sys.argv[1] and (done or stage == "quality"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    link(Workplace.open(settings()), {"features": "net", "parents": 5, "smallest": 8}, progress)
+    link(StageContext.open(settings()), {"features": "net", "parents": 5, "smallest": 8}, progress)
 """
 
 
 @pytest.mark.parametrize("stage", ["sampling", "parents", "children", "writing edges"])
-def test_killed_anywhere_the_next_run_gives_the_same(linked_videos: Workplace, stage: str) -> None:
-    place = linked_videos
+def test_killed_anywhere_the_next_run_gives_the_same(linked_videos: StageContext, stage: str) -> None:
+    context = linked_videos
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), stage], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert current_generation(place.connection) is None
-    generation = link(place, ARGUMENTS, no_progress)
-    found = edges(place.connection, generation)
-    assert left_over(place) == []
-    other = link(place, {**ARGUMENTS, "seed": 4}, no_progress)
-    delete_generation(place.connection, generation)
-    assert link(place, ARGUMENTS, no_progress) == generation
-    assert edges(place.connection, generation) == found
-    assert {row["generation"] for row in place.connection.read(GRAPH)} == {generation, other}
+    assert current_generation(context.connection) is None
+    generation = link(context, ARGUMENTS, no_progress)
+    found = edges(context.connection, generation)
+    assert left_over(context) == []
+    other = link(context, {**ARGUMENTS, "seed": 4}, no_progress)
+    delete_generation(context.connection, generation)
+    assert link(context, ARGUMENTS, no_progress) == generation
+    assert edges(context.connection, generation) == found
+    assert {row["generation"] for row in context.connection.read(GRAPH)} == {generation, other}
 
 
-def test_two_at_once_the_second_is_refused_at_once(linked_videos: Workplace) -> None:
-    place = linked_videos
-    with exclusive(place.connection, LINKING):
+def test_two_at_once_the_second_is_refused_at_once(linked_videos: StageContext) -> None:
+    context = linked_videos
+    with graph_lock(context.connection, LINKING):
         with pytest.raises(Conflict, match=f"Another linking is running .process {os.getpid()} on "):
-            link(place, ARGUMENTS, no_progress)
+            link(context, ARGUMENTS, no_progress)
         with pytest.raises(Conflict, match="Another linking is running"):
-            link(place, {"features": "net", "join": True}, no_progress)
+            link(context, {"features": "net", "join": True}, no_progress)
     outcomes: list[str] = []
     both = threading.Barrier(2)
 
     def one(seed: int) -> None:
         both.wait()
         try:
-            outcomes.append(link(place, {**ARGUMENTS, "seed": seed}, no_progress))
+            outcomes.append(link(context, {**ARGUMENTS, "seed": seed}, no_progress))
         except Conflict:
             outcomes.append("refused")
 
@@ -192,45 +194,45 @@ def test_two_at_once_the_second_is_refused_at_once(linked_videos: Workplace) -> 
         thread.join()
     made = [outcome for outcome in outcomes if outcome != "refused"]
     assert 1 <= len(made) <= 2
-    assert {known.id for known in list_generations(place.connection)} == set(made)
+    assert {known.id for known in list_generations(context.connection)} == set(made)
     for generation in made:
-        assert len(edges(place.connection, generation)) == get_generation(place.connection, generation).edges
-    assert left_over(place) == []
+        assert len(edges(context.connection, generation)) == get_generation(context.connection, generation).edges
+    assert left_over(context) == []
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(place: Workplace, world: World) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: World) -> None:
     def refused(kind: type[Exception], words: str, **arguments: Any) -> None:
         with pytest.raises(kind, match=words) as caught:
-            link(place, ARGUMENTS | arguments, no_progress)
+            link(context, ARGUMENTS | arguments, no_progress)
         assert "\n" not in str(caught.value)
-        assert left_over(place) == []
-        assert current_generation(place.connection) is None
+        assert left_over(context) == []
+        assert current_generation(context.connection) is None
 
     refused(InvalidInput, "no patches to link")
-    write_world(place.connection, world)
+    write_world(context.connection, world)
     refused(NotFound, "no features of model net for video")
-    add(place, world)
+    add(context, world)
     refused(InvalidInput, "K = 401 parents were asked for, and there are 400 patches", parents=401)
     video = world.videos[4].id
     name = f"features/net/{video}"
-    ids, vectors = place.shards.read_vectors(name)
-    path = Path(place.shards.path(name))
+    ids, vectors = context.shards.read_vectors(name)
+    path = Path(context.shards.path(name))
     whole = path.read_bytes()
     path.write_bytes(whole[:-50])
     refused(StorageError, "cannot be read")
     path.unlink()
     refused(NotFound, f"no features of model net for video {video}")
-    place.shards.write_vectors(name, ids, vectors[:, :16])
+    context.shards.write_vectors(name, ids, vectors[:, :16])
     refused(InvalidInput, "features of two models")
-    place.shards.write_vectors(f"features/other/{video}", ids, vectors)
-    path.write_bytes(Path(place.shards.path(f"features/other/{video}")).read_bytes())
+    context.shards.write_vectors(f"features/other/{video}", ids, vectors)
+    path.write_bytes(Path(context.shards.path(f"features/other/{video}")).read_bytes())
     refused(InvalidInput, "vectors of model other, not of net: features of two models")
     poisoned = vectors.copy()
     poisoned[0, 0] = np.nan
-    place.shards.write_vectors(name, ids, poisoned)
+    context.shards.write_vectors(name, ids, poisoned)
     refused(InvalidInput, f"features of patch {ids[0]} hold NaN")
     path.write_bytes(whole)
-    assert link(place, ARGUMENTS, no_progress)
+    assert link(context, ARGUMENTS, no_progress)
 
 
 @pytest.fixture
@@ -245,17 +247,17 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(place: Workplace, world: World, small_disk: Path) -> None:
-    add(place, world)
+def test_a_full_disk_is_one_line_and_leaves_nothing(context: StageContext, world: World, small_disk: Path) -> None:
+    add(context, world)
     for video in world.videos:
         target = small_disk / f"features/net/{video.id}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(Path(place.shards.path(f"features/net/{video.id}")).read_bytes())
-    full = Workplace(place.settings, place.connection, Shards(str(small_disk)))
+        target.write_bytes(Path(context.shards.path(f"features/net/{video.id}")).read_bytes())
+    full = StageContext(context.settings, context.connection, Shards(str(small_disk)))
     with pytest.raises(StorageError, match=r"No space left on device\. Free some space"):
         link(full, ARGUMENTS, no_progress)
     assert {path.parent.name for path in small_disk.rglob("*") if path.is_file()} == {"net"}
-    assert current_generation(place.connection) is None
+    assert current_generation(context.connection) is None
 
 
 def definition(
@@ -266,7 +268,7 @@ def definition(
     groups: set[frozenset[str]] = set()
     pairs: set[tuple[str, str]] = set()
     for number in sorted(set(parent.values())):
-        inside, _ = starts_of([patch for patch in starts if parent.get(patch.id) == number])
+        inside, _ = track_starts_of([patch for patch in starts if parent.get(patch.id) == number])
         vectors = world.features[[rows[patch] for patch in inside.ids]]
         found = children(vectors, inside.videos, inside.frames, inside.boxes)
         groups |= {frozenset(inside.ids[row] for row in group) for group in found.tolist()}
@@ -282,46 +284,46 @@ def stored(connection: Connection, generation: str) -> tuple[dict[str, int], set
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definition(
-    place: Workplace, world: World, gone: bool
+    context: StageContext, world: World, gone: bool
 ) -> None:
-    add(place, world, slice(0, 9))
-    first = link(place, ARGUMENTS, no_progress)
-    old, _, _ = stored(place.connection, first)
-    add(place, world, slice(9, None))
-    assert staleness(place.connection) == 2
+    add(context, world, slice(0, 9))
+    first = link(context, ARGUMENTS, no_progress)
+    old, _, _ = stored(context.connection, first)
+    add(context, world, slice(9, None))
+    assert unlinked_videos(context.connection) == 2
     if gone:
-        delete_video(place.connection, world.videos[0].id)
-    second = link(place, {"features": "net", "join": True}, no_progress)
+        delete_video(context.connection, world.videos[0].id)
+    second = link(context, {"features": "net", "join": True}, no_progress)
     assert second != first
-    assert staleness(place.connection) == 0
-    parent, groups, pairs = stored(place.connection, second)
+    assert unlinked_videos(context.connection) == 0
+    parent, groups, pairs = stored(context.connection, second)
     starts = [patch for patch in world.starts if not (gone and patch.video_id == world.videos[0].id)]
     there = {patch.id for patch in starts}
     assert {patch: number for patch, number in parent.items() if patch in old} == {
         patch: number for patch, number in old.items() if patch in there
     }
-    centroids, numbers = read_centroids(place.shards, second)
+    centroids, numbers = read_centroids(context.shards, second)
     new = [row for row, patch in enumerate(world.starts) if patch.video_id in {v.id for v in world.videos[9:]}]
     unit = world.features[new].astype(float) / np.linalg.norm(world.features[new].astype(float), axis=1, keepdims=True)
     closest = ((unit[:, None] - centroids[None]) ** 2).sum(axis=2).argmin(axis=1)
     assigned = np.array([parent.get(world.starts[row].id, -1) for row in new])
     assert (numbers[closest] == assigned).all()
     assert (groups, pairs) == definition(world, starts, parent)
-    known = get_generation(place.connection, second)
+    known = get_generation(context.connection, second)
     assert (known.joined, known.edges, known.children) == (first, len(pairs), len(groups))
-    assert set(get_generation(place.connection, first).held_out) - {world.videos[0].id} <= set(known.held_out)
-    assert link(place, {"features": "net", "join": True}, no_progress) == second
-    from_the_ground_up = link(place, ARGUMENTS, no_progress)
-    assert get_generation(place.connection, from_the_ground_up).joined == ""
+    assert set(get_generation(context.connection, first).held_out) - {world.videos[0].id} <= set(known.held_out)
+    assert link(context, {"features": "net", "join": True}, no_progress) == second
+    from_the_ground_up = link(context, ARGUMENTS, no_progress)
+    assert get_generation(context.connection, from_the_ground_up).joined == ""
 
 
 def test_parents_that_nobody_joined_are_not_computed_again(
-    place: Workplace, world: World, monkeypatch: pytest.MonkeyPatch
+    context: StageContext, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(place, world)
-    first = link(place, ARGUMENTS, no_progress)
+    add(context, world)
+    first = link(context, ARGUMENTS, no_progress)
     later = make_world(3, 1, seed=5)
-    add(place, later)
+    add(context, later)
     computed: list[int] = []
 
     def counting(features: Any, *rest: Any) -> Any:
@@ -329,16 +331,16 @@ def test_parents_that_nobody_joined_are_not_computed_again(
         return nearest(features, *rest)
 
     monkeypatch.setattr("workers.stages.join.arithmetic", lambda device, count: (NumpyPoints, counting))
-    second = link(place, {"features": "net", "join": True}, no_progress)
-    assert 1 <= len(computed) <= 3 < get_generation(place.connection, first).parents
-    parent, groups, pairs = stored(place.connection, second)
+    second = link(context, {"features": "net", "join": True}, no_progress)
+    assert 1 <= len(computed) <= 3 < get_generation(context.connection, first).parents
+    parent, groups, pairs = stored(context.connection, second)
     both = World(world.videos, world.starts + later.starts, [], [], np.concatenate([world.features, later.features]))
     assert (groups, pairs) == definition(both, both.starts, parent)
 
 
-def test_joining_before_the_first_linking(place: Workplace, world: World) -> None:
-    add(place, world)
+def test_joining_before_the_first_linking(context: StageContext, world: World) -> None:
+    add(context, world)
     with pytest.raises(NotFound, match="Nothing is linked yet"):
-        prepare_link(place, {"join": True}, no_progress)
+        prepare_link(context, {"join": True}, no_progress)
     with pytest.raises(NotFound, match="Nothing is linked yet"):
-        link(place, {"features": "net", "join": True}, no_progress)
+        link(context, {"features": "net", "join": True}, no_progress)

@@ -8,7 +8,7 @@ from graph.jobs import get_job
 from graph.settings import Settings
 from graph.shards import Shards
 from workers import ledger, tasks
-from workers.workplace import Workplace
+from workers.stage_context import StageContext
 
 
 class Retried(Exception):
@@ -23,10 +23,10 @@ class FakeTask:
 
 
 def perform(connection: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception) -> str:
-    place = Workplace(Settings(), connection, Shards("memory://tasks"))
-    monkeypatch.setattr(tasks, "workplace", lambda: place)
+    context = StageContext(Settings(), connection, Shards("memory://tasks"))
+    monkeypatch.setattr(tasks, "stage_context", lambda: context)
 
-    def stage(place: Workplace, arguments: dict[str, object], progress: object) -> str:
+    def stage(context: StageContext, arguments: dict[str, object], progress: object) -> str:
         raise error
 
     job, _ = ledger.open_job(connection, f"job of {type(error).__name__}", "train", "x", {})

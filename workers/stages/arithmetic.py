@@ -6,7 +6,7 @@ must compute as its leader does.
 
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.points import MakePoints, NumpyPoints
-from graph.linking.starts import PART_ROWS
+from graph.linking.track_starts import PART_ROWS
 
 
 def arithmetic(device: str, count: int) -> tuple[MakePoints, Nearest]:

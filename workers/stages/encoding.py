@@ -9,7 +9,7 @@ from graph import videos
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.records import Progress
 from training.pictures import pictures_to_patches
-from workers.workplace import Workplace
+from workers.stage_context import StageContext
 
 _BATCH = 1024  # patches encoded together, whatever videos they are from
 
@@ -18,21 +18,21 @@ Encode = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 _COUNT = "MATCH (p:Patch) WHERE p.video_id IN $videos RETURN count(p) AS count"
 
 
-def encode_missing(place: Workplace, folder: str, encode: Encode, stage: str, progress: Progress) -> int:
+def encode_missing(context: StageContext, folder: str, encode: Encode, stage: str, progress: Progress) -> int:
     """Write `folder`/<video> for every ready video that has none; returns how many were written.
 
     `folder` is `features/<model>` or `embeddings/<model>`; `encode` turns uint8 (N, 96, 96, 3) into (N, D).
     """
-    there = set(place.shards.names(folder))
-    missing = [video for video in videos.ready_video_ids(place.connection) if video not in there]
-    total = place.connection.read(_COUNT, videos=missing)[0]["count"] if missing else 0
+    there = set(context.shards.names(folder))
+    missing = [video for video in videos.ready_video_ids(context.connection) if video not in there]
+    total = context.connection.read(_COUNT, videos=missing)[0]["count"] if missing else 0
     done = 0
     progress(stage, 0, total, "patches")
-    for names, ids, jpegs in _groups(place, missing):
+    for names, ids, jpegs in _groups(context, missing):
         vectors = encode(_decode([patch for own in ids for patch in own], jpegs))
         start = 0
         for name, own in zip(names, ids, strict=True):
-            place.shards.write_vectors(f"{folder}/{name}", own, vectors[start : start + len(own)])
+            context.shards.write_vectors(f"{folder}/{name}", own, vectors[start : start + len(own)])
             start += len(own)
         done += start
         progress(stage, done, max(total, done), "patches")
@@ -46,16 +46,18 @@ def _decode(ids: Sequence[str], jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
         raise StorageError(f"{error} Delete the patch's video and ingest it again.") from None
 
 
-def _groups(place: Workplace, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[list[str]], list[bytes]]]:
+def _groups(
+    context: StageContext, video_ids: Sequence[str]
+) -> Iterator[tuple[list[str], list[list[str]], list[bytes]]]:
     """Yield (videos, ids of each, all JPEGs) in groups of about `_BATCH` patches; a deleted video is left out."""
     names: list[str] = []
     ids: list[list[str]] = []
     jpegs: list[bytes] = []
     for video in video_ids:
         try:
-            table = place.shards.read(f"patches/{video}", ["id", "jpeg"])
+            table = context.shards.read(f"patches/{video}", ["id", "jpeg"])
         except NotFound:
-            if video in videos.ready_video_ids(place.connection):
+            if video in videos.ready_video_ids(context.connection):
                 raise
             continue
         names.append(video)

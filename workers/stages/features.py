@@ -2,52 +2,53 @@
 
 from typing import Any
 
-from graph import generations, models
+from graph import models
 from graph.errors import InvalidInput, NotFound
+from graph.generations import catalogue
 from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
+from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing
 from workers.stages.train import train
-from workers.workplace import Workplace
 
 
-def compute_features(place: Workplace, model_id: str, progress: Progress) -> int:
+def compute_features(context: StageContext, model_id: str, progress: Progress) -> int:
     """Write features/<model>/<video> for every video that has none; returns how many were written."""
-    encoder = Encoder.load(place.models / model_id, place.settings.device)
-    return encode_missing(place, f"features/{model_id}", encoder.pool5, "computing features", progress)
+    encoder = Encoder.load(context.models / model_id, context.settings.device)
+    return encode_missing(context, f"features/{model_id}", encoder.pool5, "computing features", progress)
 
 
-def prepare_link(place: Workplace, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def prepare_link(context: StageContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make sure that there are features to link by; returns the arguments with their model named.
 
     `features`: a model's id, "hog", or "" for the newest context network; where there is none, one is trained with
     `preset` first. To `join` the current generation, its own model is used.
     """
-    joined = generations.require_generation(place.connection).feature_model if arguments.get("join") else ""
+    joined = catalogue.require_generation(context.connection).feature_model if arguments.get("join") else ""
     model = (
         joined
         or str(arguments.get("features") or "")
-        or context_model(place, str(arguments.get("preset") or ""), progress)
+        or context_model(context, str(arguments.get("preset") or ""), progress)
     )
     if model == "hog":
-        encode_missing(place, "features/hog", hog, "computing features", progress)
+        encode_missing(context, "features/hog", hog, "computing features", progress)
     else:
-        if not models.get_model(place.connection, model).pool5_dim:
+        if not models.get_model(context.connection, model).pool5_dim:
             raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
-        compute_features(place, model, progress)
+        compute_features(context, model, progress)
     return {**arguments, "features": model}
 
 
-def context_model(place: Workplace, preset: str, progress: Progress) -> str:
+def context_model(context: StageContext, preset: str, progress: Progress) -> str:
     """Return the newest context network; where there is none, train one with `preset` (or one that fits the device)."""
     try:
-        return models.latest_model(place.connection, "context").id
+        return models.latest_model(context.connection, "context").id
     except NotFound:
-        return train(place, {"recipe": "context", "preset": preset or _fitting_preset(place), "seed": 0}, progress)
+        return train(context, {"recipe": "context", "preset": preset or _fitting_preset(context), "seed": 0}, progress)
 
 
-def _fitting_preset(place: Workplace) -> str:
+def _fitting_preset(context: StageContext) -> str:
     """Choose the full-size network where there is a GPU; on a CPU it would take weeks, so the narrow one."""
-    return "h200" if choose_device(place.settings.device).type == "cuda" else "cpu-small"
+    return "h200" if choose_device(context.settings.device).type == "cuda" else "cpu-small"

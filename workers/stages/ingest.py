@@ -18,13 +18,13 @@ from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo, added, check_length
 from workers.mining.video import video_id
+from workers.stage_context import StageContext
 from workers.stages import segments
-from workers.workplace import Workplace
 
 Parts = Callable[[], Iterator[MinedVideo]]  # gives the segments of a video anew at every call, one at a time
 
 
-def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
+def ingest(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
     """Mine `arguments["path"]` and store what was found; returns the video's id. Sections 4.1 and 4.3.
 
     A video that is there already is left alone. One that cannot be mined raises `BadVideo` after its node was written
@@ -37,45 +37,45 @@ def ingest(place: Workplace, arguments: dict[str, Any], progress: Progress) -> s
     identifier = video_id(path)
     if identifier != arguments.get("video", identifier):
         raise InvalidInput(f"{path.name} changed while it waited. Run the same command again.")
-    if is_ready(place, identifier):
-        segments.clear(place, identifier)  # a run that was killed after its last step may have left some
+    if is_ready(context, identifier):
+        segments.clear(context, identifier)  # a run that was killed after its last step may have left some
         return identifier
-    check_disk(place)
+    check_disk(context)
     name = arguments.get("name") or path.name
-    recipe = Mining.of(place.settings, arguments.get("mining", {}))
+    recipe = Mining.of(context.settings, arguments.get("mining", {}))
     try:
-        with _mined(place, path, identifier, recipe, progress) as parts:
-            store(place, parts, name, progress)
+        with _mined(context, path, identifier, recipe, progress) as parts:
+            store(context, parts, name, progress)
     except BadVideo as error:
         failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
-        videos.write_video(place.connection, failed, [], [])
+        videos.write_video(context.connection, failed, [], [])
         raise
     return identifier
 
 
 @contextmanager
-def _mined(place: Workplace, path: Path, identifier: str, recipe: Mining, progress: Progress) -> Iterator[Parts]:
+def _mined(context: StageContext, path: Path, identifier: str, recipe: Mining, progress: Progress) -> Iterator[Parts]:
     """Have a video mined, in one piece or, where it is long, in segments by all workers that are free."""
-    limits = Limits.of(place.settings)
+    limits = Limits.of(context.settings)
     cut = cut_isolated(path, limits, recipe)
     if len(cut) == 1:
         mined = mine_segment_isolated(path, limits, progress, recipe, cut[0], identifier)
         check_length(mined.video, mined.report, recipe)
         yield lambda: iter([mined])
         return
-    asked = segments.Asked(path, identifier, recipe, cut)
+    asked = segments.SegmentedVideo(path, identifier, recipe, cut)
     try:
-        segments.mine_all(place, asked, progress)
-        yield lambda: segments.read_all(place, asked)
+        segments.mine_all(context, asked, progress)
+        yield lambda: segments.read_all(context, asked)
     except Unavailable:
         raise  # the job comes back, and goes on with the segments that are done
     except BaseException:
-        segments.clear(place, identifier)
+        segments.clear(context, identifier)
         raise
-    segments.clear(place, identifier)
+    segments.clear(context, identifier)
 
 
-def store(place: Workplace, parts: Parts, name: str, progress: Progress) -> None:
+def store(context: StageContext, parts: Parts, name: str, progress: Progress) -> None:
     """Write the shards and then the graph; when that fails, the files do not stay behind."""
     whole: MinedVideo | None = None  # without its pixels, which never are in memory together
 
@@ -89,19 +89,21 @@ def store(place: Workplace, parts: Parts, name: str, progress: Progress) -> None
     identifier = next(parts()).video.id
     progress("writing", 0, 0, "patches")
     try:
-        place.shards.write_pieces(f"patches/{identifier}", tables())
-        place.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
+        context.shards.write_pieces(f"patches/{identifier}", tables())
+        context.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
         assert whole is not None  # noqa: S101 - the tables were written
         report = json.dumps(whole.report)
         video = replace(whole.video, name=name, status="ready", ingested_at=ledger.now(), report=report)
-        videos.write_video(place.connection, video, whole.patches, whole.tracks)
+        videos.write_video(context.connection, video, whole.patches, whole.tracks)
     except Unavailable:
         # whether the transaction went through is not known; the files are whole and the next try writes the same ones
         raise
     except BaseException:
-        if not is_ready(place, identifier):  # another worker may have finished the same video: then they are its files
+        if not is_ready(
+            context, identifier
+        ):  # another worker may have finished the same video: then they are its files
             for folder in ("patches", "frames"):
-                place.shards.delete(f"{folder}/{identifier}")
+                context.shards.delete(f"{folder}/{identifier}")
         raise
     progress("writing", len(whole.patches), len(whole.patches), "patches")
 
@@ -131,23 +133,23 @@ def frame_table(mined: MinedVideo) -> pa.Table:
     )
 
 
-def is_ready(place: Workplace, identifier: str) -> bool:
+def is_ready(context: StageContext, identifier: str) -> bool:
     """Say whether this video was ingested before."""
     try:
-        return videos.get_video(place.connection, identifier).status == "ready"
+        return videos.get_video(context.connection, identifier).status == "ready"
     except NotFound:
         return False
 
 
-def check_disk(place: Workplace) -> None:
+def check_disk(context: StageContext) -> None:
     """Raise `StorageError` when less than `min_free_disk_mb` is free where the files go."""
-    if "://" in place.settings.data:
+    if "://" in context.settings.data:
         return
-    folder = Path(place.settings.data)
+    folder = Path(context.settings.data)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free // 1024**2
-    if free < place.settings.min_free_disk_mb:
+    if free < context.settings.min_free_disk_mb:
         raise StorageError(
-            f"Only {free} MiB are free at {folder}, and {place.settings.min_free_disk_mb} must stay so. Free some "
+            f"Only {free} MiB are free at {folder}, and {context.settings.min_free_disk_mb} must stay so. Free some "
             "space or lower TRANSITIVE_MIN_FREE_DISK_MB; then run the same command again."
         )

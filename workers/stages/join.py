@@ -6,23 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graph import generations, videos
-from graph.centroids import read_centroids, write_centroids
-from graph.generation_reader import children_of_parent, members_of
-from graph.generation_writer import write_generation
-from graph.generations import Generation
+from graph import videos
+from graph.generations import catalogue
+from graph.generations.catalogue import Generation
+from graph.generations.centroids import read_centroids, write_centroids
+from graph.generations.reader import children_of_parent, members_of
+from graph.generations.track_starts import read_track_starts
+from graph.generations.writer import write_generation
 from graph.linking.children import together
 from graph.linking.join import assign_new, children_anew
 from graph.linking.parameters import LinkParameters
 from graph.linking.quality import quality_report
 from graph.linking.run import Linking
-from graph.linking.starts import Starts
+from graph.linking.track_starts import TrackStarts
 from graph.linking.twins import find_twins
-from graph.lock import exclusive
+from graph.lock import graph_lock
 from graph.records import Progress
-from graph.track_starts import read_starts
+from workers.stage_context import StageContext
 from workers.stages.arithmetic import arithmetic
-from workers.workplace import Workplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +34,24 @@ class _Old:
     shrunk: set[int]  # parents that lost members
 
 
-def join(place: Workplace, progress: Progress) -> str:
+def join(context: StageContext, progress: Progress) -> str:
     """Let the videos that the current generation does not know join its parents; returns the new generation's id.
 
     Where nothing came and nothing went, the current one is returned. Raises `NotFound` before the first linking or
     without its centroids, `Conflict` while another linking runs.
     """
-    with exclusive(place.connection, generations.LINKING) as lock:
-        old = generations.require_generation(place.connection)
-        ready = videos.ready_video_ids(place.connection)
+    with graph_lock(context.connection, catalogue.LINKING) as lock:
+        old = catalogue.require_generation(context.connection)
+        ready = videos.ready_video_ids(context.connection)
         if ready == list(old.videos):
             return old.id
-        centroids, numbers = read_centroids(place.shards, old.id)
-        twins = find_twins(place.shards, ready, progress)
-        starts = read_starts(place.connection, ready, twins)
-        linking = _join(place, old, starts, centroids.copy(), numbers, progress)
+        centroids, numbers = read_centroids(context.shards, old.id)
+        twins = find_twins(context.shards, ready, progress)
+        starts = read_track_starts(context.connection, ready, twins)
+        linking = _join(context, old, starts, centroids.copy(), numbers, progress)
         held_out = _held_out(old, starts, twins)
         generation = write_generation(
-            place.connection,
+            context.connection,
             linking,
             old.feature_model,
             held_out,
@@ -59,31 +60,31 @@ def join(place: Workplace, progress: Progress) -> str:
             lock=lock,
             progress=progress,
         )
-        write_centroids(place.shards, generation, linking)
+        write_centroids(context.shards, generation, linking)
         return generation
 
 
 def _join(
-    place: Workplace,
+    context: StageContext,
     old: Generation,
-    starts: Starts,
+    starts: TrackStarts,
     centroids: NDArray[np.float32],
     numbers: NDArray[np.int32],
     progress: Progress,
 ) -> Linking:
-    assign, search = arithmetic(place.settings.device, len(starts))
+    assign, search = arithmetic(context.settings.device, len(starts))
     parameters = LinkParameters(**old.parameters)
     row_of = {patch: row for row, patch in enumerate(starts.ids)}
-    known = _read_old(place, old, row_of, progress)
+    known = _read_old(context, old, row_of, progress)
     labels = known.parents
     before = set(old.videos)
     new = np.array([row for row, video in enumerate(starts.videos) if video not in before], np.int64)
-    labels[new] = assign_new(place.shards, old.feature_model, starts, new, centroids, numbers, assign, progress)
+    labels[new] = assign_new(context.shards, old.feature_model, starts, new, centroids, numbers, assign, progress)
     order = np.argsort(labels, kind="stable")
     members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
     changed = sorted(known.shrunk | (set(labels[new].tolist()) - {-1}))
     anew = children_anew(
-        place.shards,
+        context.shards,
         old.feature_model,
         starts,
         [members[parent] for parent in changed],
@@ -94,7 +95,7 @@ def _join(
     found = dict(zip(changed, anew, strict=True))
     for parent in range(old.parents):
         if parent not in found:
-            found[parent] = children_of_parent(place.connection, old, parent, row_of, parameters.group)
+            found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)
     all_found = together((found[parent] for parent in range(old.parents)), parameters.group)
     dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
     # of distances across parents and to centroids the old numbers stand: their vectors are not read again
@@ -114,24 +115,24 @@ def _join(
     )
 
 
-def _read_old(place: Workplace, old: Generation, row_of: Mapping[str, int], progress: Progress) -> _Old:
+def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int], progress: Progress) -> _Old:
     labels = np.full(len(row_of), -1, np.int32)
     shrunk = set()
     for parent in range(old.parents):
         progress("reading parents", parent, old.parents, "parents")
-        size, ids = members_of(place.connection, old, parent)
+        size, ids = members_of(context.connection, old, parent)
         labels[[row_of[patch] for patch in ids]] = parent
         if len(ids) != size:
             shrunk.add(parent)
     return _Old(labels, shrunk)
 
 
-def _held_out(old: Generation, starts: Starts, twins: Mapping[str, str]) -> list[str]:
+def _held_out(old: Generation, starts: TrackStarts, twins: Mapping[str, str]) -> list[str]:
     """Choose the held-out videos: an old one stays what it was, and so do its twins; new ones are chosen as ever."""
     before, kept = set(old.videos), set(old.held_out)
     now = set(starts.videos)
     role = {twins.get(video, video): video in kept for video in sorted(before & now)}
-    chosen = set(generations.held_out_videos(starts.videos, twins))
+    chosen = set(catalogue.held_out_videos(starts.videos, twins))
     return sorted(
         video
         for video in now

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from graph.generation_batches import bucket_of
-from graph.generations import Generation
+from graph.generations.batches import bucket_of
+from graph.generations.catalogue import Generation
 from training.pack import write_pack
+from workers.stage_context import StageContext
 from workers.training_source import GraphSource
-from workers.workplace import Workplace
 
 
-def export_pack(place: Workplace, linked: Generation, path: Path) -> int:
+def export_pack(context: StageContext, linked: Generation, path: Path) -> int:
     """Write the pack of a generation, replacing the file atomically; returns its size in bytes."""
 
     def bucket(a: str, b: str) -> int:
         return bucket_of(a, b, linked.buckets)
 
-    return write_pack(GraphSource(place, linked), path, bucket, linked.buckets)
+    return write_pack(GraphSource(context, linked), path, bucket, linked.buckets)

@@ -22,13 +22,13 @@ from workers.mining.isolated import mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
 from workers.progress import JobProgress
-from workers.workplace import Workplace
+from workers.stage_context import StageContext
 
 _WAIT_SECONDS = 0.5  # between two looks at what the others do
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SegmentedVideo:
     """A long video whose segments are wanted."""
 
     path: Path
@@ -50,7 +50,7 @@ class Asked:
         return _shard(self.arguments(segment))
 
 
-def mine_all(place: Workplace, asked: Asked, progress: Progress) -> None:
+def mine_all(context: StageContext, asked: SegmentedVideo, progress: Progress) -> None:
     """Have every segment mined, here or elsewhere: afterwards its shard is there.
 
     Raises:
@@ -59,70 +59,70 @@ def mine_all(place: Workplace, asked: Asked, progress: Progress) -> None:
     """
     owner = recovery.owner_name(uuid4().hex)
     total = len(asked.segments)
-    while missing := [one for one in asked.segments if not place.shards.exists(asked.shard(one))]:
+    while missing := [one for one in asked.segments if not context.shards.exists(asked.shard(one))]:
         progress("mine", total - len(missing), total, "segments")
         jobs = [queue.identity("segment", asked.arguments(segment)) for segment in missing]
-        for job in ledger.jobs(place.connection, jobs).values():
+        for job in ledger.jobs(context.connection, jobs).values():
             if job.state == "failed":
                 raise BadVideo(job.reason)
         for segment in missing:
             target = f"{asked.path.name}, segment {segment.number + 1} of {total}"
-            queue.submit(place.connection, place.redis_url, "segment", asked.arguments(segment), target)
-        if not any(_mine_here(place, job, owner, progress) for job in jobs):
+            queue.submit(context.connection, context.redis_url, "segment", asked.arguments(segment), target)
+        if not any(_mine_here(context, job, owner, progress) for job in jobs):
             time.sleep(_WAIT_SECONDS)
     progress("mine", total, total, "segments")
 
 
-def _mine_here(place: Workplace, job_id: str, owner: str, progress: Progress) -> bool:
+def _mine_here(context: StageContext, job_id: str, owner: str, progress: Progress) -> bool:
     """Mine a segment unless somebody else does; says whether that was tried here."""
     try:
-        claimed = ledger.claim(place.connection, job_id, owner)
+        claimed = ledger.claim(context.connection, job_id, owner)
     except BlockingIOError:
         return False
     if claimed is None:
         return False
-    with JobProgress(place.connection, job_id, owner) as of_segment:
+    with JobProgress(context.connection, job_id, owner) as of_segment:
 
         def both(stage: str, done: int, total: int, unit: str) -> None:
             of_segment(stage, done, total, unit)
             progress(stage, done, total, unit)
 
         try:
-            mine_one(place, claimed[1], both)
+            mine_one(context, claimed[1], both)
         except Cancelled:
             progress("segments", 0, 0, "segments")  # raises where it is the whole video that is not wanted any more
             return True
-    ledger.finish(place.connection, job_id, "done", owner=owner)
+    ledger.finish(context.connection, job_id, "done", owner=owner)
     return True
 
 
-def mine_one(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
+def mine_one(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
     """Mine one segment into its shard; returns the shard's name. The file goes away again when it is not wanted."""
     recipe = Mining(**arguments["mining"])
     segment = Segment(**arguments["segment"])
     mined = mine_segment_isolated(
-        Path(arguments["path"]), Limits.of(place.settings), progress, recipe, segment, arguments["video"]
+        Path(arguments["path"]), Limits.of(context.settings), progress, recipe, segment, arguments["video"]
     )
     name = _shard(arguments)
-    place.shards.write(name, _table(mined))
+    context.shards.write(name, _table(mined))
     try:
         progress("kept", 1, 1, "segments")  # a new stage is written at once, and says whether this is still wanted
     except Cancelled:
-        place.shards.delete(name)
+        context.shards.delete(name)
         raise
     return name
 
 
-def read_all(place: Workplace, asked: Asked) -> Iterator[MinedVideo]:
+def read_all(context: StageContext, asked: SegmentedVideo) -> Iterator[MinedVideo]:
     """Read what the segments gave, one after the other."""
     for segment in asked.segments:
-        yield _mined(place.shards.read(asked.shard(segment)))
+        yield _mined(context.shards.read(asked.shard(segment)))
 
 
-def clear(place: Workplace, video: str) -> None:
+def clear(context: StageContext, video: str) -> None:
     """Remove the jobs and the shards of a video's segments: the jobs first, so that whoever still mines one stops."""
-    ledger.forget_segments(place.connection, video)
-    place.shards.delete_segments(video)
+    ledger.forget_segments(context.connection, video)
+    context.shards.delete_segments(video)
 
 
 def _shard(arguments: dict[str, Any]) -> str:

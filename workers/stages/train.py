@@ -4,23 +4,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from graph import generations, models
+from graph import models
 from graph.atomic_write import atomic_write
 from graph.errors import NotFound
-from graph.generations import Generation
+from graph.generations import catalogue
+from graph.generations.catalogue import Generation
 from graph.records import Model, Progress
 from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
 from training.model_folder import CARD, card_model, load_network, model_id
 from training.recipes import Recipe, get_recipe, with_iterations
 from training.source import WithPictureFolder
+from workers.stage_context import StageContext
 from workers.training_source import GraphSource
-from workers.workplace import Workplace
 
 _MOST_MODELS = 100_000
 
 
-def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> str:
+def train(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
     """Train `recipe` with `preset` and `seed`; returns the model's id. The same training again returns its model.
 
     Interrupted trainings go on from their checkpoint: the folder is named by all that decides the result. `output`
@@ -31,14 +32,14 @@ def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> st
     recipe = get_recipe(str(arguments["recipe"]), str(arguments.get("preset") or "paper"))
     recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
     seed = int(arguments.get("seed") or 0)
-    linked = choose_generation(place, recipe) if recipe.has_ranking_loss else None
+    linked = choose_generation(context, recipe) if recipe.has_ranking_loss else None
     given = str(arguments.get("initial") or "")
-    initial = Path(given) if given else initial_model(place, recipe, linked, progress)
-    source = GraphSource(place, linked)
+    initial = Path(given) if given else initial_model(context, recipe, linked, progress)
+    source = GraphSource(context, linked)
     images = str(arguments.get("images") or "")
     reading = WithPictureFolder(source, Path(images)) if images else source
     name = model_id(recipe, reading.generation, reading.fingerprint, initial_weights_name(recipe, initial), seed)
-    home = place.models / name
+    home = context.models / name
     folder = Path(arguments["output"]) if arguments.get("output") else home
     resume = True if arguments.get("resume") else None
     model = train_recipe(
@@ -46,25 +47,25 @@ def train(place: Workplace, arguments: dict[str, Any], progress: Progress) -> st
         reading,
         folder,
         seed=seed,
-        device=place.settings.device,
+        device=context.settings.device,
         resume=resume,
         initial=initial,
         progress=progress,
     )
     if folder != home:
-        copy_model(folder, place.models / model.id)
-    if not _is_listed(place, model):
-        models.write_model(place.connection, model)
+        copy_model(folder, context.models / model.id)
+    if not _is_listed(context, model):
+        models.write_model(context.connection, model)
     return model.id
 
 
-def choose_generation(place: Workplace, recipe: Recipe) -> Generation:
+def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
     """Return the generation whose links this recipe wants: the current one where it fits, else the newest that does.
 
     Raises `NotFound` where no generation was made from that kind of features (section 4.2; HOG in section 6.2).
     """
-    current = generations.require_generation(place.connection)
-    known = [*generations.list_generations(place.connection), current]
+    current = catalogue.require_generation(context.connection)
+    known = [*catalogue.list_generations(context.connection), current]
     fitting = [one for one in known if (one.feature_model == "hog") == (recipe.links == "hog")]
     if not fitting:
         wanted, option = ("HOG features", " --features hog") if recipe.links == "hog" else ("a network's features", "")
@@ -72,36 +73,36 @@ def choose_generation(place: Workplace, recipe: Recipe) -> Generation:
     return fitting[-1]
 
 
-def initial_model(place: Workplace, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
+def initial_model(context: StageContext, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
     """Return the folder of the context network a recipe starts from; trains it where there is none of its preset."""
     if recipe.initial != "context":
         return None
     fitting = [
         model
-        for model in models.list_models(place.connection, limit=_MOST_MODELS)
+        for model in models.list_models(context.connection, limit=_MOST_MODELS)
         if model.recipe == "context" and model.preset == recipe.preset
     ]
     linked_by = [model for model in fitting if linked and model.id == linked.feature_model]
     if not fitting:
-        return place.models / train(place, {"recipe": "context", "preset": recipe.preset}, progress)
-    return place.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
+        return context.models / train(context, {"recipe": "context", "preset": recipe.preset}, progress)
+    return context.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
 
 
-def adopt(place: Workplace, folder: Path) -> Model:
+def adopt(context: StageContext, folder: Path) -> Model:
     """Take in a model that was trained elsewhere, from a pack: its folder is copied, the graph lists it.
 
     Raises `NotFound`, `StorageError` or `InvalidInput` where the folder holds no whole model.
     """
     _, _, card = load_network(folder)
     model = card_model(card)
-    copy_model(folder, place.models / model.id)
-    models.write_model(place.connection, model)
+    copy_model(folder, context.models / model.id)
+    models.write_model(context.connection, model)
     return model
 
 
-def _is_listed(place: Workplace, model: Model) -> bool:
+def _is_listed(context: StageContext, model: Model) -> bool:
     try:
-        return models.get_model(place.connection, model.id) == model
+        return models.get_model(context.connection, model.id) == model
     except NotFound:
         return False
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.commands import mining
+from api.cli.commands import mining
 from graph.errors import InvalidInput, NotFound
 from tests.workers.mining.composites import paste, texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene

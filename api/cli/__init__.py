@@ -1,0 +1,1 @@
+"""The `transitive` command and the local stack that it starts."""

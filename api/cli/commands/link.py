@@ -1,0 +1,91 @@
+"""`transitive link`: features, two-stage clustering and inter-instance edges become a new generation (section 4.2)."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.commands.stack import open_connection
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.waiting import JobRequest, detached, run_job
+from graph.connection import Connection
+from graph.errors import NotFound
+from graph.generations import catalogue
+from graph.linking.parameters import LinkParameters
+from graph.models import latest_model
+from graph.queries.counts import graph_counts
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(link)
+
+
+def link(
+    features: Annotated[str, typer.Option(help="Model whose pool5 features to use, or hog. Default: context.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="Of the context network, where it must be trained first. Default: fits the device.")
+    ] = "",
+    parents: Annotated[int, typer.Option(min=0, help="K of K-means; 0: by the rule for so many patches.")] = 0,
+    smallest: Annotated[int, typer.Option(min=0, help="Drop parents with fewer patches; 0: by the rule.")] = 0,
+    neighbours: Annotated[int, typer.Option(min=1, help="Length of the nearest-neighbour lists.")] = 10,
+    group: Annotated[int, typer.Option(min=2, help="Patches in a child cluster.")] = 4,
+    same_video: Annotated[
+        bool, typer.Option("--same-video", help="Let patches of one video be linked, as the paper's wording has it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of K-means.")] = 0,
+    join: Annotated[
+        bool, typer.Option("--join", help="Let new videos join the current linking's parents, without K-means.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
+    numbers = {"parents": parents, "smallest": smallest, "neighbours": neighbours, "group": group, "seed": seed}
+    arguments = {"features": features, "preset": preset, "exclude_same_video": not same_video, **numbers, "join": join}
+    asked = LinkParameters(**numbers, exclude_same_video=not same_video)
+    if join and (features or preset or asked != LinkParameters()):
+        raise typer.BadParameter(
+            "The numbers and features of the linking that is joined are kept.", param_hint="--join"
+        )
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            request = linking(connection, arguments)
+            if detach:
+                detached(connection, found, request, as_json)
+                return
+            generation = run_job(stack, found, connection, request, bars).result
+            made = catalogue.get_generation(connection, generation)
+            counts = graph_counts(connection)
+    facts: dict[str, Any] = {
+        "generation": made.id,
+        "feature_model": made.feature_model,
+        "held_out": list(made.held_out),
+    }
+    facts |= {"parameters": dict(made.parameters), "quality": dict(made.quality), "graph": asdict(counts)}
+    rows = {
+        "generation": made.id,
+        "features": made.feature_model,
+        "parent clusters": f"{counts.parent_clusters:,}",
+        "child clusters": f"{counts.child_clusters:,}",
+        "inter-instance edges": f"{counts.inter_instance:,}",
+        "quadruples": f"{counts.quadruples:,}",
+        "held-out videos": f"{len(made.held_out):,}",
+    }
+    answer(facts, as_json, table(rows))
+
+
+def linking(connection: Connection, arguments: dict[str, Any]) -> JobRequest:
+    """Make the request for a linking; says so when a context network must be trained before."""
+    if not arguments["features"] and not arguments.get("join"):
+        try:
+            latest_model(connection, "context")
+        except NotFound:
+            say(
+                "No context network was trained yet, so it is trained first (`transitive train context` does it alone)."
+            )
+    return JobRequest("link", arguments, arguments["features"] or "context")

@@ -1,0 +1,56 @@
+"""`transitive import-model`: a model trained elsewhere comes in. `export-model`: weights for other software go out."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer
+from graph.errors import InvalidInput
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import-model")(import_model)
+    app.command("export-model")(export_model)
+
+
+def import_model(
+    folder: Annotated[Path, typer.Argument(help="Folder that a training from a pack wrote (its --output).")],
+    as_json: Json = False,
+) -> None:
+    """Take in a model that was trained from a pack on another machine: embed, link and evaluate can name it then."""
+    from training.model_folder import read_card  # torch takes seconds: only this command pays
+    from workers.stage_context import StageContext
+    from workers.stages.train import adopt
+
+    source = folder.expanduser().absolute()
+    read_card(source)  # says what is wrong before servers are started for it
+    with Bars() as bars:
+        context = StageContext.open(Stack(settings()).up(bars))
+    with context.connection:
+        model = adopt(context, source)
+    answer(asdict(model), as_json, f"{model.id} is listed now: {context.models / model.id}")
+
+
+def export_model(
+    model: Annotated[str, typer.Argument(help="Model's id (`transitive status` lists them), or its folder.")],
+    file: Annotated[Path, typer.Argument(help="File to write: .safetensors or .pth (torchvision's names), or .onnx.")],
+    as_json: Json = False,
+) -> None:
+    """Write a model's weights for torchvision or ONNX Runtime; needs no server."""
+    from training.export import export_onnx, export_torchvision  # torch takes seconds: only this command pays
+
+    folder = Path(model)
+    if not (folder / "model.json").is_file():
+        data = settings().data
+        if "://" in data:
+            raise InvalidInput(f"The models are in {data}: copy the folder of {model} here and name the folder.")
+        folder = Path(data) / "models" / model
+    target = file.expanduser()
+    names = (export_onnx if target.suffix == ".onnx" else export_torchvision)(folder, target)
+    facts = {"model": str(folder.name), "file": str(target), "bytes": target.stat().st_size, "names": names}
+    answer(facts, as_json, f"{target}: {target.stat().st_size / 1e6:,.1f} MB, {', '.join(names[:4])} …")

@@ -1,0 +1,186 @@
+"""`transitive train RECIPE` and `transitive embed`: a recipe becomes a model, a model gives every patch a vector."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.commands.stack import open_connection
+from api.cli.interrupt import cancelling
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.waiting import JobRequest, detached, run_job
+from graph.errors import InvalidInput, NotFound
+from graph.models import get_model
+from graph.settings import settings
+
+_WATCH_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(embed)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="transitive, context, tracking, inter, multitask, …")] = "",
+    preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "paper",
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Fail where there is nothing to resume (without it: resume if there is).")
+    ] = False,
+    pack: Annotated[Path | None, typer.Option(help="Train from this file, in this process, without servers.")] = None,
+    iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: as the preset says.")] = 0,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures added to context prediction.")] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(help="Start from this context model's folder; for imagenet: torchvision's file of weights."),
+    ] = None,
+    watch: Annotated[Path | None, typer.Option(help="Only show the progress of the training in this folder.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe of the paper. Ctrl-C leaves a checkpoint, and the same command goes on from it."""
+    if watch is not None:
+        _watch(watch)
+        return
+    check_recipe(recipe, preset)
+    arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
+    arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
+    if initial is not None:
+        _check_initial(recipe, initial)
+        arguments["initial"] = _absolute(initial)
+    if pack is not None:
+        _train_from_pack(pack, arguments, as_json)
+        return
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            if detach:
+                detached(connection, found, training(arguments), as_json)
+                return
+            model = get_model(connection, run_job(stack, found, connection, training(arguments), bars).result)
+    folder = output or Path(found.data) / "models" / model.id
+    _report({**asdict(model), "folder": str(folder)}, as_json)
+
+
+def embed(
+    model: Annotated[str, typer.Option(help="Model's id. Default: the newest with an embedding.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the embedding of every patch that has none of this model yet."""
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            asked = JobRequest("embed", {"model": model}, model)
+            if detach:
+                detached(connection, found, asked, as_json)
+                return
+            finished = run_job(stack, found, connection, asked, bars)
+            made = get_model(connection, finished.result)
+    facts = {"model": made.id, "dimensions": made.embedding_dim}
+    answer(facts, as_json, f"Every patch has a {made.embedding_dim}-dimensional embedding of model {made.id}.")
+
+
+def training(arguments: dict[str, Any]) -> JobRequest:
+    """Make the request for a training."""
+    return JobRequest("train", arguments, f"{arguments['recipe']} ({arguments['preset']})")
+
+
+def check_recipe(recipe: str, preset: str) -> None:
+    """Raise `InvalidInput` for an unknown recipe or preset, before anything is started."""
+    from training.recipes import RECIPES, get_recipe
+
+    if not recipe:
+        raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
+
+    get_recipe(recipe, preset)
+
+
+def _check_initial(recipe: str, initial: Path) -> None:
+    from training.recipes import get_recipe
+
+    if get_recipe(recipe).initial == "xavier":
+        raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
+    if not initial.expanduser().exists():
+        raise NotFound(f"There is no {initial} to start from.")
+
+
+def _absolute(path: Path | None) -> str:
+    return str(path.expanduser().absolute()) if path else ""
+
+
+def _report(facts: Mapping[str, Any], as_json: bool) -> None:
+    rows = {"model": facts["id"], "recipe": f"{facts['recipe']} ({facts['preset']})", "steps": f"{facts['step']:,}"}
+    card = Path(facts["folder"]) / "model.json"
+    if card.is_file():  # not where the worker has a disk of its own
+        rows |= _how_it_went(json.loads(card.read_text()))
+    answer(facts, as_json, table({**rows, "folder": facts["folder"]}))
+
+
+def _how_it_went(card: Mapping[str, Any]) -> dict[str, str]:
+    """Lay out speed, waiting and held-out health of a finished training."""
+    rows = {}
+    if card["seconds"]:
+        rows["speed"] = f"{card['images_encoded'] / card['seconds']:,.0f} images/s for {card['seconds']:,.0f} s"
+        rows["waited for data"] = f"{card.get('waiting', 0):.1%} of the time"
+    for name, text in (("auc", "AUC"), ("recall@1", "recall@1"), ("effective_rank", "effective rank")):
+        before, after = (card["measures"][when].get(name) for when in ("before", "after"))
+        if before is not None and after is not None:
+            rows[f"held-out {text}"] = f"{before:.3f} before, {after:.3f} after"
+    rows |= {"alarms": ", ".join(card["alarms"])} if card["alarms"] else {}
+    return rows
+
+
+def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) -> None:
+    from training.loop import train as train_recipe
+    from training.pack import PackSource
+    from training.recipes import get_recipe, with_iterations
+    from training.source import TrainingSource, WithPictureFolder
+
+    recipe = with_iterations(get_recipe(arguments["recipe"], arguments["preset"]), arguments["iterations"])
+    if not arguments["output"]:
+        raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
+    source: TrainingSource = PackSource(pack)
+    if arguments["images"]:
+        source = WithPictureFolder(source, Path(arguments["images"]))
+    with Bars() as bars, cancelling(bars) as progress:
+        model = train_recipe(
+            recipe,
+            source,
+            Path(arguments["output"]),
+            seed=arguments["seed"],
+            device=settings().device,
+            resume=arguments["resume"] or None,
+            initial=Path(arguments["initial"]) if "initial" in arguments else None,
+            progress=progress,
+        )
+    _report({**asdict(model), "folder": arguments["output"]}, as_json)
+
+
+def _watch(folder: Path) -> None:
+    """Follow a training's journal until its model is finished or Ctrl-C."""
+    from training.journal import LOG, read_log
+
+    if not (folder / LOG).is_file():
+        raise NotFound(f"{folder} holds no training ({LOG} is missing).")
+    shown = 0
+    while True:
+        finished = (folder / "model.json").is_file()
+        rows = read_log(folder)
+        for row in rows[shown:]:
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
+            say(f"step {row['step']:>7}  {numbers}")
+        if finished:
+            return
+        shown = len(rows)
+        time.sleep(_WATCH_SECONDS)

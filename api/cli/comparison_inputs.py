@@ -1,0 +1,175 @@
+"""From a graph (or packs) to what a comparison of recipes trains on: the start of all, and a source for each recipe.
+
+What is missing is made: the context network, its links, links from HOG features, and tracks of 15 frames, which are
+mined in a home of their own below this one and come back as a pack. What is there is used as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.cli.commands.ingest import ingest_files
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, say
+from graph import models
+from graph.errors import InvalidInput, TransitiveError
+from graph.generations import catalogue
+from graph.generations.catalogue import Generation
+from graph.records import Progress
+from graph.settings import Settings
+from training.model_folder import read_card
+from training.pack import PackSource
+from training.recipes import Recipe, get_recipe
+from training.source import TrainingSource
+from training.source_checks import check_links
+from workers.stage_context import StageContext
+from workers.stages.features import prepare_link
+from workers.stages.link import link
+from workers.stages.pack import export_pack
+from workers.stages.train import adopt, initial_model, train
+from workers.training_source import GraphSource
+
+_TRACKS_15 = "tracks-15"  # the home of 15-frame tracks below this one, and their pack
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The start of all trainings, and what each recipe reads; a recipe whose kind is not there is left out."""
+
+    initial: Path
+    sources: Mapping[str, TrainingSource]
+    main: TrainingSource  # all are measured on
+
+    def facts(self) -> dict[str, Any]:
+        """Name start and generations, to stand above a table."""
+        made = {name: f"{source.generation} (links by {source.feature_model})" for name, source in self.sources.items()}
+        return {"start": read_card(self.initial)["id"], "generations": ", ".join(dict.fromkeys(made.values()))}
+
+
+def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> Materials:
+    """Take for each recipe the first pack whose links and tracks are of its kind."""
+    if initial is None:
+        raise InvalidInput("With --pack, name the folder of the context model all start from: --initial DIR.")
+    known = [PackSource(pack) for pack in packs]
+    sources: dict[str, TrainingSource] = {}
+    for name in names:
+        fitting = [source for source in known if not _unfit(get_recipe(name, preset), source)]
+        if fitting:
+            sources[name] = fitting[0]
+        else:
+            say(f"{name} is left out: {_unfit(get_recipe(name, preset), known[0])}")
+    return Materials(initial, sources, sources.get("transitive", known[0]))
+
+
+def _unfit(recipe: Recipe, source: TrainingSource) -> str:
+    try:
+        check_links(recipe, source)
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Makes materials out of the graph of one home."""
+
+    context: StageContext
+    preset: str
+    images: Path | None  # folder of pictures that context prediction learns from as well
+    context_iterations: int
+    progress: Progress
+
+    def gather(self, names: Sequence[str], initial: Path | None) -> Materials:
+        """Find or make the start and the links, `transitive-15` aside."""
+        recipes = {name: get_recipe(name, self.preset) for name in names}
+        start, linked = self._start_and_links(initial)
+        main = GraphSource(self.context, linked)
+        sources: dict[str, TrainingSource] = {}
+        for name, recipe in recipes.items():
+            if recipe.links == "hog":
+                sources[name] = GraphSource(self.context, self._hog(linked))
+            elif recipe.track_length == 30 or not _unfit(recipe, main):
+                sources[name] = main
+        return Materials(start, sources, main)
+
+    def _start_and_links(self, initial: Path | None) -> tuple[Path, Generation]:
+        """Return the context model and the newest generation by a network's features that knows all videos."""
+        connection = self.context.connection
+        known = [
+            one
+            for one in catalogue.list_generations(connection)
+            if one.feature_model != "hog" and not catalogue.unlinked_videos(connection, one.id)
+        ]
+        linked = next((one for one in known if one.current), known[-1] if known else None)
+        start = initial or self._context(linked)
+        return start, linked or self.link_by(start)
+
+    def link_by(self, start: Path) -> Generation:
+        """Find or make the links by this model's features; one that was trained elsewhere becomes known here."""
+        return catalogue.get_generation(self.context.connection, self._link(adopt(self.context, start).id))
+
+    def _context(self, linked: Generation | None) -> Path:
+        known = models.list_models(self.context.connection, limit=100_000)
+        if any(model.recipe == "context" and model.preset == self.preset for model in known):
+            folder = initial_model(self.context, get_recipe("transitive", self.preset), linked, self.progress)
+            assert folder is not None  # noqa: S101
+            return folder
+        asked = {"recipe": "context", "preset": self.preset, "iterations": self.context_iterations}
+        return self.context.models / train(self.context, asked | {"images": str(self.images or "")}, self.progress)
+
+    def _link(self, features: str, parameters: Mapping[str, Any] | None = None) -> str:
+        asked = {**(parameters or {}), "features": features, "preset": self.preset}
+        return link(self.context, prepare_link(self.context, asked, self.progress), self.progress)
+
+    def _hog(self, main: Generation) -> Generation:
+        """Find or make the links by HOG features, and leave the other generation the current one."""
+        connection = self.context.connection
+        known = [
+            one
+            for one in catalogue.list_generations(connection)
+            if one.feature_model == "hog" and list(one.videos) == list(main.videos)
+        ]
+        if known:
+            return known[-1]
+        made = catalogue.get_generation(connection, self._link("hog"))
+        self._link(main.feature_model, main.parameters)  # the same content: this only switches back
+        return made
+
+
+def tracks_of_15(
+    home: Settings, files: Sequence[Path], preset: str, initial: Path, output: Path
+) -> TrainingSource | None:
+    """Mine 15-frame tracks (section 6.2) in a home below this one, link them by the same network, return their pack.
+
+    None, and a line that says so, where there is nothing to mine or no second graph to write to.
+    """
+    pack = output / f"{_TRACKS_15}.pack"
+    if pack.is_file() and PackSource(pack).feature_model == read_card(initial)["id"]:
+        return PackSource(pack)
+    if not files or home.neo4j_uri or home.redis_url.get_secret_value():
+        why = "a Neo4j of their own (NEO4J_URI and REDIS_URL are set)" if files else "the videos: give --videos DIR"
+        say(
+            f"transitive-15 is left out: tracks of 15 frames need {why}. Or `transitive ingest --track-length 15` in "
+            "another home, `transitive export --pack`, and name the packs with --pack."
+        )
+        return None
+    data = f"{home.data_url.rstrip('/')}/{_TRACKS_15}" if home.data_url else ""
+    second = home.model_copy(update={"home": home.home.absolute() / _TRACKS_15, "data_url": data})
+    stack = Stack(second)
+    try:
+        with Bars() as bars:
+            found = stack.up(bars, api=False)
+        context = StageContext.open(found)
+        with context.connection:
+            outcome = ingest_files(stack, found, context.connection, files, {"track_length": 15})
+            for job in outcome.failed:
+                say(f"{job.target} could not be mined: {job.reason}")
+            if outcome.cancelled:
+                raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+            with Bars() as bars:
+                linked = Gathering(context, preset, None, 0, bars).link_by(initial)
+                export_pack(context, linked, pack)
+    finally:
+        stack.down()
+    return PackSource(pack)

@@ -1,0 +1,218 @@
+"""From the settings to a running local stack: Neo4j, Redis, three Celery workers and the API, below TRANSITIVE_HOME.
+
+Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are, and then nothing is downloaded or started in
+their place; with a Redis of your own that has workers already, no local workers are started either. Every start is
+idempotent: what runs is left alone, what died is started again. Two homes run side by side: ports move when taken.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import httpx
+import psutil
+from pydantic import SecretStr
+
+from api.cli.processes import StackProcess
+from graph.connection import Connection
+from graph.errors import Unavailable
+from graph.records import Progress, no_progress
+from graph.schema import apply_schema
+from graph.server.detached_process import file_lock, free_port, reachable
+from graph.server.neo4j import Neo4jServer
+from graph.settings import Settings
+from workers import queue, recovery
+from workers.redis_server import RedisServer
+
+_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
+# To end what it does; a job cut short is queued again by the next worker, a training goes on from its checkpoint. No
+# QUIT in between: Celery raises it inside the running task, which then counts as failed.
+_END_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """Where everything is; an empty address means that it does not run."""
+
+    api: str
+    neo4j_bolt: str
+    neo4j_browser: str
+    neo4j_password_file: str
+    redis: bool
+    workers: dict[str, bool]
+
+
+class Stack:
+    """The local stack of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Speak of the stack these settings describe; nothing is started yet."""
+        self.settings = settings
+        self.home = settings.home.absolute()
+        self._neo4j = Neo4jServer(
+            self.home, settings.cache.expanduser(), settings.neo4j_bolt_port, settings.neo4j_http_port, settings.host
+        )
+        self._redis = RedisServer(self.home, settings.cache.expanduser(), settings.redis_port, settings.host)
+        self.workers = {name: StackProcess(self.home, f"worker-{name}") for name in queue.QUEUES}
+        self.api = StackProcess(self.home, "api")
+
+    def up(self, progress: Progress = no_progress, api: bool = True) -> Settings:
+        """Start what does not run, wait for all but the workers, and return the settings with the addresses found.
+
+        `api=False` leaves the HTTP service out, for a home that only works.
+        """
+        with self._alone():
+            found = self._start_servers(progress)
+            self._start_workers(found, progress)
+            if api:
+                self._start_api(found, progress)
+        return found
+
+    @property
+    def api_url(self) -> str:
+        """Where the API of this home listens, once it was started."""
+        return f"http://{reachable(self.settings.host)}:{self.api.port}"
+
+    def addresses(self) -> Settings:
+        """Return the settings with the addresses of what runs (empty where nothing does)."""
+        changes: dict[str, Any] = {}
+        if not self.settings.neo4j_uri and self._neo4j.running():
+            details = self._neo4j.details()
+            changes |= {"neo4j_uri": details.bolt_uri, "neo4j_user": details.user}
+            changes["neo4j_password"] = SecretStr(details.password)
+        if not self.settings.redis_url.get_secret_value() and self._redis.running():
+            changes["redis_url"] = SecretStr(self._redis.url())
+        return self.settings.model_copy(update=changes)
+
+    def down(self, progress: Progress = no_progress) -> None:
+        """Stop everything this home started; data stays. What is being worked on goes on after the next `up`."""
+        with self._alone():
+            parts = [self.api, *self.workers.values()]
+            total = len(parts) + 2
+            progress("stopping", 0, total, "parts")
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda part: part.stop(_END_SECONDS), parts))
+                progress("stopping", len(parts), total, "parts")
+                list(pool.map(lambda server: server.stop(), (self._redis, self._neo4j)))
+            progress("stopping", total, total, "parts")
+
+    @property
+    def never_ran(self) -> bool:
+        """Say whether this home has no graph yet: its Neo4j was never started, and none was named."""
+        return not self.settings.neo4j_uri and not self._neo4j.has_graph
+
+    def load(self, tables: Path, progress: Progress = no_progress) -> None:
+        """Stop everything and make the local Neo4j's graph anew from exported tables (see `Neo4jServer.load`)."""
+        self.down(progress)
+        self._neo4j.load(tables, progress)
+
+    def status(self) -> StackStatus:
+        """Say what runs and where."""
+        details = self._neo4j.details() if not self.settings.neo4j_uri and self._neo4j.running() else None
+        return StackStatus(
+            api=self.api_url if self.api.running() else "",
+            neo4j_bolt=self.settings.neo4j_uri or (details.bolt_uri if details else ""),
+            neo4j_browser=details.browser_url if details else "",
+            neo4j_password_file=str(details.password_file) if details else "",
+            redis=bool(self.settings.redis_url.get_secret_value()) or self._redis.running(),
+            workers={name: worker.running() for name, worker in self.workers.items()},
+        )
+
+    def restart_dead_workers(self, found: Settings) -> list[str]:
+        """Start local workers again that were started once and have died; returns their names."""
+        dead = [name for name, worker in self.workers.items() if worker.died()]
+        if dead:
+            with self._alone():
+                for name in dead:
+                    self._start_worker(name, found)
+        return dead
+
+    def _start_servers(self, progress: Progress) -> Settings:
+        if not self.settings.neo4j_uri:
+            self._neo4j.start(progress)
+        if not self.settings.redis_url.get_secret_value():
+            self._redis.start(progress)
+        found = self.addresses()
+        with Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value()) as connection:
+            connection.verify()
+            apply_schema(connection)
+        recovery.waiting_count(found.redis_url.get_secret_value())  # before workers are stopped for a wrong address
+        return found
+
+    def _start_workers(self, found: Settings, progress: Progress) -> None:
+        environment = self._environment(found)
+        for worker in self.workers.values():
+            if worker.running() and not worker.knows(environment):  # a server came back elsewhere
+                worker.stop(_END_SECONDS)
+        missing = [name for name, worker in self.workers.items() if not worker.running()]
+        if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
+            return
+        for number, name in enumerate(missing):
+            progress("starting workers", number, len(missing), "workers")
+            self._start_worker(name, found)
+
+    def _start_worker(self, name: str, found: Settings) -> None:
+        size = (found.mining_workers or psutil.cpu_count() or 1) if name == "mining" else 1
+        pool = ["--pool", "solo"] if name == "torch" else ["--pool", "threads", "--concurrency", str(size)]
+        node = f"{name}@{socket.gethostname()}-{crc32(str(self.home).encode()):08x}"
+        command = ["-m", "celery", "-A", "workers.tasks", "worker", "-Q", name, "-n", node, *pool]
+        command += ["--without-gossip", "--without-mingle", "--loglevel", found.log_level]
+        self.workers[name].start(command, self._environment(found))
+
+    def _served_elsewhere(self, found: Settings) -> bool:
+        """Say whether workers of another machine (or container) answer on this Redis."""
+        try:
+            app = queue.celery_app(found.redis_url.get_secret_value())
+            return bool(app.control.inspect(timeout=2).ping())
+        except Exception as error:
+            raise queue.redis_unavailable(found.redis_url.get_secret_value(), error) from error
+
+    def _start_api(self, found: Settings, progress: Progress) -> None:
+        environment = self._environment(found)
+        if self.api.running() and self.api.knows(environment):
+            return
+        self.api.stop(patience=5)
+        progress("starting the API", 0, 1, "servers")
+        port = free_port(found.host, [found.api_port])
+        command = ["-m", "uvicorn", "api.http.app:create_app", "--factory", "--host", found.host, "--port", str(port)]
+        self.api.start([*command, "--log-level", found.log_level.lower()], environment, port)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < end and self.api.running():
+            try:
+                if httpx.get(f"{self.api_url}/healthz", timeout=5).is_success:
+                    progress("starting the API", 1, 1, "servers")
+                    return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+
+    def _environment(self, found: Settings) -> dict[str, str]:
+        """Hand the found addresses on to a process of ours, on top of what it inherits."""
+        return {
+            "TRANSITIVE_HOME": str(self.home),
+            "NEO4J_URI": found.neo4j_uri,
+            "NEO4J_USER": found.neo4j_user,
+            "NEO4J_PASSWORD": found.neo4j_password.get_secret_value(),
+            "REDIS_URL": found.redis_url.get_secret_value(),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one command at a time start or stop this home's processes."""
+        with file_lock(self.home / "run"):
+            ignore = self.home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            yield
+
+
+def ensure_up(settings: Settings, progress: Progress = no_progress) -> Settings:
+    """Make sure the stack runs, for a command that needs it; returns the settings with all addresses."""
+    return Stack(settings).up(progress)

@@ -1,0 +1,167 @@
+"""From submitted jobs to finished ones: what a command does between asking for work and telling how it went.
+
+While it waits it keeps the work alive: local workers that died (SIGKILL, out of memory) are started again and what they
+held is queued again. Where nobody answers and nothing can be started, it says so instead of waiting for ever. Ctrl-C
+cancels the jobs; running the same command again goes on.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from api.cli.interrupt import deferred
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, answer, say
+from graph.connection import Connection
+from graph.errors import Cancelled, TransitiveError, Unavailable
+from graph.records import Job, JobKind
+from graph.settings import Settings
+from workers import ledger, queue, recovery
+
+_POLL_SECONDS = 0.4
+_LOOK_AFTER_SECONDS = 5.0  # between two looks at the workers
+_SILENCE_SECONDS = 60.0  # nothing moves for this long: ask whether anybody is there
+_CANCEL_SECONDS = 30.0  # how long Ctrl-C waits for running jobs to stop
+_MOST_RESTARTS = 5  # of workers that die without any job moving on
+
+FINISHED = ("done", "failed", "cancelled")
+Draw = Callable[[Bars, Mapping[str, Job]], None]
+
+
+class Waiting:
+    """Jobs that a command asks for and waits for; leaving the `with` block by Ctrl-C cancels them."""
+
+    def __init__(self, stack: Stack, found: Settings, connection: Connection) -> None:
+        """Work on the stack whose addresses are in `found`."""
+        self._stack = stack
+        self._found = found
+        self._connection = connection
+        self._ids: list[str] = []
+        self._jobs: dict[str, Job] = {}
+        self._moved = time.monotonic()
+        self._restarts = 0
+        self._handlers = ExitStack()
+
+    def __enter__(self) -> "Waiting":
+        """Begin; from here on Ctrl-C waits for the end of a query."""
+        self._interrupted = self._handlers.enter_context(deferred())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel the jobs where Ctrl-C ended the block."""
+        with self._handlers:
+            if isinstance(error, KeyboardInterrupt) and self._ids:
+                self._cancel()
+
+    def submit(self, kind: JobKind, arguments: dict[str, Any], target: str) -> Job:
+        """Ask for work, and wait for it as well."""
+        self._stop_if_interrupted()
+        self._ids.append(queue.identity(kind, arguments))
+        return queue.submit(self._connection, self._redis_url, kind, arguments, target)
+
+    @property
+    def _redis_url(self) -> str:
+        return self._found.redis_url.get_secret_value()
+
+    def until_finished(self, bars: Bars, draw: Draw) -> dict[str, Job]:
+        """Return the jobs by id once all are finished; raises `Unavailable` when nobody works on them."""
+        looked = time.monotonic()
+        while True:
+            self._read()
+            draw(bars, self._jobs)
+            if all(job.state in FINISHED for job in self._jobs.values()):
+                return self._jobs
+            time.sleep(_POLL_SECONDS)
+            self._stop_if_interrupted()
+            if time.monotonic() - looked > _LOOK_AFTER_SECONDS:
+                self._look_after_workers()
+                looked = time.monotonic()
+
+    def _stop_if_interrupted(self) -> None:
+        if self._interrupted():
+            raise KeyboardInterrupt
+
+    def _read(self) -> None:
+        before = self._jobs
+        unfinished = [one for one in self._ids if one not in before or before[one].state not in FINISHED]
+        self._jobs = before | ledger.jobs(self._connection, unfinished)
+        if any(before.get(one) != self._jobs.get(one) for one in unfinished):
+            self._moved = time.monotonic()
+
+    def _look_after_workers(self) -> None:
+        dead = self._stack.restart_dead_workers(self._found)
+        for name in dead:
+            self._restarts += 1
+            if self._restarts > _MOST_RESTARTS:
+                log = self._stack.workers[name].log
+                raise Unavailable(f"The {name} worker keeps dying. Its log is {log}; then run the same command again.")
+            say(f"The {name} worker died and was started again; its work goes on.")
+        recovery.requeue_lost(self._connection, self._redis_url)
+        if time.monotonic() - self._moved < _SILENCE_SECONDS:
+            return
+        if not any(worker.running() for worker in self._stack.workers.values()) and not self._somebody_answers():
+            raise Unavailable(
+                "No worker answers on this Redis, so nothing would ever be done. Start one (`transitive up`, or "
+                "`celery -A workers.tasks worker -Q mining,graph`); then run the same command again."
+            )
+        self._moved = time.monotonic()
+
+    def _somebody_answers(self) -> bool:
+        try:
+            return bool(queue.celery_app(self._redis_url).control.inspect(timeout=3).ping())
+        except Exception as error:
+            raise queue.redis_unavailable(self._redis_url, error) from error
+
+    def _cancel(self) -> None:
+        """Ask the unfinished jobs to stop, and wait a little for those that run, so that nothing writes afterwards."""
+        say("Stopping …")
+        try:
+            ledger.cancel(self._connection, self._ids)
+            end = time.monotonic() + _CANCEL_SECONDS
+            while time.monotonic() < end:
+                self._read()
+                if all(job.state in FINISHED for job in self._jobs.values()):
+                    return
+                time.sleep(_POLL_SECONDS)
+        except TransitiveError as error:
+            say(f"The jobs could not be cancelled ({error}). They end by themselves.")
+        except KeyboardInterrupt:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """Work to ask for: a job's kind, its arguments, and what it is called for people."""
+
+    kind: JobKind
+    arguments: dict[str, Any]
+    target: str
+
+
+def run_job(stack: Stack, found: Settings, connection: Connection, asked: JobRequest, bars: Bars) -> Job:
+    """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as an error of ours."""
+    with Waiting(stack, found, connection) as waiting:
+        job = waiting.submit(asked.kind, asked.arguments, asked.target)
+        finished = waiting.until_finished(bars, _draw_stages)[job.id]
+    if finished.state == "failed":
+        raise TransitiveError(finished.reason)
+    if finished.state == "cancelled":
+        raise Cancelled(finished.reason or "The job was cancelled. Run the same command again to go on.")
+    return finished
+
+
+def detached(connection: Connection, found: Settings, asked: JobRequest, as_json: bool) -> None:
+    """Ask for a job, print its id, and do not wait."""
+    job = queue.submit(connection, found.redis_url.get_secret_value(), asked.kind, asked.arguments, asked.target)
+    answer({"job": job.id}, as_json, job.id)
+
+
+def _draw_stages(bars: Bars, jobs: Mapping[str, Job]) -> None:
+    for job in jobs.values():
+        if job.stage:
+            bars(job.stage, job.done, job.total, job.unit)

@@ -1,0 +1,110 @@
+"""Settings come in; the FastAPI app goes out. Run as `uvicorn --factory api.http.app:create_app`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import to_thread
+from fastapi import Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.http import problems
+from api.http.limits import BodyLimit, refuse_foreign_pages
+from api.http.metrics import Measured, Measurements
+from api.http.pages import documentation
+from api.http.pages import routes as pages
+from api.http.routes import embeddings, health, jobs, models, neighbours, patches, submissions, videos
+from api.http.routes import graph as graph_routes
+from api.http.service import Service
+from graph.errors import TransitiveError
+from graph.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+SWEEP_S = 30.0
+DESCRIPTION = """\
+From unlabelled videos to a graph of moving-object patches and a representation learned from it.
+
+Long work answers 202 and the address of a job. Lists page by key: follow `next` until it is null. Every failure is a
+problem (RFC 9457, `application/problem+json`) whose `detail` names the cause and the cure.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the app. It starts without Neo4j or Redis being there and says 503 until they are.
+
+    Raises `InvalidInput` when the settings are wrong or name no Neo4j or Redis.
+    """
+    measurements = Measurements()
+    shared = Service.open(settings or load_settings())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(shared))
+        yield
+        sweeping.cancel()
+        shared.close()
+
+    app = FastAPI(
+        title="Transitive Invariance",
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_foreign_pages)],
+        docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
+        redoc_url=None,
+    )
+    app.state.service, app.state.measurements = shared, measurements
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Measured, measurements=measurements)
+    for part in (
+        videos,
+        jobs,
+        patches,
+        neighbours,
+        embeddings,
+        graph_routes,
+        submissions,
+        models,
+        health,
+        pages,
+        documentation,
+    ):
+        app.include_router(part.router)
+    # FastAPI's documented way to describe more than it finds itself
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _sweep(shared: Service) -> None:
+    """Remove uploads that are no longer needed, again and again."""
+    while True:
+        try:
+            await to_thread.run_sync(shared.sweep)
+        except TransitiveError as error:  # Neo4j is away; the next time will do
+            log.info("uploads are not swept: %s", error)
+        await asyncio.sleep(SWEEP_S)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Describe the routes once; the problem's schema is referred to by every route."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            license_info=app.license_info,
+            routes=app.routes,
+            separate_input_output_schemas=False,
+        )
+        described = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(described.pop("$defs", {}))
+        schemas["Problem"] = described
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,51 @@
+"""A request comes in; the same request goes on, or a 413 when its body is too long, or a 403 from a foreign page."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.problems import Forbidden, TooLarge
+
+BODY_BYTES = 64 * 1024**2  # forms of images and lists of ids; videos have their own, larger limit (uploads.py)
+
+
+def refuse_foreign_pages(request: Request) -> None:
+    """Raise `Forbidden` when a page of another origin makes somebody's browser change something here.
+
+    There are no passwords, so any page that a browser on this machine has open could use it. The browser itself keeps
+    such pages from reading (no CORS headers are sent); forms it would post.
+    """
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        site = request.headers.get("sec-fetch-site", "none")
+        if site not in ("none", "same-origin"):
+            raise Forbidden("Pages of other sites cannot change anything here. Send the request without a browser.")
+
+
+class BodyLimit:
+    """ASGI middleware, inside the handler of failures: bodies other than videos end at `BODY_BYTES`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body counted."""
+        if scope["type"] != "http" or scope["path"] == "/videos":
+            await self.app(scope, receive, send)
+            return
+        await self.app(scope, _counted(receive), send)
+
+
+def _counted(receive: Receive) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+    seen = 0
+
+    async def count() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > BODY_BYTES:
+            raise TooLarge(f"The body is larger than {BODY_BYTES} bytes. Send it in several requests.")
+        return message
+
+    return count

@@ -1,0 +1,191 @@
+"""Failures come in as exceptions; RFC 9457 problems (under /browse: pages) go out. The only place that knows codes.
+
+graph.errors          InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
+this room's own       TooLarge 413 · UnsupportedMedia 415 · Forbidden 403 · NotAcceptable 406
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.pages.render import page
+from graph import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = "5"  # a restarted Neo4j answers after about 20 s, a Redis at once
+
+
+class TooLarge(errors.InvalidInput):
+    """The request's body is larger than allowed."""
+
+
+class UnsupportedMedia(errors.InvalidInput):
+    """The request's body is of a kind this route does not take."""
+
+
+class NotAcceptable(errors.InvalidInput):
+    """The client accepts none of the forms this route can answer in."""
+
+
+class Forbidden(errors.InvalidInput):
+    """The server does not read from there, or not for this caller."""
+
+
+# The first class an exception is an instance of decides; subclasses stand before their parents.
+CODES: tuple[tuple[type[errors.TransitiveError], int, str, str], ...] = (
+    (TooLarge, 413, "too-large", "The request is too large"),
+    (UnsupportedMedia, 415, "unsupported-media", "This kind of body is not taken here"),
+    (NotAcceptable, 406, "not-acceptable", "No form of the answer is acceptable to the client"),
+    (Forbidden, 403, "forbidden", "The server does not allow this"),
+    (errors.InvalidInput, 422, "invalid-input", "The input cannot be used"),
+    (errors.NotFound, 404, "not-found", "There is no such thing"),
+    (errors.Conflict, 409, "conflict", "The present state does not allow this"),
+    (errors.Cancelled, 409, "cancelled", "The job was stopped on request"),
+    (errors.Unavailable, 503, "unavailable", "A part of the system is away"),
+    (errors.StorageError, 507, "storage", "The storage is full or damaged"),
+    (errors.TransitiveError, 500, "internal", "The server failed"),
+)
+
+
+class FieldProblem(BaseModel):
+    """One field that was wrong."""
+
+    where: str = Field(description="Place in the request.", examples=["query.limit"])
+    detail: str = Field(examples=["Input should be less than or equal to 1000"])
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/problems#not-found",
+                    "title": "There is no such thing",
+                    "status": 404,
+                    "detail": "There is no patch 0123456789abcdef.",
+                    "instance": "/patches/0123456789abcdef",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="Kind of problem; a reference to its explanation.")
+    title: str
+    status: int
+    detail: str = Field(description="The cause and the cure, for people.")
+    instance: str = Field(description="The path that was asked for.")
+    errors: list[FieldProblem] | None = Field(None, description="What was wrong, field by field.")
+
+
+Described = dict[int | str, dict[str, Any]]
+JOB_STARTED: Described = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
+
+
+def problem_responses(*codes: int, also: Described | None = None) -> Described:
+    """Describe problem answers for OpenAPI, and `also` others; every route can also answer 422 and 503."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    problems: Described = {c: {"description": HTTPStatus(c).phrase, "content": content} for c in {*codes, 422, 503}}
+    return {**(also or {}), **dict(sorted(problems.items(), key=str))}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of `app` with a problem."""
+    app.add_exception_handler(errors.TransitiveError, _on_known)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_middleware(Faults)
+
+
+def describe(error: errors.TransitiveError, path: str) -> Problem:
+    """Turn one of our errors into its problem."""
+    status, kind, title = next((s, k, t) for of, s, k, t in CODES if isinstance(error, of))
+    return Problem(type=f"/problems#{kind}", title=title, status=status, detail=str(error), instance=path)
+
+
+def _answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    headers = {} if headers is None else headers
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = RETRY_AFTER_S
+    if request.url.path.startswith("/browse"):
+        return HTMLResponse(page("problem.html", problem=problem), problem.status, headers)
+    return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, MEDIA_TYPE)
+
+
+async def _on_known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.TransitiveError)  # noqa: S101  what install() registered
+    problem = describe(error, request.url.path)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    return _answer(request, problem)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = [FieldProblem(where=".".join(map(str, e["loc"])), detail=str(e["msg"])) for e in error.errors()]
+    problem = describe(errors.InvalidInput("; ".join(f"{f.where}: {f.detail}" for f in fields)), request.url.path)
+    problem.errors = fields
+    return _answer(request, problem)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error.__cause__, errors.TransitiveError):  # FastAPI wraps what the body's reader raised
+        return await _on_known(request, error.__cause__)
+    status = HTTPStatus(error.status_code)
+    detail, headers = error.detail, dict(error.headers or {})
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {request.url.path}. /docs lists what there is."
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not possible at {request.url.path}. /docs lists what is."
+        headers["Allow"] = ", ".join(_allowed(request))
+    problem = Problem(
+        type="about:blank", title=status.phrase, status=status.value, detail=detail, instance=request.url.path
+    )
+    return _answer(request, problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """List the methods of every route at this path (Starlette names those of the first one only)."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    here = [methods for path, methods in paths.items() if compile_path(path)[0].match(request.url.path)]
+    return sorted({method.upper() for methods in here for method in methods}) or ["GET"]
+
+
+class Faults:
+    """ASGI middleware: what nobody foresaw becomes a 500 that tells nothing, and its trace goes to the log, once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; answer it when that fails before anything was sent."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise ConnectionAbortedError("The answer broke off.") from None
+            problem = describe(errors.TransitiveError("The server failed; its log holds the cause."), scope["path"])
+            await _answer(Request(scope), problem)(scope, receive, send)

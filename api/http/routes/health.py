@@ -1,0 +1,30 @@
+"""Probes come in; whether this process lives, whether everything it needs is there, and its measures go out."""
+
+from fastapi import APIRouter, Response
+
+from api.http.metrics import MEDIA_TYPE, Measures
+from api.http.service import ServiceDep
+from api.responses import CheckResponse, ReadyResponse
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Is this process alive?")
+def healthz() -> CheckResponse:
+    """Answer as long as the server runs; nothing else is asked."""
+    return CheckResponse(ok=True, detail="alive")
+
+
+@router.get("/readyz", summary="Is everything there?", responses={503: {"model": ReadyResponse}})
+def readyz(shared: ServiceDep, response: Response) -> ReadyResponse:
+    """Look at Neo4j, Redis and the workers; 503 when one of them is away."""
+    checks = {name: CheckResponse(ok=ok, detail=detail) for name, (ok, detail) in shared.checks().items()}
+    ready = all(check.ok for check in checks.values())
+    response.status_code = 200 if ready else 503
+    return ReadyResponse(ready=ready, checks=checks)
+
+
+@router.get("/metrics", summary="Measures for Prometheus", response_class=Response)
+def metrics(shared: ServiceDep, measures: Measures) -> Response:
+    """Requests by route and status, their time, and the jobs waiting in each queue."""
+    return Response(measures.text(shared.context.redis_url), media_type=MEDIA_TYPE)

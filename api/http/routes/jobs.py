@@ -1,0 +1,76 @@
+"""A job's id comes in; how far it is goes out, once or as events until it ends. DELETE asks it to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.http.problems import problem_responses
+from api.http.routes.paging import AfterText, Limit, cut
+from api.http.service import ENDED, ServiceDep
+from api.responses import JobResponse, Page
+from graph import jobs
+from graph.errors import NotFound, Unavailable
+from graph.records import Job
+
+router = APIRouter(tags=["jobs"])
+
+JobId = Annotated[str, Path(max_length=200, examples=["5f0c6a2b9e48d7a5c4e3f2b1"])]
+POLL_S = 0.5
+
+
+def _existing(job_id: JobId, shared: ServiceDep) -> Job:
+    return jobs.get_job(shared.connection, job_id)
+
+
+@router.get("/jobs", responses=problem_responses(), summary="List jobs, newest first")
+def list_jobs(request: Request, shared: ServiceDep, after: AfterText = "", limit: Limit = 100) -> Page[JobResponse]:
+    """Page by key: follow `next` until it is null."""
+    found, following = cut(request, jobs.list_jobs(shared.connection, after, limit + 1), limit, lambda job: job.id)
+    return Page(items=[JobResponse.model_validate(job) for job in found], next=following)
+
+
+@router.get("/jobs/{job_id}", responses=problem_responses(404), summary="How far is a job?")
+def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
+    """Read a job's state: queued, running, cancelling, done, failed or cancelled."""
+    return JobResponse.model_validate(job)
+
+
+@router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(403, 404, 409), summary="Cancel a job")
+def cancel_job(job_id: JobId, shared: ServiceDep) -> JobResponse:
+    """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. Twice is no error."""
+    return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    responses=problem_responses(404),
+    response_class=EventSourceResponse,
+    summary="Follow a job",
+)
+async def job_events(job: Annotated[Job, Depends(_existing)], shared: ServiceDep) -> AsyncIterator[ServerSentEvent]:
+    """Send a `job` event at once and at every change, and a last one when the job has ended (Server-Sent Events).
+
+    While Neo4j is away the stream waits for it (an `unavailable` event says so); reconnecting is always safe.
+    """
+    last: Job | None = None
+    away = False
+    while True:
+        if job != last:
+            yield ServerSentEvent(data=JobResponse.model_validate(job).model_dump(), event="job", id=job.updated_at)
+            last = job
+        if job.state in ENDED:
+            return
+        await asyncio.sleep(POLL_S)
+        try:
+            job = await to_thread.run_sync(jobs.get_job, shared.connection, job.id)
+            away = False
+        except Unavailable as error:
+            if not away:
+                yield ServerSentEvent(data={"detail": str(error)}, event="unavailable")
+            away = True
+        except NotFound:  # the node was removed while we watched
+            return

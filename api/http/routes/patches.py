@@ -1,0 +1,80 @@
+"""A patch's id comes in; its box, pixels, embedding and look-alikes go out."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from api.http.problems import problem_responses
+from api.http.service import ServiceDep
+from api.responses import (
+    PATCH_ID,
+    PatchResponse,
+    SimilarItem,
+    SimilarResponse,
+    VectorResponse,
+)
+from graph import videos
+from graph.records import Patch
+
+router = APIRouter(tags=["patches"])
+
+PatchId = Annotated[str, Path(pattern=PATCH_ID, examples=["0123456789abcdef"])]
+ModelQuery = Annotated[str | None, Query(max_length=200, description="Model id; the newest with embeddings if absent.")]
+HowMany = Annotated[int, Query(ge=1, le=1000, description="How many.")]
+
+
+def patch_response(patch: Patch) -> PatchResponse:
+    """Turn a record into what goes over the wire."""
+    return PatchResponse.model_validate({**_fields(patch), "image": f"/patches/{patch.id}/image"})
+
+
+def _fields(patch: Patch) -> dict[str, object]:
+    return {name: getattr(patch, name) for name in PatchResponse.model_fields if name != "image"}
+
+
+def similar_items(found: Sequence[tuple[str, str, float]]) -> list[SimilarItem]:
+    """Turn (patch, video, cosine) into what goes over the wire."""
+    return [
+        SimilarItem(patch_id=patch, video_id=video, similarity=cosine, image=f"/patches/{patch}/image")
+        for patch, video, cosine in found
+    ]
+
+
+@router.get("/patches/{patch_id}", responses=problem_responses(404), summary="One patch")
+def get_patch(patch_id: PatchId, shared: ServiceDep) -> PatchResponse:
+    """Read a patch's video, frame, box and role."""
+    return patch_response(videos.get_patch(shared.connection, patch_id))
+
+
+@router.get(
+    "/patches/{patch_id}/image",
+    responses=problem_responses(404, also={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Not Modified"}}),
+    response_class=Response,
+    summary="A patch's pixels",
+)
+def get_image(patch_id: PatchId, shared: ServiceDep, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """Answer with the 96×96 JPEG that the networks see. Neo4j is not asked."""
+    jpeg = shared.files.jpeg(patch_id)
+    tag = f'"{blake2b(jpeg, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, max-age=3600"}
+    if if_none_match is not None and (if_none_match.strip() == "*" or tag in if_none_match):
+        return Response(status_code=304, headers=headers)
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/patches/{patch_id}/embedding", responses=problem_responses(404), summary="A patch's embedding")
+def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None) -> VectorResponse:
+    """Read the stored embedding, of length 1."""
+    name = shared.embedded_model(model)
+    vector = shared.files.embeddings(name, [patch_id])[0]
+    return VectorResponse(id=patch_id, model=name, vector=vector.tolist())
+
+
+@router.get("/patches/{patch_id}/similar", responses=problem_responses(404), summary="Patches most like a patch")
+def get_similar(patch_id: PatchId, shared: ServiceDep, k: HowMany = 10, model: ModelQuery = None) -> SimilarResponse:
+    """Compare the patch's embedding with every other one; best first."""
+    name = shared.embedded_model(model)
+    vector = shared.files.embeddings(name, [patch_id])[0]
+    return SimilarResponse(model=name, items=similar_items(shared.files.similar(name, vector, k, patch_id)))

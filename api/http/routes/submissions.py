@@ -1,0 +1,98 @@
+"""What to link or train comes in as JSON; a job goes out. The same request while it runs is the same job."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.http.problems import JOB_STARTED, problem_responses
+from api.http.service import ServiceDep
+from api.responses import JobResponse
+from graph import models
+from graph.generations import catalogue
+from graph.linking.parameters import LinkParameters
+from graph.records import Job
+
+router = APIRouter()
+
+_PAPER = LinkParameters()
+
+
+class LinkRequest(BaseModel):
+    """How to link (section 4.2). What is left out is the paper's, or the rule's for so many patches."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"group": 2, "smallest": 5}]})
+
+    features: str = Field("", max_length=200, description="A model's id, or hog; the newest context network if empty.")
+    preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
+        "", description="Of the context network, where none was trained yet; empty: fits the device."
+    )
+    parents: int = Field(_PAPER.parents, ge=0, description="K of K-means; 0: by the rule.")
+    smallest: int = Field(_PAPER.smallest, ge=0, description="Parents with fewer patches are dropped; 0: by the rule.")
+    neighbours: int = Field(_PAPER.neighbours, ge=1, le=1000, description="Length of the nearest-neighbour lists.")
+    group: int = Field(_PAPER.group, ge=2, le=100, description="Patches in a child cluster.")
+    exclude_same_video: bool = Field(_PAPER.exclude_same_video, description="Whether patches of one video stay apart.")
+    seed: int = Field(_PAPER.seed, ge=0, description="Of K-means.")
+    join: bool = Field(
+        False, description="Let new videos join the current linking's parents; all else is kept as it was."
+    )
+
+    @model_validator(mode="after")
+    def _joins_as_it_is(self) -> "LinkRequest":
+        if self.join and self.model_fields_set != {"join"}:
+            raise ValueError("join keeps the features and numbers of the linking that is joined: give nothing else")
+        return self
+
+
+class TrainRequest(BaseModel):
+    """What to train (section 5)."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"recipe": "transitive", "preset": "cpu-small"}]}
+    )
+
+    recipe: str = Field(max_length=100, description="context, transitive, tracking, …")
+    preset: str = Field("paper", max_length=100, description="paper, h200, cpu-small or demo.")
+    seed: int = Field(0, ge=0)
+    iterations: int | None = Field(None, ge=1, description="Steps, where they differ from the preset's.")
+
+
+def _started(response: Response, job: Job) -> JobResponse:
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return JobResponse.model_validate(job)
+
+
+@router.post(
+    "/links",
+    status_code=202,
+    responses=problem_responses(403, 404, also=JOB_STARTED),
+    summary="Start linking",
+    tags=["graph"],
+)
+def start_linking(
+    response: Response, shared: ServiceDep, asked: Annotated[LinkRequest | None, Body()] = None
+) -> JobResponse:
+    """Compute features, clusters and inter-instance edges: a new generation, switched to when it is whole."""
+    asked = asked or LinkRequest()
+    if asked.join:
+        catalogue.require_generation(shared.connection)
+    if asked.features not in ("", "hog"):
+        models.get_model(shared.connection, asked.features)
+    return _started(response, shared.submit("link", asked.model_dump(), asked.features or "context"))
+
+
+@router.post(
+    "/trainings",
+    status_code=202,
+    responses=problem_responses(403, 404, also=JOB_STARTED),
+    summary="Start a training",
+    tags=["models"],
+)
+def start_training(response: Response, shared: ServiceDep, asked: TrainRequest) -> JobResponse:
+    """Train a recipe on the current generation; the job's result is the model's id."""
+    from training.recipes import get_recipe
+
+    if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
+        catalogue.require_generation(shared.connection)
+    arguments = asked.model_dump(exclude_none=True)
+    return _started(response, shared.submit("train", arguments, f"{asked.recipe} ({asked.preset})"))

@@ -1,0 +1,187 @@
+"""A video comes in as an upload, a server path or a URL, and a job goes out; videos and their patches are listed."""
+
+import json
+from hashlib import blake2b, file_digest
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from api.http import uploads
+from api.http.fetch import fetch
+from api.http.problems import JOB_STARTED, Forbidden, TooLarge, problem_responses
+from api.http.routes.paging import AfterPatch, AfterVideo, Limit, cut
+from api.http.routes.patches import patch_response
+from api.http.service import Service, ServiceDep
+from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoResponse
+from graph import videos
+from graph.errors import InvalidInput
+from graph.records import Job
+
+router = APIRouter(tags=["videos"])
+
+VideoId = Annotated[str, Path(pattern=VIDEO_ID, description="BLAKE2b hash of the file's bytes.")]
+JSON_BYTES = 64 * 1024
+
+
+class VideoSource(BaseModel):
+    """Where the video is; exactly one of the two."""
+
+    path: str | None = Field(None, description="A file on the server, below a folder of TRANSITIVE_ALLOWED_PATHS.")
+    url: str | None = Field(None, description="http(s) on the public internet, where TRANSITIVE_ALLOW_URLS is set.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "VideoSource":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("name either a path or a url")
+        return self
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                }
+            },
+            "application/json": {
+                "schema": VideoSource.model_json_schema(),
+                "example": {"path": "/srv/videos/bikes.mp4"},
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/videos",
+    status_code=202,
+    responses=problem_responses(403, 413, 415, 507, also=JOB_STARTED),
+    openapi_extra=_BODY,
+    summary="Add a video",
+)
+async def add_video(request: Request, response: Response, shared: ServiceDep) -> JobResponse:
+    """Take a video in and start mining it; the job tells how that ends. The same bytes twice are one video.
+
+    Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`.
+    """
+    await to_thread.run_sync(shared.check_backends)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json":
+        source = await _json(request)
+        if source.path is not None:
+            job = await to_thread.run_sync(_ingest_path, shared, source.path)
+        else:
+            job = await _ingest_url(shared, source.url or "")
+    else:
+        length = request.headers.get("content-length", "")
+        if length.isdigit():
+            shared.inbox.check_size(int(length) - JSON_BYTES)  # the form around the file is smaller than that
+        job = await _ingest_upload(shared, request, int(length) if length.isdigit() else 0)
+    response.headers["Location"] = f"/jobs/{job.id}"
+    return JobResponse.model_validate(job)
+
+
+async def _json(request: Request) -> VideoSource:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > JSON_BYTES:
+            raise TooLarge(f"JSON bodies end at {JSON_BYTES} bytes here. Send the video as a form.")
+    try:
+        return VideoSource.model_validate(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        texts = [e["msg"] for e in error.errors()] if isinstance(error, ValidationError) else [str(error)]
+        raise InvalidInput(f'The body must be JSON like {{"path": "…"}} ({"; ".join(texts)}).') from None
+
+
+async def _ingest_upload(shared: Service, request: Request, length: int) -> Job:
+    with shared.inbox.incoming(length) as incoming:
+        name = await uploads.receive(request.stream(), request.headers["content-type"], incoming)
+        return await to_thread.run_sync(_submit, shared, incoming, name)
+
+
+async def _ingest_url(shared: Service, url: str) -> Job:
+    if not shared.context.settings.allow_urls:
+        raise Forbidden("This server fetches nothing by URL (TRANSITIVE_ALLOW_URLS). Upload the file instead.")
+    with shared.inbox.incoming() as incoming:
+        async with fetch(url) as (name, body):
+            async for chunk in body:
+                await to_thread.run_sync(incoming.write, chunk)
+        if not incoming.size:
+            raise InvalidInput(f"{url} is empty (0 bytes).")
+        return await to_thread.run_sync(_submit, shared, incoming, uploads.plain_name(name))
+
+
+def _submit(shared: Service, incoming: uploads.Incoming, name: str) -> Job:
+    """Keep the file and ask for its mining; this thread runs to its end even when the client goes away."""
+    path = incoming.keep(name)
+    try:
+        return shared.submit("ingest", {"path": str(path), "video": incoming.video_id, "name": name}, name)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _ingest_path(shared: Service, text: str) -> Job:
+    path = allowed_path(text, shared.context.settings.allowed_paths)
+    with path.open("rb") as file:
+        video = file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
+    return shared.submit("ingest", {"path": str(path), "video": video, "name": path.name}, path.name)
+
+
+def allowed_path(text: str, allowed: str) -> FilePath:
+    """Resolve a file below one of the `allowed` folders (':' between), links followed; raises `Forbidden`.
+
+    What lies elsewhere and what does not exist get the same answer, so that nobody can ask what files there are.
+    """
+    folders = [FilePath(folder).resolve() for folder in allowed.split(":") if folder]
+    if not folders:
+        raise Forbidden("This server reads no files by path (TRANSITIVE_ALLOWED_PATHS is empty). Upload the file.")
+    if "\0" not in text:
+        try:
+            path = FilePath(text).resolve(strict=True)
+            if path.is_file() and any(path.is_relative_to(folder) for folder in folders):
+                return path
+        except (OSError, RuntimeError):  # not there, a loop of links, a name too long: the same answer as elsewhere
+            pass
+    raise Forbidden(f"{text!r} is no file below a folder of TRANSITIVE_ALLOWED_PATHS.")
+
+
+@router.get("/videos", responses=problem_responses(), summary="List videos")
+def list_videos(
+    request: Request, shared: ServiceDep, after: AfterVideo = "", limit: Limit = 100
+) -> Page[VideoResponse]:
+    """Page by key: follow `next` until it is null."""
+    found, following = cut(request, videos.list_videos(shared.connection, after, limit + 1), limit, lambda v: v.id)
+    return Page(items=[VideoResponse.model_validate(video) for video in found], next=following)
+
+
+@router.get("/videos/{video_id}", responses=problem_responses(404), summary="One video")
+def get_video(video_id: VideoId, shared: ServiceDep) -> VideoResponse:
+    """Read a video's name, size, length and status."""
+    return VideoResponse.model_validate(videos.get_video(shared.connection, video_id))
+
+
+@router.get("/videos/{video_id}/patches", responses=problem_responses(404), summary="The patches of a video")
+def list_patches(
+    request: Request, video_id: VideoId, shared: ServiceDep, after: AfterPatch = "", limit: Limit = 100
+) -> Page[PatchResponse]:
+    """Page by key: follow `next` until it is null."""
+    found = videos.list_patches(shared.connection, video_id, after, limit + 1)
+    if not found:
+        videos.get_video(shared.connection, video_id)
+    items, following = cut(request, found, limit, lambda patch: patch.id)
+    return Page(items=[patch_response(patch) for patch in items], next=following)
+
+
+@router.delete("/videos/{video_id}", status_code=204, responses=problem_responses(403, 404), summary="Delete a video")
+def delete_video(video_id: VideoId, shared: ServiceDep) -> None:
+    """Remove a video, its patches, every edge of them, and their pixels and vectors."""
+    videos.delete_video(shared.connection, video_id)
+    shared.context.shards.delete_video(video_id)

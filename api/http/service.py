@@ -1,0 +1,148 @@
+"""Settings come in; what every route works with goes out: the graph, the files, the inbox and the encoders."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from api.http.patch_files import PatchFiles
+from api.http.uploads import Inbox
+from graph import jobs, models
+from graph.connection import Connection
+from graph.errors import InvalidInput, NotFound, TransitiveError
+from graph.records import Job, JobKind, Model
+from graph.settings import Settings
+from graph.shards import Shards
+from workers import ledger, queue, recovery
+from workers.stage_context import StageContext
+
+if TYPE_CHECKING:
+    from training.encoder import Encoder
+
+PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
+MOST_MODELS = 1000
+ENDED = ("done", "failed", "cancelled")
+
+
+@dataclass
+class Service:
+    """What the routes share; safe to use from many threads."""
+
+    context: StageContext
+    files: PatchFiles
+    inbox: Inbox
+    _encoders: dict[str, "Encoder"] = field(default_factory=dict)
+    _loading: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Service":
+        """Open what the settings name; raises `InvalidInput` when they name no Neo4j or no Redis."""
+        if not settings.neo4j_uri or not settings.redis_url.get_secret_value():
+            raise InvalidInput(
+                "NEO4J_URI and REDIS_URL are not set. `transitive up` starts all of it, this API included."
+            )
+        password = settings.neo4j_password.get_secret_value()
+        connection = Connection(settings.neo4j_uri, settings.neo4j_user, password, patience_s=PATIENCE_S)
+        shards = Shards(settings.data)
+        uploads = settings.home.absolute() / "uploads"
+        inbox = Inbox(uploads, settings.upload_bytes, settings.min_free_disk_mb * 2**20)
+        return cls(StageContext(settings, connection, shards), PatchFiles(shards), inbox)
+
+    @property
+    def connection(self) -> Connection:
+        """The graph."""
+        return self.context.connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.context.connection.close()
+
+    def submit(self, kind: JobKind, arguments: dict[str, object], target: str) -> Job:
+        """Ask the workers for long work; raises `Unavailable`."""
+        return queue.submit(self.connection, self.context.redis_url, kind, arguments, target)
+
+    def check_backends(self) -> None:
+        """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is taken in)."""
+        self.connection.verify()
+        recovery.waiting_count(self.context.redis_url)
+
+    def sweep(self) -> None:
+        """Remove uploads whose job has ended, and what killed servers left; raises `Unavailable`.
+
+        This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
+        """
+        for path in self.inbox.abandoned():
+            path.unlink(missing_ok=True)
+        kept = {path: queue.job_id("ingest", {"video": path.name}) for path in self.inbox.settled()}
+        known = ledger.jobs(self.connection, kept.values()) if kept else {}
+        for path, job_id in kept.items():
+            if job_id not in known or known[job_id].state in ENDED:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        """Look at every part that is needed to work: whether it is there, and what is wrong if not."""
+
+        def neo4j() -> str:
+            self.connection.verify()
+            return "answers"
+
+        def workers() -> str:
+            recovery.waiting_count(self.context.redis_url)  # says in our words that Redis is away
+            names = queue.celery_app(self.context.redis_url).control.ping(timeout=1.0)
+            if not names and not any(job.state == "running" for job in jobs.list_jobs(self.connection, limit=20)):
+                raise NotFound("No worker answers. `transitive up` starts the local ones.")
+            return f"{len(names)} workers answer" if names else "busy"
+
+        return {
+            "neo4j": _outcome(neo4j),
+            "redis": _outcome(lambda: f"waiting: {recovery.waiting_count(self.context.redis_url)}"),
+            "workers": _outcome(workers),
+        }
+
+    def embedded_model(self, model_id: str | None) -> str:
+        """Return the id of the model that is asked for, or of the newest one with embeddings; raises `NotFound`."""
+        if model_id is not None:
+            return models.get_model(self.connection, model_id).id
+        known = models.list_models(self.connection, limit=MOST_MODELS)
+        for model in sorted(known, key=lambda m: (m.created_at, m.id), reverse=True):
+            if self.files.embedded(model.id):
+                return model.id
+        raise NotFound(
+            "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."
+        )
+
+    def encoder(self, model_id: str | None) -> tuple[Model, "Encoder"]:
+        """Return a model with an embedding, loaded once; raises `NotFound`."""
+        model = (
+            models.get_model(self.connection, model_id)
+            if model_id
+            else models.get_model(self.connection, self.embedded_model(None))
+        )
+        if not model.embedding_dim:
+            raise InvalidInput(f"Model {model.id} ({model.recipe}) has no embedding. Name another.")
+        from training.encoder import Encoder  # torch takes seconds and 400 MB: only servers that encode pay that
+
+        with self._loading:
+            if model.id not in self._encoders:
+                settings = self.context.settings
+                self._encoders[model.id] = Encoder.load(self.context.models / model.id, settings.device)
+            return model, self._encoders[model.id]
+
+
+def _outcome(look: Callable[[], str]) -> tuple[bool, str]:
+    try:
+        return True, look()
+    except TransitiveError as error:
+        return False, str(error)
+
+
+def service(request: Request) -> Service:
+    """Hand a route what it works with."""
+    found: Service = request.app.state.service
+    return found
+
+
+ServiceDep = Annotated[Service, Depends(service)]

@@ -1,0 +1,211 @@
+"""Linking runs as the graph keeps them: which there are, which is current, which videos each keeps out of training.
+
+(:Current {name: "generation"})-[:IS]->(:Generation {id, state, feature_model, …})
+(:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})     id 0, 1, … within its generation
+(:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id, parent})
+(:Patch)-[:INTER_INSTANCE {generation, distance, parent, bucket, held_out}]->(:Patch)     smaller id first
+
+`state` is "building" until the switch, then "ready", and "deleting" once a deletion began. Only "ready" ones are seen.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from graph.connection import Connection, Row
+from graph.errors import Conflict, NotFound
+from graph.lock import graph_lock
+from graph.records import Progress, no_progress
+
+LINKING = "linking"  # the lock that linking and deleting generations share
+DELETED_AT_ONCE = 20_000  # edges or nodes of one transaction
+HELD_OUT_SHARE = 0.1
+
+# (:Current)-[:IS]->(g)
+_CURRENT = """
+MATCH (:Current {name: 'generation'})-[:IS]->(g:Generation)
+RETURN g.id AS id
+"""
+_GET = """
+MATCH (g:Generation {id: $id, state: 'ready'})
+RETURN g {.*, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+"""
+_LIST = """
+MATCH (g:Generation {state: 'ready'})
+RETURN g {.*, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation ORDER BY g.created_at, g.id
+"""
+_UNFINISHED = """
+MATCH (g:Generation) WHERE g.state <> 'ready'
+RETURN g.id AS id
+"""
+_RETIRE = """
+MATCH (g:Generation {id: $id})
+SET g.state = 'deleting'
+"""
+# Each takes at most $limit away; they run in this order until nothing is left.
+_DELETE = (
+    # (:Patch)-[e:INTER_INSTANCE]->(:Patch)
+    """
+    MATCH ()-[e:INTER_INSTANCE]->() WHERE e.generation = $id AND e.bucket >= 0
+    WITH e LIMIT $limit DELETE e RETURN count(*) AS deleted
+    """,
+    # (:Patch)-[e:IN_CHILD]->(c)
+    """
+    MATCH (c:ChildCluster) WHERE c.generation = $id AND c.id >= 0
+    WITH c LIMIT $limit DETACH DELETE c RETURN count(*) AS deleted
+    """,
+    # (:Patch)-[e:IN_PARENT]->(c)
+    """
+    MATCH (c:ParentCluster)<-[e:IN_PARENT]-() WHERE c.generation = $id AND c.id >= 0
+    WITH e LIMIT $limit DELETE e RETURN count(*) AS deleted
+    """,
+    """
+    MATCH (c:ParentCluster) WHERE c.generation = $id AND c.id >= 0
+    WITH c LIMIT $limit DELETE c RETURN count(*) AS deleted
+    """,
+    """
+    MATCH (l:WritingLane {generation: $id})
+    WITH l LIMIT $limit DELETE l RETURN count(*) AS deleted
+    """,
+    """
+    MATCH (g:Generation {id: $id})
+    WITH g LIMIT $limit DETACH DELETE g RETURN count(*) AS deleted
+    """,
+)
+# (v:Video)-[:HAS_PATCH]->()     videos where nothing moved have nothing to link and are never missed
+_VIDEOS = """
+MATCH (v:Video {status: 'ready'})
+WHERE NOT v.id IN $known AND EXISTS { (v)-[:HAS_PATCH]->() }
+RETURN count(*) AS count
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One linking run: what it was made from, what it found, and how far it can be trusted."""
+
+    id: str
+    feature_model: str
+    created_at: str  # ISO 8601, UTC
+    patches: int  # starts of tracks that were clustered
+    parents: int
+    children: int
+    edges: int
+    quadruples: int  # held-out ones included
+    track_length: int  # frames from A to A', the fewest of its tracks; 0 without tracks
+    held_out: tuple[str, ...] = ()  # videos kept out of training
+    videos: tuple[str, ...] = ()  # that were looked at, those where nothing moved included
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
+    held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
+    joined: str = ""  # the generation whose parents its later videos joined; "" when linked from the ground up
+    current: bool = False
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets its edges are spread over."""
+        return len(self.training_sizes)
+
+
+def held_out_videos(video_ids: Iterable[str], twins: Mapping[str, str] | None = None) -> list[str]:
+    """Choose the videos kept out of training: a tenth, ranked by a hash of their ids, none of fewer than three.
+
+    A video and its re-encoded twins go together (`twins` names the first of them), or the held-out one would be seen.
+    """
+    owner = dict(twins or {})
+    ids = sorted(set(video_ids))
+    families = sorted({owner.get(video, video) for video in ids}, key=_rank)
+    count = max(1, round(HELD_OUT_SHARE * len(families))) if len(families) >= 3 else 0
+    chosen = set(families[:count])
+    return [video for video in ids if owner.get(video, video) in chosen]
+
+
+def _rank(video_id: str) -> str:
+    return blake2b(video_id.encode(), digest_size=8).hexdigest()
+
+
+def current_generation(connection: Connection) -> str | None:
+    """Return the id of the generation in use, None before the first linking."""
+    rows = connection.read(_CURRENT)
+    return str(rows[0]["id"]) if rows else None
+
+
+def get_generation(connection: Connection, generation: str) -> Generation:
+    """Read one generation; raises `NotFound` for one that is not there, unfinished or being deleted."""
+    rows = connection.read(_GET, id=generation)
+    if not rows:
+        raise NotFound(f"There is no generation {generation}. `transitive graph generations` lists them.")
+    return _generation(rows[0]["generation"])
+
+
+def require_generation(connection: Connection, generation: str | None = None) -> Generation:
+    """Read the named generation, or the current one; raises `NotFound` that says how to make one."""
+    wanted = generation or current_generation(connection)
+    if wanted is None:
+        raise NotFound("Nothing is linked yet. `transitive link` makes the first generation.")
+    return get_generation(connection, wanted)
+
+
+def list_generations(connection: Connection) -> list[Generation]:
+    """Read all finished generations, oldest first."""
+    return [_generation(row["generation"]) for row in connection.read(_LIST)]
+
+
+def delete_generation(connection: Connection, generation: str, progress: Progress = no_progress) -> None:
+    """Remove an old generation in small transactions; a second call goes on where a killed one stopped.
+
+    Raises `NotFound`, and `Conflict` for the current generation or while a linking runs.
+    """
+    with graph_lock(connection, LINKING):
+        if current_generation(connection) == generation:
+            raise Conflict(f"Generation {generation} is in use. Link again first; then it can be deleted.")
+        if generation not in unfinished(connection):
+            get_generation(connection, generation)
+        erase(connection, generation, progress)
+
+
+def unfinished(connection: Connection) -> list[str]:
+    """Return the generations that a killed run left behind, half written or half deleted."""
+    return [row["id"] for row in connection.read(_UNFINISHED)]
+
+
+def erase(connection: Connection, generation: str, progress: Progress = no_progress) -> None:
+    """Remove everything that carries this generation's id; the caller holds the linking lock."""
+    connection.write(_RETIRE, id=generation)
+    removed = 0
+    for statement in _DELETE:
+        while deleted := connection.write(statement, id=generation, limit=DELETED_AT_ONCE)[0]["deleted"]:
+            removed += deleted
+            progress("deleting", removed, 0, "items")
+
+
+def unlinked_videos(connection: Connection, generation: str | None = None) -> int:
+    """Return how many videos with patches the (current) generation does not know; all of them when there is none."""
+    wanted = generation or current_generation(connection)
+    known = list(get_generation(connection, wanted).videos) if wanted else []
+    return int(connection.read(_VIDEOS, known=known)[0]["count"])
+
+
+def _generation(row: Row) -> Generation:
+    return Generation(
+        id=row["id"],
+        feature_model=row["feature_model"],
+        created_at=row["created_at"],
+        patches=row["patches"],
+        parents=row["parents"],
+        children=row["children"],
+        edges=row["edges"],
+        quadruples=row["quadruples"],
+        track_length=row["track_length"],
+        held_out=tuple(row["held_out"]),
+        videos=tuple(row["videos"]),
+        parameters=json.loads(row["parameters"]),
+        quality=json.loads(row["quality"]),
+        training_sizes=tuple(row["training_sizes"]),
+        held_out_sizes=tuple(row["held_out_sizes"]),
+        joined=row.get("joined", ""),
+        current=bool(row["current"]),
+    )

@@ -1,0 +1,52 @@
+"""A generation comes in; its parents' members, and the children and edges of single parents, go out to be gone on with.
+
+(p:Patch)-[:IN_PARENT]->(c:ParentCluster)      (p)-[:IN_CHILD]->(k:ChildCluster)      (p)-[e:INTER_INSTANCE]->(q:Patch)
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from graph.connection import Connection
+from graph.generations.catalogue import Generation
+from graph.linking.children import Children
+
+# (p)-[:IN_PARENT]->(c)
+_MEMBERS = """
+MATCH (c:ParentCluster {generation: $generation, id: $parent})
+RETURN c.size AS size, COLLECT { MATCH (c)<-[:IN_PARENT]-(p:Patch) RETURN p.id } AS ids
+"""
+# (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
+_GROUPS = """
+MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)-[:IN_CHILD]->(k:ChildCluster)
+WHERE k.generation = $generation
+WITH k, collect(p.id) AS ids
+RETURN collect(ids) AS groups
+"""
+# (c)<-[:IN_PARENT]-(a)-[e:INTER_INSTANCE]->(b)
+_EDGES = """
+MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
+WHERE e.generation = $generation
+RETURN collect(a.id) AS a, collect(b.id) AS b, collect(e.distance) AS distance
+"""
+
+
+def members_of(connection: Connection, generation: Generation, parent: int) -> tuple[int, list[str]]:
+    """Return how many members a parent was written with, and the ids of those that are there now."""
+    rows = connection.read(_MEMBERS, generation=generation.id, parent=parent)
+    return (int(rows[0]["size"]), list(rows[0]["ids"])) if rows else (0, [])
+
+
+def children_of_parent(
+    connection: Connection, generation: Generation, parent: int, row_of: Mapping[str, int], group: int
+) -> Children:
+    """Return a parent's children and edges as rows, in the order in which linking finds them."""
+    found = connection.read(_GROUPS, generation=generation.id, parent=parent)[0]["groups"]
+    rows = sorted(sorted(row_of[patch] for patch in ids) for ids in found)
+    edges = connection.read(_EDGES, generation=generation.id, parent=parent)[0]
+    pairs = [(row_of[a], row_of[b]) for a, b in zip(edges["a"], edges["b"], strict=True)]
+    return Children(
+        np.array(rows, np.int32).reshape(-1, group),
+        np.array(pairs, np.int32).reshape(-1, 2),
+        np.array(edges["distance"], np.float64),
+    )

@@ -1,0 +1,35 @@
+"""Videos come in; the starts of their tracks go out as the columns that linking works with, a query a video.
+
+(:Video)-[:HAS_PATCH]->(p:Patch {role: "start"})
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from graph.connection import Connection
+from graph.linking.track_starts import TrackStarts
+
+# (p), through the index on (video_id, id); collected, because a row for each costs the driver several times as long
+_STARTS = """
+MATCH (p:Patch)
+WHERE p.video_id = $video AND p.id > '' AND p.role = 'start'
+RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
+"""
+
+
+def read_track_starts(connection: Connection, videos: Sequence[str], twins: Mapping[str, str]) -> TrackStarts:
+    """Return the starts of all tracks of these videos; `twins` names for a video the one it is a re-encoding of."""
+    ids: list[str] = []
+    names: list[str] = []
+    places = [np.empty((0, 5), np.int64)]
+    for video in videos:
+        row = connection.read(_STARTS, video=video)[0]
+        ids += row["ids"]
+        names += [video] * len(row["ids"])
+        places.append(np.array(row["places"], np.int64).reshape(-1, 5))
+    table = np.concatenate(places)
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    owners = [twins.get(names[row], names[row]) for row in order]
+    frames, boxes = table[order, 0], table[order, 1:]
+    return TrackStarts([ids[row] for row in order], [names[row] for row in order], owners, frames, boxes)

@@ -1,0 +1,182 @@
+"""A linking comes in; a generation stands in the graph, switched to in one small transaction, or nothing does.
+
+Several lanes (generation_batches) write at the same time. So that a transaction that is retried after its answer got
+lost writes nothing twice, each lane counts its batches in a node of its own, in the same transaction.
+"""
+
+import json
+import threading
+from collections.abc import Collection
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+from graph.connection import Connection
+from graph.errors import Conflict, Unavailable
+from graph.generations.batches import LANES, Batch, batches, bucket_count
+from graph.generations.catalogue import LINKING, erase, unfinished
+from graph.linking.run import Linking
+from graph.lock import Lock, graph_lock
+from graph.records import Progress, no_progress
+
+_CREATE = """
+CREATE (g:Generation {id: $id, state: 'building'})
+WITH g UNWIND range(0, $lanes - 1) AS lane
+CREATE (:WritingLane {generation: $id, lane: lane, batch: -1})
+"""
+# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b')
+_BUCKETS = """
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0
+RETURN e.bucket AS bucket, e.held_out AS held_out,
+       sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }) AS quadruples
+"""
+# the shortest: a video of more than 40 frames a second counts its skipped frames as well
+_TRACK_LENGTH = """
+MATCH (:ParentCluster {generation: $generation})<-[:IN_PARENT]-(:Patch)-[e:INTRA_INSTANCE]->()
+RETURN coalesce(min(e.track_length), 0) AS length
+"""
+# (:Current)-[:IS]->(g); the lock's owner is looked at in the same transaction: a run that lost it may not switch
+_SWITCH = """
+MATCH (l:Lock {name: $lock, owner: $owner})
+MATCH (g:Generation {id: $id})
+SET g += $properties, g.state = 'ready'
+MERGE (c:Current {name: 'generation'})
+WITH g, c
+OPTIONAL MATCH (c)-[old:IS]->()
+DELETE old
+WITH DISTINCT g, c
+CREATE (c)-[:IS]->(g)
+RETURN g.id AS id
+"""
+_DROP_LANES = """
+MATCH (l:WritingLane {generation: $id})
+DELETE l
+"""
+_READY = """
+MATCH (g:Generation {id: $id, state: 'ready'})
+RETURN g.id AS id
+"""
+
+
+def write_generation(
+    connection: Connection,
+    linking: Linking,
+    feature_model: str,
+    held_out: Collection[str] = (),
+    *,
+    videos: Collection[str] = (),
+    joined: str = "",
+    lock: Lock | None = None,
+    progress: Progress = no_progress,
+) -> str:
+    """Write a linking as a generation beside the current one, switch to it, and return its id.
+
+    The id follows from the content, so writing the same linking again only switches. `held_out` are the videos kept
+    out of training, `videos` all that were looked at (those where nothing moved included), `joined` the generation
+    whose parents were kept, if any. `lock` is the linking lock where the caller holds it already. Whatever is raised,
+    `Cancelled` by `progress` included, nothing of the new generation stays; `Conflict` when another linking runs, or
+    when patches were deleted meanwhile.
+    """
+    with nullcontext(lock) if lock else graph_lock(connection, LINKING) as held:
+        generation = _name(linking, feature_model, held_out, videos, joined)
+        for abandoned in unfinished(connection):
+            erase(connection, abandoned)
+        try:
+            properties: dict[str, Any] = {}
+            if not connection.read(_READY, id=generation):
+                connection.write(_CREATE, id=generation, lanes=LANES)
+                _write_all(connection, generation, linking, set(held_out), progress)
+                properties = _properties(connection, generation, linking, feature_model)
+                looked_at = sorted({*linking.video_ids, *videos})
+                properties |= {"held_out": sorted(held_out), "videos": looked_at, "joined": joined}
+            _switch(connection, held, generation, properties)
+        except BaseException:
+            with suppress(Unavailable):  # the next linking erases it
+                if not connection.read(_READY, id=generation):
+                    erase(connection, generation)
+            raise
+        connection.write(_DROP_LANES, id=generation)
+    return generation
+
+
+def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str], joined: str) -> str:
+    content = json.dumps(
+        [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos), joined]
+    )
+    return blake2b(content.encode(), digest_size=6).hexdigest()
+
+
+def _write_all(
+    connection: Connection, generation: str, linking: Linking, held_out: set[str], progress: Progress
+) -> None:
+    """Run the lanes side by side, tell `progress`, and stop both when one fails or somebody cancels."""
+    total = int(linking.parent_sizes.sum()) + linking.groups.size + len(linking.pairs)
+    written = [0] * LANES
+    stop = threading.Event()
+
+    def run(lane: int) -> None:
+        for number, batch in enumerate(batches(linking, lane, held_out)):
+            if stop.is_set():
+                return
+            _write_batch(connection, generation, lane, number, batch)
+            written[lane] += batch.expected
+
+    with ThreadPoolExecutor(LANES, "generation-writer") as pool:
+        running: set[Future[None]] = {pool.submit(run, lane) for lane in range(LANES)}
+        try:
+            while running:
+                progress("writing edges", sum(written), total, "edges")
+                done, running = wait(running, timeout=0.5, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+        finally:
+            stop.set()
+    progress("writing edges", total, total, "edges")
+
+
+def _write_batch(connection: Connection, generation: str, lane: int, number: int, batch: Batch) -> None:
+    rows = connection.write(
+        batch.query,
+        generation=generation,
+        lane=lane,
+        batch=number,
+        parent=batch.parent,
+        size=batch.size,
+        ids=batch.ids,
+        rows=batch.rows,
+    )
+    if not rows:
+        raise Conflict("Another linking removed what this one was writing. Run it again when that is done.")
+    if rows[0]["before"] < number and rows[0]["written"] != batch.expected:
+        raise Conflict("Patches were deleted while they were linked. Run the linking again.")
+
+
+def _properties(connection: Connection, generation: str, linking: Linking, feature_model: str) -> dict[str, Any]:
+    """Gather what the (:Generation) node tells; quadruples are counted per bucket, once, here."""
+    buckets = bucket_count(len(linking.pairs))
+    sizes = {False: [0] * buckets, True: [0] * buckets}
+    for row in connection.read(_BUCKETS, generation=generation):
+        sizes[row["held_out"]][row["bucket"]] = row["quadruples"]
+    return {
+        "feature_model": feature_model,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "patches": len(linking.patch_ids),
+        "parents": len(linking.parent_sizes),
+        "children": len(linking.groups),
+        "edges": len(linking.pairs),
+        "quadruples": sum(sizes[False]) + sum(sizes[True]),
+        "track_length": connection.read(_TRACK_LENGTH, generation=generation)[0]["length"],
+        "parameters": json.dumps(asdict(linking.parameters)),
+        "quality": json.dumps(linking.quality),
+        "training_sizes": sizes[False],
+        "held_out_sizes": sizes[True],
+    }
+
+
+def _switch(connection: Connection, lock: Lock, generation: str, properties: dict[str, Any]) -> None:
+    rows = connection.write(_SWITCH, lock=lock.name, owner=lock.owner, id=generation, properties=properties)
+    if not rows:
+        raise Conflict("This linking lost its lock to another one. Run it again when that is done.")

@@ -1,0 +1,1 @@
+"""Questions to the graph: neighbourhoods, explanations, clusters, counts and quadruples."""

@@ -1,0 +1,94 @@
+"""A generation comes in; its parent clusters, their members and their child clusters go out, page by page. Section 4.2.
+
+(:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})    (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id})
+"""
+
+from dataclasses import dataclass
+
+from graph.connection import Connection
+from graph.errors import NotFound
+from graph.generations.catalogue import current_generation, require_generation
+from graph.records import Patch
+
+EXAMPLES = 8  # patches shown for a cluster
+
+# (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
+_PARENTS = """
+MATCH (c:ParentCluster)
+WHERE c.generation = $generation AND c.id > $after
+WITH c ORDER BY c.id LIMIT $limit
+RETURN c.id AS id, c.generation AS generation, c.size AS size,
+       COUNT {
+         MATCH (c)<-[:IN_PARENT]-(:Patch)-[:IN_CHILD]->(k:ChildCluster) WHERE k.generation = $generation
+         RETURN DISTINCT k
+       } AS children,
+       COLLECT { MATCH (c)<-[:IN_PARENT]-(p:Patch) RETURN p.id ORDER BY p.id LIMIT $examples } AS examples
+ORDER BY id
+"""
+_MEMBERS = """
+MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)
+WHERE p.id > $after
+RETURN p {.*} AS patch ORDER BY p.id LIMIT $limit
+"""
+# (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
+_CHILDREN = """
+MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)-[:IN_CHILD]->(k:ChildCluster)
+WHERE k.generation = $generation
+WITH k.id AS child, p.id AS patch ORDER BY patch
+RETURN child, collect(patch) AS patches ORDER BY child LIMIT $limit
+"""
+# (p)<-[:INTRA_INSTANCE*0..1]-(start)-[:IN_PARENT]->(c): the end of a track (A') inherits its start's parent
+_PARENT_OF = """
+MATCH (p:Patch {id: $patch})<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster)
+WHERE c.generation = $generation
+RETURN c.id AS id ORDER BY id LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A parent cluster (stage 1): starts of tracks that look roughly alike."""
+
+    id: int
+    generation: str
+    size: int  # starts of tracks
+    children: int
+    examples: list[str]  # the ids of a few members
+
+
+def list_parents(
+    connection: Connection, generation: str | None = None, after: int = -1, limit: int = 100
+) -> list[Parent]:
+    """Read the `limit` parent clusters whose ids follow `after`; raises `NotFound` without such a generation."""
+    known = require_generation(connection, generation)
+    rows = connection.read(_PARENTS, generation=known.id, after=after, limit=limit, examples=EXAMPLES)
+    return [Parent(**row) for row in rows]
+
+
+def get_parent(connection: Connection, parent: int, generation: str | None = None) -> Parent:
+    """Read one parent cluster; raises `NotFound`."""
+    found = list_parents(connection, generation, parent - 1, 1)
+    if not found or found[0].id != parent:
+        raise NotFound(
+            f"There is no parent cluster {parent} in this generation. `GET /clusters` lists those there are."
+        )
+    return found[0]
+
+
+def list_members(connection: Connection, parent: Parent, after: str = "", limit: int = 100) -> list[Patch]:
+    """Read the `limit` members of a parent cluster whose ids follow `after`."""
+    rows = connection.read(_MEMBERS, generation=parent.generation, parent=parent.id, after=after, limit=limit)
+    return [Patch(**row["patch"]) for row in rows]
+
+
+def list_children(connection: Connection, parent: Parent, limit: int = 100) -> list[list[str]]:
+    """Read the first `limit` child clusters (stage 2) of a parent: the ids of their patches."""
+    rows = connection.read(_CHILDREN, generation=parent.generation, parent=parent.id, limit=limit)
+    return [row["patches"] for row in rows]
+
+
+def parent_of(connection: Connection, patch_id: str) -> int | None:
+    """Return the parent cluster of a patch, or of its track's start, in the current generation; None for none."""
+    generation = current_generation(connection)
+    rows = connection.read(_PARENT_OF, patch=patch_id, generation=generation) if generation else []
+    return int(rows[0]["id"]) if rows else None

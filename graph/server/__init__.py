@@ -1,0 +1,1 @@
+"""The local Neo4j server: jars, configuration and the detached process."""
