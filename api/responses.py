@@ -41,7 +41,7 @@ class VideoResponse(Response):
     ingested_at: str = Field(description="ISO 8601, UTC.")
     report: dict[str, Any] = Field(
         description="What mining counted: windows, tracks, cuts, and what was refused, by reason; {} where it failed.",
-        examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"no solid object": 8}}],
+        examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"nothing moves on its own": 8}}],
     )
 
     @field_validator("report", mode="before")

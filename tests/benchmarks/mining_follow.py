@@ -1,4 +1,4 @@
-"""Videos in; the share of mined tracks that stayed on their object and did not latch onto the background, out.
+"""Measurement of how many mined tracks stay on their object and do not latch onto the background.
 
     python -m tests.benchmarks.mining_follow ../shared/data/videos [--clips 40] [--part choose|report]
 
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--part", choices=("choose", "report"), default="report")
+    parser.add_argument("--trust", type=float, default=0.6, help="least confidence of a track that counts")
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.iterdir() if p.is_file())
     order = np.random.default_rng(0).permutation(len(paths))
@@ -71,10 +72,10 @@ def main() -> None:
             lumas = frames[window.ends.first.index // every :][: recipe.track_length + 1]
             factor = lumas[0].shape[1] / window.ends.first.luma.shape[1]
             for box, track in zip(window.boxes, window.tracks, strict=True):
-                if not isinstance(track, Track):
+                if not isinstance(track, Track) or track.confidence < arguments.trust:
                     continue
                 total += 1
-                centre, core = np.array(box.core[:2]) * factor, box.core[2] * factor
+                centre, core = np.array(box.core[:2]) * factor, min(box.core[2:]) * factor
                 crop = tuple(v * factor for v in track.crop)
                 obj, background = judge(lumas, centre, core, crop)
                 if np.hypot(*(obj - background)) < PARTED:

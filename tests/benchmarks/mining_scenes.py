@@ -81,14 +81,15 @@ def scene_of(kind: str, data: Path, random: np.random.Generator, seed: int) -> l
     return [draw(frame, kind, k, place, seed) for k, frame in enumerate(frames)] if kind in OVERLAYS else frames
 
 
-def tracks(data: Path, asked: tuple[str, int]) -> bool:
+def tracks(data: Path, trust: float, asked: tuple[str, int]) -> bool:
     """Say whether a clip of a kind and seed gives a track; of a mover, whether one is where the mover is."""
     kind, seed = asked
     cv2.setNumThreads(1)
     random = np.random.default_rng((seed, *kind.encode()))
     if kind not in MOVERS:
         with TemporaryDirectory() as folder:
-            return bool(mine(write_video(Path(folder) / "a.mp4", scene_of(kind, data, random, seed))).tracks)
+            mined = mine(write_video(Path(folder) / "a.mp4", scene_of(kind, data, random, seed)))
+            return any(track.confidence >= trust for track in mined.tracks)
     scene, look = picture(data, random, seed % 2 == 1), camera(random, kind.split(", ")[1])
     side = int(random.integers(80, 170))
     thing = picture(data, random, seed % 2 == 0)[200:700, 300:900]
@@ -99,7 +100,9 @@ def tracks(data: Path, asked: tuple[str, int]) -> bool:
     with TemporaryDirectory() as folder:
         frames = [paste(look(scene, k), thing, tuple(start + move * k)) for k in range(31)]
         mined = mine(write_video(Path(folder) / "a.mp4", frames))
-    for first, last in zip(mined.patches[::2], mined.patches[1::2], strict=True):
+    for track, first, last in zip(mined.tracks, mined.patches[::2], mined.patches[1::2], strict=True):
+        if track.confidence < trust:
+            continue
         middles = [np.array([p.x + p.w / 2, p.y + p.h / 2]) for p in (first, last)]
         misses = [middles[0] - start, middles[1] - start - 30 * move]
         if np.abs(misses).max() < CROP / 4:
@@ -113,12 +116,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", choices=("choose", "report"), default="report")
     parser.add_argument("--count", type=int, default=16, help="clips of each kind")
+    parser.add_argument("--trust", type=float, default=0.5, help="least confidence of a track that counts")
     arguments = parser.parse_args()
     first = {"choose": 0, "report": 1000}[arguments.part]
     kinds = (*CAMERAS, *LIGHTS, *OVERLAYS, *MOVERS)
     asked = list(product(kinds, range(first, first + arguments.count)))
     with ProcessPoolExecutor() as pool:
-        found = list(pool.map(partial(tracks, arguments.data), asked, chunksize=4))
+        found = list(pool.map(partial(tracks, arguments.data, arguments.trust), asked, chunksize=4))
     for title, group in (
         ("camera alone", CAMERAS),
         ("light alone", LIGHTS),

@@ -1,15 +1,26 @@
-"""Moving points of one window in; boxes of moving objects out: the crop (section 4.1) and the core to track in it."""
+"""Boxes of moving objects in one frame: squares that move more than what surrounds them (section 4.1).
+
+Each box has a crop, which is cut out as a patch, and a core, the part of it that is tracked.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mining.motion import Flags, Floats, Motion
 from workers.mining.recipe import Mining
 
-_GRID = 4  # luma pixels between the places tried
-_SMALL = 0.65  # of the core's side, for objects that do not fill it
+Floats = NDArray[np.float32]
+
+_SIDES = (12, 17, 24, 34, 48, 68)  # pixels of the small picture: squares tried, a factor √2 apart
+_AROUND = 1.7  # side of the surroundings, in sides of the square
+_GROWTH = 0.75  # larger squares win where the contrast falls by less than the side to this power
+_CORE = 1.7  # half of the core's extent in standard deviations of the motion in it; √3 for a filled rectangle
+_GROWN = 1.4  # side of the square that the core is measured in, in sides of the one that was found
+_LEAST_CORE = 10  # pixels of the small picture
+_TIGHT, _WIDE = 1.25, 2.5  # sides of the smallest and the largest crop, in sides of the core
+_OVERLAP, _PART = 0.5, 0.3  # of the smaller crop, and of the smaller core, that two boxes may share
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,106 +34,124 @@ class Area:
 
     @property
     def width(self) -> int:
-        """Columns inside."""
+        """Return the columns inside."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """Rows inside."""
+        """Return the rows inside."""
         return self.bottom - self.top
-
-    def holds(self, places: Floats) -> Flags:
-        """Say which of (N, 2) places are inside."""
-        x, y = places[:, 0], places[:, 1]
-        return (x >= self.left) & (x < self.right) & (y >= self.top) & (y < self.bottom)
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where an object is in the window's first frame, in luma pixels, and which points (N,) are on it."""
+    """An object in the window's first frame, in luma pixels."""
 
     crop: tuple[float, float, float]  # left, top, side
-    core: tuple[float, float, float]  # centre x, centre y, side
-    members: Flags
+    core: tuple[float, float, float, float]  # centre x, centre y, width, height
+    contrast: float  # 0..1: share of the square that moves, less the share of its surroundings
 
 
-def place_boxes(motion: Motion, area: Area, crop: float, core: float, recipe: Mining) -> list[Box]:
-    """Place boxes of side `crop` with a `core` each, without overlap, best first."""
-    start = motion.points[0]
-    free = motion.moving & area.holds(start)
-    still = ~motion.moving & ~motion.overlay & area.holds(start)
+def place_boxes(moving: Floats, area: Area, side: float, recipe: Mining) -> list[Box]:
+    """Place boxes where `moving` (h, w) in 0..1, at half of the luma's size, stands out, best first.
+
+    `side` is the crop's in luma pixels. It is enlarged for an object that does not fit into it, and reduced for one
+    that would be lost in it.
+    """
+    left, top = -(-area.left // 2), -(-area.top // 2)
+    shown = np.ascontiguousarray(moving[top : area.bottom // 2, left : area.right // 2])
     boxes: list[Box] = []
-    while free.sum() >= recipe.least_moving:
-        found = _best(start[free], area, crop)
-        if found is None:
+    scores = [
+        (_smooth(contrast_with_surroundings(shown, size), size), size) for size in _SIDES if size <= min(shown.shape)
+    ]
+    for _ in range(4 * recipe.most_boxes):
+        best = max(scores, key=lambda found: float(found[0].max()) * found[1] ** _GROWTH, default=None)
+        if best is None or len(boxes) == recipe.most_boxes:
             break
-        left, top = found
-        inside = _inside(start, left, top, crop)
-        members = inside & free
-        free = free & ~inside
-        if members.sum() < recipe.least_moving:
+        contrast, size = best
+        row, column = (int(v) for v in np.unravel_index(contrast.argmax(), contrast.shape))
+        height = float(contrast[row, column])
+        if height < recipe.least_contrast:
             break
-        if any(_overlap(left, top, other.crop, crop) > 0 for other in boxes):
-            continue
-        least = recipe.least_moving + recipe.doubt * float((inside & motion.overlay).sum())
-        for side in (core, _SMALL * core):
-            box = _with_core(start, members, inside & still, (left, top, crop), side, least, recipe)
-            if box is not None:
-                boxes.append(box)
-                break
+        for other, reach in scores:  # what this square explains is not found again
+            near = max(size, reach) // 2
+            other[max(0, row - near) : row + near + 1, max(0, column - near) : column + near + 1] = 0
+        square = (column - size / 2, row - size / 2, float(size))
+        box = _box(shown, square, (left, top), area, side, recipe, height)
+        if not any(_same(box, earlier) for earlier in boxes):
+            boxes.append(box)
     return boxes
 
 
-def _best(places: Floats, area: Area, side: float) -> tuple[float, float] | None:
-    """Find the square that holds most of `places`, weighted to its middle: its left and top."""
-    return _densest(places, np.ones(len(places)), side, area.left, area.top, area.right, area.bottom)
+def contrast_with_surroundings(moving: Floats, side: int) -> Floats:
+    """Subtract the mean motion around each square of `side` from that within it; 0 where it would leave the picture."""
+    around = 2 * round(_AROUND * side / 2) + side % 2
+    inner, outer = (
+        cv2.boxFilter(moving, -1, (size, size), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for size in (side, around)
+    )
+    held = _held(moving.shape, around) - side * side
+    found = inner / (side * side) - (outer - inner) / np.maximum(held, 1)
+    half = side // 2
+    found[:half], found[-half:], found[:, :half], found[:, -half:] = 0, 0, 0, 0
+    return np.asarray(found, np.float32)
 
 
-def _densest(
-    places: Floats, weights: NDArray[np.float64], side: float, left: float, top: float, right: float, bottom: float
-) -> tuple[float, float] | None:
-    """Try squares on a grid inside left..right, top..bottom; the weight of a point falls towards the edges."""
-    if right - left < side or bottom - top < side:
-        return None
-    lefts = np.linspace(left, right - side, int((right - left - side) // _GRID) + 1)
-    tops = np.linspace(top, bottom - side, int((bottom - top - side) // _GRID) + 1)
-    half = side / 2
-    near_x = np.clip(1 - np.abs(places[None, :, 0] - lefts[:, None] - half) / half, 0, None)
-    near_y = np.clip(1 - np.abs(places[None, :, 1] - tops[:, None] - half) / half, 0, None)
-    heat = near_y @ (near_x * weights).T
-    row, column = np.unravel_index(heat.argmax(), heat.shape)
-    return float(lefts[column]), float(tops[row])
+def _smooth(found: Floats, side: int) -> Floats:
+    """Prefer the middle one of squares that are as good."""
+    reach = side // 3 | 1
+    return np.asarray(cv2.blur(found, (reach, reach)), np.float32)
 
 
-def _with_core(
-    start: Floats,
-    members: Flags,
-    still: Flags,
-    crop: tuple[float, float, float],
-    core: float,
-    least: float,
+def _held(shape: tuple[int, int], side: int) -> Floats:
+    """Count the pixels of the picture in the square of `side` around each pixel."""
+    low, high = side // 2, side - side // 2
+    counts = [np.minimum(np.arange(n) + high, n) - np.maximum(np.arange(n) - low, 0) for n in shape]
+    return np.outer(*counts).astype(np.float32)
+
+
+def _same(one: Box, other: Box) -> bool:
+    """Say whether two boxes would show much the same, or their cores are parts of one object."""
+    crops = [(left, top, side, side) for left, top, side in (one.crop, other.crop)]
+    cores = [(x - w / 2, y - h / 2, w, h) for x, y, w, h in (one.core, other.core)]
+    return _common(*crops) > _OVERLAP or _common(*cores) > _PART
+
+
+def _common(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """Return the area common to two rectangles (left, top, width, height) as a share of the smaller one."""
+    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    return max(0.0, across) * max(0.0, down) / min(one[2] * one[3], other[2] * other[3])
+
+
+def _box(
+    shown: Floats,
+    square: tuple[float, float, float],
+    corner: tuple[int, int],
+    area: Area,
+    crop: float,
     recipe: Mining,
-) -> Box | None:
-    """Put the core where `least` moving points or more crowd out still ones; None when they do so nowhere."""
-    left, top, side = crop
-    both = members | still
-    weights = np.where(members[both], 1.0, -0.5)
-    found = _densest(start[both], weights, core, left, top, left + side, top + side)
-    if found is None:
-        return None
-    inside = _inside(start, *found, core)
-    on_object, beside = int((members & inside).sum()), int((still & inside).sum())
-    if on_object < least or on_object < recipe.least_core_share * (on_object + beside):
-        return None
-    return Box(crop, (found[0] + core / 2, found[1] + core / 2, core), members & inside)
-
-
-def _inside(places: Floats, left: float, top: float, side: float) -> Flags:
-    x, y = places[:, 0] - left, places[:, 1] - top
-    return (x >= 0) & (x < side) & (y >= 0) & (y < side)
-
-
-def _overlap(left: float, top: float, other: tuple[float, float, float], side: float) -> float:
-    across = side - abs(left - other[0])
-    down = side - abs(top - other[1])
-    return max(0.0, across) * max(0.0, down)
+    contrast: float,
+) -> Box:
+    """Put the core on the motion within a square of the small picture, and the crop around it."""
+    place, extent = [square[0] + square[2] / 2, square[1] + square[2] / 2], [square[2], square[2]]
+    for _ in range(2):  # the square may have cut the object
+        lows = [max(0, round(middle - _GROWN * size / 2)) for middle, size in zip(place, extent, strict=True)]
+        highs = [round(middle + _GROWN * size / 2) for middle, size in zip(place, extent, strict=True)]
+        inside = shown[lows[1] : highs[1], lows[0] : highs[0]]
+        for axis, along in enumerate((inside.sum(axis=0), inside.sum(axis=1))):
+            at = np.arange(len(along))
+            total = float(along.sum())
+            middle = float((along * at).sum()) / total
+            spread = float(np.sqrt((along * np.square(at - middle)).sum() / total))
+            place[axis] = lows[axis] + middle
+            extent[axis] = min(max(2 * _CORE * spread, _LEAST_CORE), len(along))
+    x, y = (2 * (v + c) + 0.5 for v, c in zip(place, corner, strict=True))
+    width, height = (2 * v for v in extent)
+    needed = max(width, height)
+    if recipe.crop_follows_size:
+        crop = float(np.clip(crop, _TIGHT * needed, _WIDE * needed))
+    crop = min(crop, area.width, area.height)
+    at_x = min(max(x - crop / 2, area.left), area.right - crop)
+    at_y = min(max(y - crop / 2, area.top), area.bottom - crop)
+    return Box((at_x, at_y, crop), (x, y, width, height), contrast)

@@ -1,4 +1,4 @@
-"""Video files in; how many frames and patches, how much disk and time ingesting them takes, out. Nothing is decoded."""
+"""Estimate of what ingesting gives and costs, from the packets of the files; nothing is decoded."""
 
 import os
 import time
@@ -12,18 +12,20 @@ import numpy as np
 from graph.errors import BadVideo
 from graph.settings import Settings
 from workers.mining.isolated import count_isolated
-from workers.mining.motion import follow
 from workers.mining.recipe import Limits, Mining
+from workers.mining.scene import watch
 
 # Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
-_PATCHES_PER_WINDOW = 1.15
+_PATCHES_PER_WINDOW = 2.2
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
 _SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks
 _SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
 _SECONDS_PER_VIDEO = 0.065  # the queue's and the graph's share, of short clips no small one
 _SECONDS_AT_START = 25.0  # the command and Neo4j's Java getting warm, on all cores together
-_SECONDS_OF_PROBE = 0.022  # what `_slowness` takes where they were measured (reckoned: .041 where all takes 1.9 ×)
+_SECONDS_OF_PROBE = (
+    0.022  # what `_slowness` takes where they were measured (estimated: .041 where everything takes 1.9 ×)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,9 @@ def _slowness() -> float:
     random = np.random.default_rng(0)
     ground = np.kron(random.integers(0, 255, (60, 90), np.uint8), np.ones((4, 4), np.uint8))
     lumas = [np.ascontiguousarray(ground[k : 200 + k, 2 * k : 300 + 2 * k]) for k in range(7)]
-    times = []
+    recipe, times = Mining(step=1, stride=15), []
     for _ in range(7):
         began = time.perf_counter()
-        follow(lumas, [0], len(lumas) - 1, Mining())
+        watch(lumas, recipe)
         times.append(time.perf_counter() - began)
     return float(np.median(times)) / _SECONDS_OF_PROBE

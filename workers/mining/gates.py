@@ -1,4 +1,4 @@
-"""Lumas and motion of one window in; the reason to leave it out, or none, out."""
+"""Tests that refuse a window before any work is spent on it, and the detector of cuts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ import numpy as np
 
 from workers.mining.boxes import Area
 from workers.mining.decode import Luma
-from workers.mining.motion import Motion
 from workers.mining.recipe import Mining
 
 _THUMB = (32, 20)
@@ -84,20 +83,3 @@ def _block_change(a: Luma, b: Luma) -> float:
     height, width = a.shape[0] // _BLOCK, a.shape[1] // _BLOCK
     change = cv2.absdiff(a, b)[: height * _BLOCK, : width * _BLOCK]
     return float(cv2.resize(change, (width, height), interpolation=cv2.INTER_AREA).max())
-
-
-def motion_reason(motion: Motion | None, area: Area, recipe: Mining) -> str:
-    """Refuse a window by how it moves."""
-    if motion is None:
-        return "no texture"
-    if np.median(motion.inliers) < recipe.least_inliers or motion.inliers.min() < recipe.least_inliers / 2:
-        return "camera motion not supported"
-    centre = np.array([(area.left + area.right) / 2, (area.top + area.bottom) / 2])
-    way = motion.background_at(centre)
-    if np.abs(way - way[0]).max() > recipe.most_camera * area.width:
-        return "too much camera motion"
-    if motion.moving.sum() < recipe.least_moving:
-        return "too little motion"
-    if motion.moving.mean() > recipe.most_moving:
-        return "everything moves"
-    return ""

@@ -18,7 +18,7 @@ from workers.mining.video import Seen, mine
 _WIDTH = 300  # of a window's picture
 _SIDE = 96
 _LINE = 14
-_GREEN, _RED, _YELLOW, _BLUE, _WHITE = (80, 220, 80), (240, 80, 80), (250, 220, 60), (90, 150, 250), (255, 255, 255)
+_GREEN, _RED, _YELLOW, _WHITE = (80, 220, 80), (240, 80, 80), (250, 220, 60), (255, 255, 255)
 
 
 def draw_sheet(
@@ -42,30 +42,31 @@ def draw_sheet(
 
 
 def _tile(seen: Seen) -> Pixels:
-    """Draw one window: its first frame with points and boxes, then first and last patch of every box."""
+    """Draw one window: what moves in its first frame, the boxes, and the first and last patch of each box."""
     first, colours = seen.ends.first, seen.ends.colours
-    factor = _WIDTH / first.luma.shape[1]
+    width = first.luma.shape[1]
+    factor = _WIDTH / width
     picture = resize(np.ascontiguousarray(colours[0]), _WIDTH, round(first.luma.shape[0] * factor), cv2.INTER_AREA)
-    if seen.motion is not None:
-        for place, moves, screen in zip(seen.motion.points[0], seen.motion.moving, seen.motion.overlay, strict=True):
-            colour = _YELLOW if moves else _BLUE if screen else (110, 110, 110)
-            x, y = (int(v) for v in place * factor)
-            cv2.circle(picture, (x, y), 1, colour, -1)
-    strips: list[Pixels] = []
-    for box, track in zip(seen.boxes, seen.tracks, strict=True):
+    support = ""
+    if seen.scene is not None:
+        moving = cv2.resize(seen.scene.moving[seen.anchor], (picture.shape[1], picture.shape[0]))[..., None]
+        picture = np.asarray(picture * (1 - 0.5 * moving) + 0.5 * moving * np.array(_YELLOW), np.uint8)
+        camera = seen.scene.cameras[min(seen.anchor, len(seen.scene.cameras) - 1)]
+        support = "camera stands" if camera.stands else f"background {camera.support:.2f}"
+    strips, lines = [], [(f"{first.index}-{seen.ends.last.index} {seen.reason} {support}", bool(seen.reason))]
+    for number, (box, track) in enumerate(zip(seen.boxes, seen.tracks, strict=True)):
         good = isinstance(track, Track)
         _draw_box(picture, box, factor, _GREEN if good else _RED)
-        strips.append(_pair(colours, first.luma.shape[1], box, track))
-    lines = [f"{first.index}-{seen.ends.last.index} {seen.reason}"] + [t for t in seen.tracks if isinstance(t, str)]
-    tile = np.full((max(picture.shape[0], _SIDE + 2) + _LINE * max(1, len(lines)), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24)
-    tile = np.asarray(tile, np.uint8)
+        strips.append(_pair(colours, width, box, track))
+        lines.append((f"{number + 1}: {track.why() if isinstance(track, Track) else track}", not good))
+    height = max(picture.shape[0], (_SIDE + 2) * -(-len(strips) // 2))
+    tile = np.full((height + _LINE * len(lines), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24, np.uint8)
     tile[: picture.shape[0], :_WIDTH] = picture
-    for number, strip in enumerate(strips[:2]):
-        left = _WIDTH + 4 + number * (2 * _SIDE + 6)
-        tile[: strip.shape[0], left : left + strip.shape[1]] = strip
-    for number, line in enumerate(lines):
-        colour = _RED if line and (seen.reason or number) else _WHITE
-        _write(tile, line, 2, tile.shape[0] - _LINE * (len(lines) - number) + 10, colour)
+    for number, strip in enumerate(strips):
+        left, top = _WIDTH + 4 + number % 2 * (2 * _SIDE + 6), number // 2 * (_SIDE + 2)
+        tile[top : top + strip.shape[0], left : left + strip.shape[1]] = strip
+    for number, (line, bad) in enumerate(lines):
+        _write(tile, line, 2, height + _LINE * number + 10, _RED if bad else _WHITE)
     return tile
 
 
@@ -82,8 +83,9 @@ def _pair(colours: tuple[Pixels, Pixels], luma_width: int, box: Box, track: Trac
 def _draw_box(picture: Pixels, box: Box, factor: float, colour: tuple[int, int, int]) -> None:
     left, top, side = (v * factor for v in box.crop)
     cv2.rectangle(picture, (int(left), int(top)), (int(left + side), int(top + side)), colour, 1)
-    x, y, half = box.core[0] * factor, box.core[1] * factor, box.core[2] * factor / 2
-    cv2.rectangle(picture, (int(x - half), int(y - half)), (int(x + half), int(y + half)), colour, 1)
+    x, y, width, height = (v * factor for v in box.core)
+    corner = (int(x - width / 2), int(y - height / 2)), (int(x + width / 2), int(y + height / 2))
+    cv2.rectangle(picture, *corner, colour, 1)
 
 
 def _write(tile: Pixels, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:

@@ -1,7 +1,6 @@
-"""Lumas of one window and the camera's way come in; how much of what is around a point stands on the screen goes out.
+"""Test for text, watermarks and bars: edges that stand on the screen while the background moves behind them.
 
-Text, watermarks and bars stand while the camera moves, and corners where the background shows beside them seem to move
-on their own. An edge of steepness g that moved by d pixels changed by g · d grey levels. So where the mean of the lumas
+An edge of steepness g that moved by d pixels changed by g · d grey levels. So where the mean of the lumas
 is steep and the lumas hardly differ, although the background moved across, an edge stood: to within a fraction of a
 pixel, by which an object that a camera follows trembles more.
 """
@@ -13,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.mining.decode import Luma
+from workers.mining.motion import mapped
+from workers.mining.scene import Scene
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -20,18 +21,47 @@ Doubles = NDArray[np.float64]
 _TREMBLE = 0.6  # pixels, standard deviation, by which a standing edge may seem to move: noise, what shines through
 _MOVED = 0.5  # the same for the background, across the edge: below it there is nothing to tell
 _STEEP = 4.0  # grey levels a pixel, of an edge that says something
-_REACH = 4  # pixels around a point: what Lucas-Kanade compares
+_BESIDE = 0.1  # share of the edges around a pixel that stand; more of them is an overlay's
+_EVIDENT = 0.25  # motion of a pixel that is asked about ...
+_ASKED = 64  # ... and how many are
+_REACH = 4  # luma pixels around a pixel that are compared
+
+
+def overlay_share(lumas: Sequence[Luma], scene: Scene, first: int, core: tuple[float, float, float, float]) -> float:
+    """Return which share of the motion seen in a core lies beside edges that stand on the screen: 0..1.
+
+    `lumas` are the window's anchors from anchor `first` of the scene on; `core` is centre and size in luma pixels.
+    """
+    x, y, width, height = (v / 2 for v in core)
+    moving = scene.moving[first]
+    left, top = max(0, int(x - width / 2)), max(0, int(y - height / 2))
+    rows, columns = np.nonzero(moving[top : int(y + height / 2) + 1, left : int(x + width / 2) + 1] > _EVIDENT)
+    if not len(rows):
+        return 0.0
+    some = np.linspace(0, len(rows) - 1, min(len(rows), _ASKED)).astype(int)
+    rows, columns = rows[some] + top, columns[some] + left
+    places = np.stack([2 * columns + 0.5, 2 * rows + 0.5], axis=1).astype(np.float32)
+    ways = [places.astype(np.float64)]
+    for camera in scene.cameras[first : first + len(lumas) - 1]:
+        ways.append(mapped(camera.main, ways[-1]))
+    weights = moving[rows, columns]
+    beside = standing_share(lumas, places, np.stack(ways)) > _BESIDE
+    return float((weights * beside).sum() / weights.sum())
 
 
 def standing_share(lumas: Sequence[Luma], places: Floats, ways: Doubles) -> Floats:
-    """Say which share of the edges around each of (N, 2) places in the first luma stands: (N,) in 0..1.
+    """Return which share of the edges around each of (N, 2) places stands: (N,) float32 in 0..1.
 
-    `ways` (K+1, N, 2) is where the background went that was at each place.
+    `ways` (K+1, N, 2) is where the background went that was at each place of the first luma, in luma pixels.
     """
-    pictures = np.stack(lumas).astype(np.float32)
-    mean = pictures.mean(axis=0)
-    spread = np.square(pictures - mean).mean(axis=0)
-    place = np.clip(places.astype(int), 0, [mean.shape[1] - 1, mean.shape[0] - 1])
+    pictures = np.stack(lumas)
+    place = np.clip(places.astype(int), 0, [pictures.shape[2] - 1, pictures.shape[1] - 1])
+    left, top = np.maximum(place.min(axis=0) - _REACH - 2, 0)
+    right, bottom = place.max(axis=0) + _REACH + 3
+    part = pictures[:, top:bottom, left:right].astype(np.float32)
+    place = place - [left, top]
+    mean = part.mean(axis=0)
+    spread = np.square(part - mean).mean(axis=0)
     near = np.arange(-_REACH, _REACH + 1)
     rows = np.clip(place[:, 1, None, None] + near[:, None], 0, mean.shape[0] - 1)
     columns = np.clip(place[:, 0, None, None] + near[None], 0, mean.shape[1] - 1)
@@ -44,7 +74,7 @@ def standing_share(lumas: Sequence[Luma], places: Floats, ways: Doubles) -> Floa
     with_background = np.square(across) * xx + 2 * across * down * xy + np.square(down) * yy
     stands = (steep > _STEEP**2) & (with_background > _MOVED**2 * steep)
     stands &= spread[rows, columns] < _TREMBLE**2 * steep
-    edges = sum(np.square(slopes)[rows, columns] for slopes in _slopes(pictures[0]))
+    edges = sum(np.square(slopes)[rows, columns] for slopes in _slopes(part[0]))
     return np.asarray((steep * stands).sum(axis=(1, 2)) / np.maximum(edges.sum(axis=(1, 2)), 1.0), np.float32)
 
 

@@ -19,11 +19,11 @@ import numpy as np
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
 from workers.mining.boxes import Area, Box, place_boxes
 from workers.mining.decode import Clip, Frame, Segment
-from workers.mining.gates import CutFinder, motion_reason, picture_area, screen_reason, still_reason
-from workers.mining.motion import Motion, follow
+from workers.mining.gates import CutFinder, picture_area, screen_reason, still_reason
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
+from workers.mining.scene import Scene, watch
 from workers.mining.segments import MinedVideo, cut_into_segments, joined
 from workers.mining.tracks import Candidate, Track, looked_at, track_all
 
@@ -57,7 +57,8 @@ class Seen:
     """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
 
     ends: Ends
-    motion: Motion | None
+    scene: Scene | None
+    anchor: int  # of the scene, in which the window begins
     reason: str
     boxes: list[Box]
     tracks: list[Track | str]  # of each box; the reason where it was refused
@@ -185,18 +186,15 @@ class _Work:
             s: still_reason(lumas[s : s + length + 1 : step], recipe) or screen_reason(lumas[s], self.area)
             for s in starts
         }
-        moving = [s for s in starts if not reasons[s]]
-        motions = dict(
-            zip(moving, follow(lumas[::step], [s // step for s in moving], length // step, recipe), strict=True)
-        )
+        scene = watch(lumas, recipe) if not all(reasons.values()) else None
         candidates: dict[int, list[Candidate]] = {s: [] for s in starts}
-        for s, motion in motions.items():
-            reasons[s] = motion_reason(motion, self.area, recipe)
-            if motion is not None and not reasons[s]:
-                boxes = place_boxes(motion, self.area, *self.sides(), recipe)
-                window = [lumas[s + k] for k in looked_at(recipe)]
-                candidates[s] = [Candidate(window, motion, box, self.area) for box in boxes]
-                reasons[s] = "" if boxes else "no solid object"
+        for s in starts:
+            if scene is None or reasons[s]:
+                continue
+            boxes = place_boxes(scene.seed(s // step), self.area, self.side(), recipe)
+            window = [lumas[s + k] for k in looked_at(recipe)]
+            candidates[s] = [Candidate(window, scene, s // step, box, self.area) for box in boxes]
+            reasons[s] = "" if boxes else "nothing moves on its own"
         tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
         for s in starts:
             ends = Ends(frames[s], frames[s + length])
@@ -204,17 +202,16 @@ class _Work:
             self.refused.update([reasons[s]] if reasons[s] else [])
             self.refused_tracks.update(track for track in judged if isinstance(track, str))
             if self.watch:
-                self.watch(Seen(ends, motions.get(s), reasons[s], [c.box for c in candidates[s]], judged))
+                self.watch(Seen(ends, scene, s // step, reasons[s], [c.box for c in candidates[s]], judged))
         self.windows += len(starts)
         height, width = lumas[0].shape
         self.letterboxed += len(starts) if self.area != Area(0, 0, width, height) else 0
 
-    def sides(self) -> tuple[float, float]:
-        """Sides of crop and core in luma pixels; smaller where letterbox bars leave a smaller picture."""
+    def side(self) -> float:
+        """Return the side of a crop in luma pixels; smaller where letterbox bars leave a smaller picture."""
         assert self.area is not None  # noqa: S101
         shown = np.sqrt(self.area.width * self.area.height / (self.recipe.working_area / 4))
-        crop = min(self.recipe.crop / 2 * shown, self.area.width, self.area.height)
-        return float(crop), float(self.recipe.core / self.recipe.crop * crop)
+        return float(min(self.recipe.crop / 2 * shown, self.area.width, self.area.height))
 
     def _keep(self, ends: Ends, track: Track | str) -> Track | str:
         """Cut both patches of a good track out in colour, and keep the pair unless it is one picture twice."""
@@ -238,7 +235,7 @@ class _Work:
         self.jpegs += [jpeg(p) for p in pixels]
         trust = {**track.trust, "first_last_correlation": likeness, "same_picture": float(same)}
         trust = {name: round(value, 4) for name, value in trust.items()}
-        confidence = float(np.clip(trust["peak_mean"] * trust["motion_agreement"], 0, 1))
+        confidence = float(np.clip(track.confidence, 0, 1))
         self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
         return track
 

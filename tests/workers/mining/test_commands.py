@@ -123,13 +123,14 @@ def test_every_edge_says_how_far_it_can_be_trusted(clip: Path, tmp_path: Path) -
         assert {
             "peak_mean",
             "peak_least",
-            "backward_error",
-            "motion_agreement",
+            "moving",
+            "contrast",
+            "background",
             "first_last_correlation",
             "displacement",
         } <= set(track.trust)
         assert 0 < track.confidence <= 1
-        assert 0 <= track.trust["backward_error"] < 0.7
+        assert 0.5 < track.trust["background"] <= 1
 
 
 def test_the_estimate_counts_frames_without_decoding(clip: Path, tmp_path: Path) -> None:

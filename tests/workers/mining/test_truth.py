@@ -70,7 +70,7 @@ def test_a_small_mover_is_followed_and_not_the_ground(tmp_path: Path, camera: tu
     assert len(mined.tracks) == 1
     went = middles(mined, "end")[0] - middles(mined)[0]
     assert went == pytest.approx(30 * move, abs=6)
-    assert mined.tracks[0].trust["motion_agreement"] > 0.8
+    assert mined.tracks[0].confidence > 0.5
 
 
 def test_a_moving_camera_alone_gives_nothing(tmp_path: Path) -> None:

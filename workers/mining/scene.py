@@ -1,0 +1,104 @@
+"""What moves in each anchor frame of a shot: maps of motion against the background, shared by all windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.mining.decode import Luma
+from workers.mining.motion import STANDING, Camera, camera_motion, mapped
+from workers.mining.recipe import Mining
+from workers.mining.residual import Picture, residual, scaled_down
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_FAR = 3  # steps over which slow movers are seen
+_NEAR = np.ones((13, 13), np.uint8)  # pixels of the small picture that an object may go in one step
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The anchor frames of a piece of a shot, `step` frames apart."""
+
+    cameras: list[Camera]  # (K) from anchor k to k+1
+    moving: list[Floats]  # (K+1) of (h, w) in 0..1 at half of the luma's size: how surely each pixel moves on its own
+
+    def seed(self, k: int) -> Floats:
+        """Return what moves in anchor `k` and near there in the two after it."""
+        after = cv2.dilate(np.maximum.reduce(self.moving[k + 1 : k + 3]), _NEAR)
+        return np.asarray(cv2.sqrt(self.moving[k] * after), np.float32)
+
+    def background(self, first: int, last: int, place: Doubles) -> Doubles:
+        """Follow the background from `place` (2,) in anchor `first` to `last`: (last-first+1, 2) luma pixels."""
+        ways = [np.asarray(place, np.float64)[None]]
+        for camera in self.cameras[first:last]:
+            ways.append(mapped(camera.main, ways[-1]))
+        return np.concatenate(ways)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The way from one anchor to the next: directly, or by a frame between where that is explained better."""
+
+    whole: Camera
+    middle: Picture | None  # the frame between, where the direct way explains too little
+    halves: tuple[Camera, Camera]
+
+
+def watch(lumas: Sequence[Luma], recipe: Mining) -> Scene:
+    """Measure the camera and what moves against the background in every `recipe.step`-th of `lumas`."""
+    places = range(0, len(lumas), recipe.step)
+    pictures = [Picture.of(lumas[place]) for place in places]
+    steps = [
+        _step(lumas[place : place + recipe.step + 1], pictures[k], pictures[k + 1], recipe)
+        for k, place in enumerate(places[:-1])
+    ]
+    moving = [_sure(_moving(pictures, steps, k), recipe) for k in range(len(pictures))]
+    return Scene([step.whole for step in steps], moving)
+
+
+def _step(lumas: Sequence[Luma], first: Picture, last: Picture, recipe: Mining) -> _Step:
+    """Fit the camera from the first of `lumas` to the last."""
+    whole = camera_motion(lumas[0], lumas[-1], first, last, recipe)
+    if whole.support >= recipe.least_support:
+        return _Step(whole, None, (STANDING, STANDING))
+    luma = lumas[len(lumas) // 2 - 1]
+    middle = Picture.of(luma)
+    halves = camera_motion(lumas[0], luma, first, middle, recipe), camera_motion(luma, lumas[-1], middle, last, recipe)
+    if min(half.support for half in halves) > whole.support:
+        whole = halves[0].then(halves[1])
+    return _Step(whole, middle, halves)
+
+
+def _moving(pictures: Sequence[Picture], steps: Sequence[_Step], k: int) -> Floats:
+    """Take the smaller residual to two other frames: what an object uncovers differs from one of them only."""
+    here, maps = pictures[k], []
+    if k < len(steps):
+        step = steps[k]
+        maps.append(_residual(here, step.middle or pictures[k + 1], step.halves[0] if step.middle else step.whole))
+    if k > 0:
+        step = steps[k - 1]
+        back = (step.halves[1] if step.middle else step.whole).inverse()
+        maps.append(_residual(here, step.middle or pictures[k - 1], back))
+    if len(maps) == 1 and len(steps) > 1:
+        both = steps[:2] if k == 0 else steps[-2:]
+        way = both[0].whole.then(both[1].whole)
+        maps.append(_residual(here, pictures[2] if k == 0 else pictures[k - 2], way if k == 0 else way.inverse()))
+    found = np.minimum.reduce(maps)
+    if _FAR <= k <= len(steps) - _FAR and all(step.whole.stands for step in steps[k - _FAR : k + _FAR]):
+        # Slow movers, where no parallax can be. Both sides must agree: what is uncovered differs from one side only.
+        sides = [_residual(here, pictures[other], STANDING) for other in (k - _FAR, k + _FAR)]
+        found = np.maximum(found, np.minimum(*sides))
+    return np.asarray(found, np.float32)
+
+
+def _residual(one: Picture, other: Picture, camera: Camera) -> Floats:
+    return residual(one, other, [scaled_down(plane) for plane in camera.planes])
+
+
+def _sure(moved: Floats, recipe: Mining) -> Floats:
+    """Turn residuals in pixels into 0 (stands) to 1 (moves)."""
+    return np.asarray(np.clip((moved - recipe.still) / (recipe.moves - recipe.still), 0, 1), np.float32)
