@@ -15,6 +15,7 @@ from workers.mining.standing import overlay_share
 
 _FILTER = Filter(grid=36)  # half the work of 48, and as good on the choosing part: .728 against .736
 _STOOD = 0.5  # luma pixels over a whole track; an object that a camera follows trembles more
+_TREMBLES = 2.0  # luma pixels that an object which a camera follows moves on the screen, or more
 _TOLD = 3.0  # luma pixels that the background moves before what stands on the screen can be told
 _PULL = 0.3  # of the way from the filter's centre to the middle of the motion ...
 _MOST_PULL = 0.08  # ... and at most this share of the core, at each anchor frame ...
@@ -152,6 +153,8 @@ def _judge(candidate: Candidate, way: NDArray[np.float64], peaks: NDArray[np.flo
     went = float(_length(way[::2] - way[0]).max())
     if stands > recipe.most_overlay or (travelled > _TOLD and went < _STOOD):
         return "stands on the screen"
+    if travelled > _TOLD:  # what is half transparent has edges that move, and hardly moves itself
+        stands = max(stands, 0.5 * (1 - went / _TREMBLES))
     dx, dy = way[-1] - way[0]
     crop = _crop_inside(box, dx, dy, candidate.area)
     if crop is None:
