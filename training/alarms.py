@@ -15,6 +15,7 @@ class Alarms:
 
     margin: float
     at_margin: int = 0
+    at_zero: int = 0
     in_vain: int = 0
     best_rank: float = 0.0
     best_held_out: dict[str, float] = field(default_factory=dict)
@@ -25,20 +26,27 @@ class Alarms:
         """Restore alarms from the dictionary that a checkpoint holds."""
         return Alarms(**{_OLD_NAMES.get(name, name): value for name, value in kept.items()})
 
-    def watch_batch(self, mean_hinge: float, rank: float, without_negative: float) -> list[str]:
+    def watch_batch(self, mean_hinge: float | None, rank: float, without_negative: float) -> list[str]:
         """Check one mini-batch and return the texts of new alarms.
 
         Args:
-            mean_hinge: mean of its hinges; exactly the margin where all images have the same vector.
+            mean_hinge: mean of its hinges; exactly the margin where all images have the same vector, 0 where every
+                negative is farther than its positive by the margin. None for a loss without hinges.
             rank: effective rank of its embeddings.
             without_negative: share of pairs without an allowed negative. Where most have none, the loss is small and
                 tells nothing.
         """
-        self.at_margin = self.at_margin + 1 if abs(mean_hinge - self.margin) < 1e-4 * self.margin else 0
+        at_margin = mean_hinge is not None and abs(mean_hinge - self.margin) < 1e-4 * self.margin
+        at_zero = mean_hinge is not None and mean_hinge < 1e-6 and without_negative <= 0.5
+        self.at_margin = self.at_margin + 1 if at_margin else 0
+        self.at_zero = self.at_zero + 1 if at_zero else 0
         self.best_rank = max(self.best_rank, rank)
         found = []
         if self.at_margin >= PATIENCE:
             found += self._once("collapse", f"the loss stays at the margin {self.margin}: all images look the same")
+        if self.at_zero >= PATIENCE:
+            text = "the loss stays at 0: every negative is far enough, so the network learns nothing more"
+            found += self._once("too easy", text)
         self.in_vain = self.in_vain + 1 if without_negative > 0.5 else 0
         if self.in_vain >= PATIENCE:
             text = f"{without_negative:.0%} of the pairs have no negative: link in more parents, or ingest more videos"

@@ -36,15 +36,19 @@ def info_nce(embeddings: Tensor, pairs: Tensor, weights: Tensor, allowed: Tensor
     return ((torch.logaddexp(far, near) - near) * both).sum() / both.sum().clamp(min=1e-12)
 
 
-def view_pairs(pictures: int, ranks: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the pairs of two views of `pictures` pictures on each of `ranks`, and who may be whose negative.
+def contrast_loss(embeddings: Tensor, pictures: Tensor, ranks: int, temperature: float) -> Tensor:
+    """Compute InfoNCE over two views of each picture; any view of another picture is a negative.
 
-    The rows of a batch of all ranks: those of rank 0 (the first view of each picture, then the second), then rank 1's.
-
-    Returns:
-        (P, 2) pairs and (2 P, 2 P) `allowed`: any view of another picture. P = pictures · ranks.
+    Args:
+        embeddings: (2 P, E) of all ranks: those of rank 0 (the first view of each of its pictures, then the second),
+            then rank 1's, and so on.
+        pictures: (P,) number of each picture, rank after rank. A picture that is there twice is no negative of itself.
+        ranks: how many processes share the batch.
+        temperature: t.
     """
-    rows = torch.arange(2 * pictures * ranks, device=device)
-    picture = rows // (2 * pictures) * pictures + rows % pictures
-    first = rows[rows // pictures % 2 == 0]
-    return torch.stack([first, first + pictures], dim=1), picture.unsqueeze(1) != picture.unsqueeze(0)
+    each = pictures.view(ranks, -1)
+    rows = torch.arange(len(embeddings), device=embeddings.device).view(ranks, 2, -1)
+    of_row = torch.stack([each, each], dim=1).flatten()
+    pairs = torch.stack([rows[:, 0].flatten(), rows[:, 1].flatten()], dim=1)
+    allowed = of_row.unsqueeze(1) != of_row.unsqueeze(0)
+    return info_nce(embeddings, pairs, torch.ones(len(pairs), device=embeddings.device), allowed, temperature)

@@ -10,7 +10,7 @@ from torchvision.models import VGG16_Weights
 from graph.errors import InvalidInput, NoDevice, NotFound, StorageError
 from training.model_folder import load_trunk, read_card, read_weights
 from training.networks import Network
-from training.recipes import Recipe
+from training.recipes import STARTS, Recipe
 
 _HUB = "torchvision-vgg16-imagenet1k-v1"
 
@@ -21,7 +21,7 @@ def load_initial_weights(network: Network, recipe: Recipe, initial: Path | None)
     Args:
         network: with the random weights it was built with, which recipes that start from scratch keep.
         recipe: its `initial` says which kind of weights.
-        initial: a model's folder for "context", a file for "imagenet" (None: torchvision's download).
+        initial: a model's folder for "context" and "contrast", a file for "imagenet" (None: torchvision's download).
 
     Raises:
         NotFound: no such folder or file.
@@ -34,8 +34,8 @@ def load_initial_weights(network: Network, recipe: Recipe, initial: Path | None)
         return ""
     if initial is None:
         raise InvalidInput(
-            f"Recipe {recipe.name!r} starts from the convolutions of a context network (section 6) and none was given. "
-            f"Run `transitive train context --preset {recipe.preset}` first."
+            f"Recipe {recipe.name!r} starts from the convolutions of a {recipe.initial} network (section 6), and none "
+            f"was given. Run `transitive train {recipe.initial} --preset {recipe.preset}` first."
         )
     return load_trunk(network, initial)
 
@@ -44,7 +44,7 @@ def initial_weights_name(recipe: Recipe, initial: Path | None) -> str:
     """Return what `load_initial_weights` would return, without loading: a model's id, or the name of a file."""
     if recipe.initial == "imagenet":
         return initial.name if initial else _HUB
-    return str(read_card(initial)["id"]) if recipe.initial == "context" and initial else ""
+    return str(read_card(initial)["id"]) if recipe.initial in STARTS and initial else ""
 
 
 def load_imagenet(network: Network, file: Path | None) -> str:

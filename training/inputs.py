@@ -8,6 +8,7 @@ import torch
 from graph.errors import InvalidInput
 from training.batches import Cursor, ranking_batches
 from training.context_stream import context_batches
+from training.contrast_stream import ContrastPictures
 from training.distributed import share
 from training.links import Links
 from training.pixels import PatchPixels
@@ -37,10 +38,11 @@ class TrainingData:
     def read(source: TrainingSource, recipe: Recipe, device: torch.device) -> "TrainingData":
         """Read what `recipe` needs; raises `InvalidInput` where there is nothing to learn from."""
         table = source.table()
-        uses_frames = recipe.predict_context and recipe.iterations > 0
+        uses_frames = (recipe.predict_context or recipe.contrast_pictures > 0) and recipe.iterations > 0
         frames = list(source.frames()) if uses_frames else []
         if uses_frames and not frames:
-            raise InvalidInput("There is no frame to learn context prediction from. Ingest videos, or give --images.")
+            task = "context prediction" if recipe.predict_context else "contrast"
+            raise InvalidInput(f"There is no frame to learn {task} from. Ingest videos, or give --images.")
         if recipe.has_ranking_loss:
             check_learnable(table, recipe)
         pixels = PatchPixels(source, table, device, _bytes_to_keep(device))
@@ -51,18 +53,22 @@ class TrainingData:
         recipe, device = self.recipe, self.device
         # A GPU chooses its kernels by shape, and quadruples that share a patch change it: batches have a few sizes.
         multiple = max(1, recipe.ranked_per_step // _SIZES) if device.type == "cuda" else 1
-        context = ranking = None
+        context = ranking = contrast = None
         if recipe.has_ranking_loss:
             rankings = ranking_batches(self.source, recipe, self.table, self.links, seed, first, cursor)
         if recipe.predict_context:
             contexts = context_batches(self.frames, recipe, seed, first, device, self.pixels.threads)
-        for _ in range(first, recipe.iterations):
+        if recipe.contrast_pictures:
+            pictures = ContrastPictures(self.frames, recipe, device, _bytes_to_keep(device), self.pixels.threads)
+        for step in range(first, recipe.iterations):
             if recipe.predict_context:
                 context = next(contexts)
             if recipe.has_ranking_loss:
                 ranking = next(rankings)
+            if recipe.contrast_pictures:
+                contrast = pictures.batch(seed, step)
             to_rank = self.pixels.get(share(ranking.rows, multiple)) if ranking else None
-            yield to_input(ranking, to_rank, context, device), ranking.cursor if ranking else Cursor()
+            yield to_input(ranking, to_rank, context, contrast, device), ranking.cursor if ranking else Cursor()
 
     def close(self) -> None:
         """Stop the decoding threads."""

@@ -184,6 +184,7 @@ def _train(
             loss, measures = train_step(training, inputs, state.step, measure=logs)
             state.step, state.cursor = state.step + 1, cursor
             state.images += len(inputs.allowed) + len(inputs.patches) * rank_and_world_size()[1]
+            state.images += 2 * len(inputs.picture_numbers)
 
             if journal is not None and logs:
                 elapsed = time.perf_counter() - logged_at
@@ -259,7 +260,8 @@ def _check_resume(output: Path, resume: bool | None) -> None:
 def _new_alarms(alarms: Alarms, numbers: Mapping[str, float], metrics: Mapping[str, float]) -> list[str]:
     texts = []
     if "effective_rank" in numbers:
-        texts = alarms.watch_batch(numbers["mean_hinge"], numbers["effective_rank"], numbers["without_negative"])
+        hinge, without = numbers.get("mean_hinge"), numbers.get("without_negative", 0.0)
+        texts = alarms.watch_batch(hinge, numbers["effective_rank"], without)
     return texts + alarms.watch_held_out(metrics)
 
 

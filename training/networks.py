@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import resnet50
 
 from training.recipes import Recipe
@@ -23,6 +24,7 @@ FIRST_NORMED = 10  # index of conv3_1 in `features`, the first layer with batch 
 _MEAN = (0.485, 0.456, 0.406)  # torchvision's, because its weights were trained with them
 _STD = (0.229, 0.224, 0.225)
 POSITIONS = 8
+POOL5_SIDE = 3  # of pool5 at 96x96
 
 
 def vgg16_features(width: float = 1.0) -> nn.Sequential:
@@ -63,6 +65,16 @@ class ContextHead(nn.Module):
         return logits
 
 
+class ProjectionHead(nn.Sequential):
+    """From pool5 to the vector that instances are contrasted by; unused once the training has ended."""
+
+    def __init__(self, pool5: int, hidden: int, embedding: int) -> None:
+        """Make two layers with batch norm between them. Chen et al. 2020, section 4.2."""
+        super().__init__(
+            nn.Linear(pool5, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, embedding)
+        )
+
+
 class Network(nn.Module):
     """The trunk with the heads of its recipe; one `forward` for both losses, because DDP needs a single call."""
 
@@ -83,9 +95,10 @@ class Network(nn.Module):
             self.features = vgg16_features(recipe.width if recipe.trunk == "vgg16-narrow" else 1.0)
             channels = [layer.out_channels for layer in self.features if isinstance(layer, nn.Conv2d)]
             self.pool5_dim = 3 * 3 * channels[-1]  # 4608 for VGG16 at 96x96 (section 4.2)
-            if recipe.predict_context and not recipe.has_ranking_loss:
+            if recipe.is_stage_0:
+                first = FIRST_NORMED if recipe.predict_context else 0
                 for place, layer in enumerate(self.features):
-                    if isinstance(layer, nn.Conv2d) and place >= FIRST_NORMED:
+                    if isinstance(layer, nn.Conv2d) and place >= first:
                         self.norms[str(place)] = nn.BatchNorm2d(layer.out_channels, affine=False)
         has_embedding = recipe.embedding > 0 and (recipe.has_ranking_loss or recipe.iterations == 0)
         self.embedding_dim = recipe.embedding if has_embedding else 0
@@ -99,6 +112,11 @@ class Network(nn.Module):
             else None
         )
         self.context = ContextHead(self.pool5_dim, recipe.context_hidden) if recipe.predict_context else None
+        self.projection = (
+            ProjectionHead(self.pool5_dim, recipe.hidden, recipe.embedding)
+            if recipe.contrast_pictures > 0 and recipe.is_stage_0
+            else None
+        )
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1) * 255, persistent=False)
         for module in self.modules():
@@ -113,7 +131,7 @@ class Network(nn.Module):
         return (images.float() - self.mean) / self.std
 
     def pool5(self, images: Tensor) -> Tensor:
-        """Encode normalised (N, 3, 96, 96) to (N, D), D = 4608 for VGG16."""
+        """Encode normalised (N, 3, 96, 96), or smaller views, to (N, D); D = 4608 for VGG16."""
         if self.trunk == "resnet50":
             pooled: Tensor = self.features(images)
             return pooled
@@ -122,6 +140,8 @@ class Network(nn.Module):
             images = layer(images)
             if str(place) in self.norms:
                 images = self.norms[str(place)](images)
+        if images.shape[-1] != POOL5_SIDE:  # smaller views; the heads and all that is encoded have 96 pixels
+            images = functional.interpolate(images, (POOL5_SIDE, POOL5_SIDE), mode="bilinear")
         # In the order channels, rows, columns, as torchvision's pool5, in every memory format.
         return images.contiguous().flatten(1)
 
@@ -131,7 +151,7 @@ class Network(nn.Module):
         """Encode a mini-batch.
 
         Args:
-            images: normalised (N, 3, 96, 96) to rank, or None.
+            images: normalised (N, 3, 96, 96) to rank, or views to contrast, or None.
             patches: normalised (M, 3, 96, 96) of frames for context prediction, or None.
             pairs: (P, 2) rows of `patches`, or None.
 
@@ -139,8 +159,9 @@ class Network(nn.Module):
             (N, E) embeddings, not normalised, and (P, 8) logits; None for an input that is None.
         """
         embeddings = logits = None
-        if images is not None and self.embedding is not None:
-            embeddings = self.embedding(self.pool5(images))
+        head = self.projection if self.embedding is None else self.embedding
+        if images is not None and head is not None:
+            embeddings = head(self.pool5(images))
         if patches is not None and self.context is not None and pairs is not None:
             logits = self.context(self.pool5(patches), pairs)
         return embeddings, logits

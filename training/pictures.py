@@ -68,11 +68,11 @@ def pictures_to_patches(
     return np.stack(list(mapped))
 
 
-def square(picture: Image.Image) -> NDArray[np.uint8]:
-    """Cut the central square of an RGB picture and resize it bilinearly: (96, 96, 3)."""
-    side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
+def square(picture: Image.Image, side: int = SIDE) -> NDArray[np.uint8]:
+    """Cut the central square of an RGB picture and resize it bilinearly: (side, side, 3)."""
+    cut = min(picture.size)
+    left, top = (picture.width - cut) / 2, (picture.height - cut) / 2
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, (left, top, left + cut, top + cut)))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -22,6 +22,8 @@ class RandomStream(IntEnum):
     COLOURS = 5
     DISTRACTORS = 6
     AUGMENTATION = 7
+    VIEWS = 8
+    PICTURES = 9
 
 
 def generator(seed: int, stream: RandomStream, *number: int) -> np.random.Generator:

@@ -12,9 +12,16 @@ from typing import Any, Literal
 from graph.errors import InvalidInput
 
 Positive = Literal["intra", "inter", "transitive"]
+Start = Literal["context", "contrast"]
+STARTS: dict[str, Start] = {"context": "context", "contrast": "contrast"}  # recipes of stage 0
 Preset = Literal["paper", "h200", "cpu-small", "demo"]
 
 _COMPILED_FROM = 1_000_000  # images; on fewer, compiling takes longer than it saves (docs/benchmarks/)
+
+_CONTRAST = {
+    *("contrast_pictures", "contrast_weight", "pair_loss", "temperature", "picture_side", "view_side", "view_area"),
+    *("view_ratio", "view_recoloured", "view_colour", "view_hue", "view_grey"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Recipe:
     predict_context: bool = False  # the 8-way relative position of Doersch et al. 2015
     constrained: bool = False  # section 5, end: also D(A, A') < D(A, B')
     constrained_margin: float = 0.0  # the paper gives none
-    initial: Literal["context", "xavier", "imagenet"] = "context"  # section 6: convs of [9], FC random
+    initial: Literal["context", "contrast", "xavier", "imagenet"] = "context"  # section 6: convs of [9], FC random
     links: Literal["network", "hog"] = "network"  # section 4.2; "hog" in section 6.2's ablation
     track_length: int = 30  # section 4.3; 15 in section 6.2's ablation
 
@@ -56,6 +63,20 @@ class Recipe:
     shrunk_to: int = 10
     noise: float = 0.01  # standard deviation of the noise that replaces two colours, as a share of the third's
     context_frames: int = 32  # frames per mini-batch, each about nine patches
+
+    # Contrasting instances (Chen et al. 2020): two augmented views of a picture against all others of the batch
+    contrast_pictures: int = 0  # per mini-batch; 0: not part of the recipe
+    contrast_weight: float = 1.0  # of its loss, where graph pairs are learned as well
+    pair_loss: Literal["ranking", "info_nce"] = "ranking"  # of the graph's pairs; "ranking" is section 5's
+    temperature: float = 0.2  # docs/decisions/0307-contrast.md
+    picture_side: int = 128  # pixels of the square that views are cut from
+    view_side: int = 64  # pixels of a view: 3.3 times the views of 96 pixels in the same time on two cores
+    view_area: float = 0.15  # the smallest crop, as a share of the picture
+    view_ratio: float = 4 / 3  # the widest crop's width to its height, and the tallest's height to its width
+    view_recoloured: float = 0.8  # share of the views with other colours
+    view_colour: float = 0.4  # random factor of brightness, contrast and saturation, either way
+    view_hue: float = 0.1  # random turn of the hue, either way; 1 is a whole turn
+    view_grey: float = 0.2  # share of the views in grey
 
     # The optimiser
     optimiser: Literal["sgd", "adam"] = "sgd"  # section 6 gives a rate and a batch: Caffe's SGD with momentum
@@ -86,6 +107,17 @@ class Recipe:
         return bool(self.positives)
 
     @property
+    def is_stage_0(self) -> bool:
+        """Whether the recipe trains a network that others start from and links are made with: context or contrast."""
+        return not self.positives and (self.predict_context or self.contrast_pictures > 0)
+
+    @property
+    def is_ranking_only(self) -> bool:
+        """Whether the ranking loss of section 5 is all that is learned."""
+        contrasts = self.contrast_pictures > 0 or self.pair_loss == "info_nce"
+        return self.has_ranking_loss and not self.predict_context and not contrasts
+
+    @property
     def quadruples_per_step(self) -> int:
         """The number of quadruples (or tracks, or links) of a mini-batch of `batch_pairs` pairs."""
         return max(2, self.batch_pairs // self.pairs_per_quadruple)
@@ -100,7 +132,7 @@ class Recipe:
     @property
     def images_per_step(self) -> int:
         """The number of images that one mini-batch encodes (context: about nine patches a frame)."""
-        return self.ranked_per_step + self.context_frames * 9 * self.predict_context
+        return self.ranked_per_step + self.context_frames * 9 * self.predict_context + 2 * self.contrast_pictures
 
     @property
     def ranked_per_step(self) -> int:
@@ -113,11 +145,13 @@ class Recipe:
     def compiles(self) -> bool:
         """Whether the network is compiled: batches have one shape, and there are enough of them."""
         images = self.iterations * self.images_per_step
-        return self.compile and not self.predict_context and images >= _COMPILED_FROM
+        return self.compile and self.is_ranking_only and images >= _COMPILED_FROM
 
     def numbers(self) -> dict[str, Any]:
         """The numbers that decide the result; a checkpoint and a model's name are compared by them."""
         without_effect = {"log_every", "checkpoint_every", "held_out_every", "needs_cuda", "compile"}
+        if self.contrast_pictures == 0 and self.pair_loss == "ranking":
+            without_effect |= _CONTRAST  # and the names of models that were trained before these fields stay the same
         return {key: value for key, value in asdict(self).items() if key not in without_effect}
 
 
@@ -137,6 +171,31 @@ def context() -> Recipe:
         decay="cosine",
         warmup=1000,
     )
+
+
+def contrast() -> Recipe:
+    """Instance discrimination alone: a start that is worth linking with. Chen et al. 2020; section 2 allows any two."""
+    return Recipe(
+        "contrast",
+        positives=(),
+        contrast_pictures=256,
+        initial="xavier",
+        optimiser="adam",
+        learning_rate=0.001,
+        decay="cosine",
+        warmup=1000,
+        iterations=20_000,
+    )
+
+
+def contrast_tracking() -> Recipe:
+    """Pairs from tracks under InfoNCE, beside the contrast of pictures that keeps what the start has learned."""
+    return replace(tracking(), name="contrast-tracking", pair_loss="info_nce", contrast_pictures=48)
+
+
+def contrast_transitive() -> Recipe:
+    """Pairs from tracks and by transitivity under InfoNCE, beside the contrast of pictures."""
+    return replace(transitive(), name="contrast-transitive", pair_loss="info_nce", contrast_pictures=48)
 
 
 def tracking() -> Recipe:
@@ -181,6 +240,7 @@ def imagenet() -> Recipe:
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "context": context,
+    "contrast": contrast,
     "transitive": transitive,
     "tracking": tracking,
     "inter": inter,
@@ -188,6 +248,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "transitive-hog": transitive_hog,
     "transitive-15": transitive_15,
     "constrained": constrained,
+    "contrast-tracking": contrast_tracking,
+    "contrast-transitive": contrast_transitive,
     "scratch": scratch,
     "imagenet": imagenet,
 }
@@ -199,20 +261,30 @@ def paper(recipe: Recipe) -> Recipe:
 
 
 def h200(recipe: Recipe) -> Recipe:
-    """Train on the same number of pairs in larger batches, with a warm-up, for one H200.
+    """Train the same number of pairs in larger batches; the rate grows with the batch's square root, after a warm-up.
 
-    The rate grows with the square root of the batch, which keeps the noise of a step in proportion. It was not
-    measured against the linear rule.
+    The square root keeps the noise of a step in proportion; it is a choice, not measured against the linear rule.
     """
     factor = 10
+    if recipe.name == "contrast":
+        return replace(
+            _with_start(recipe, "contrast"),
+            contrast_pictures=512,
+            learning_rate=0.002,
+            iterations=4_000,
+            warmup=200,
+            held_out_every=500,
+            needs_cuda=True,
+        )
     if recipe.predict_context and not recipe.has_ranking_loss:
-        # Positions right after 250 steps: 20.6 %. With SGD at 0.0316: 14.8 %, SGD at 0.1: 14.0 %, Adam at 0.001: 17.9 %
-        # (patches of shared/data's training frames, one H200).
+        # Right positions after 250 steps: 20.6 % with Adam at 0.0003, 17.9 % with Adam at 0.001, 14.8 % with SGD at
+        # 0.0316, 14.0 % with SGD at 0.1 (patches of shared/data's training frames, one H200).
         recipe = replace(recipe, optimiser="adam", learning_rate=3e-4 / factor**0.5)
     return replace(
-        recipe,
+        _with_start(recipe, "contrast"),
         batch_pairs=recipe.batch_pairs * factor,
         context_frames=recipe.context_frames * 2,
+        contrast_pictures=recipe.contrast_pictures * factor,
         learning_rate=recipe.learning_rate * factor**0.5,
         iterations=recipe.iterations // factor,
         warmup=500 if recipe.iterations else 0,
@@ -227,20 +299,47 @@ def cpu_small(recipe: Recipe) -> Recipe:
 
     A quarter of the width costs twice as much per image, and the number of images is the bottleneck.
     """
+    if recipe.name == "contrast":  # a quarter of an hour
+        return _narrow_contrast(recipe, width=0.125, pictures=192, rate=0.002, steps=1_600)
     return _narrow(recipe, width=0.125, steps=600, context_steps=1000)
 
 
 def demo(recipe: Recipe) -> Recipe:
     """Train as `cpu_small` on a third of the steps: a minute or two on two cores."""
+    if recipe.name == "contrast":
+        return _narrow_contrast(recipe, width=0.125, pictures=96, rate=0.001, steps=400)
     return _narrow(recipe, width=0.125, steps=200, context_steps=300)
+
+
+def _with_start(recipe: Recipe, start: Start) -> Recipe:
+    """Start from another stage 0, if the recipe starts from one."""
+    return replace(recipe, initial=start) if recipe.initial in STARTS else recipe
+
+
+def _narrow_contrast(recipe: Recipe, width: float, pictures: int, rate: float, steps: int) -> Recipe:
+    return replace(
+        recipe,
+        trunk="vgg16-narrow",
+        width=width,
+        hidden=int(4096 * width),
+        embedding=128,
+        contrast_pictures=pictures,
+        learning_rate=rate,
+        iterations=steps,
+        warmup=steps // 20,
+        log_every=10,
+        checkpoint_every=100,
+        held_out_every=200,
+    )
 
 
 def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Recipe:
     if recipe.initial == "imagenet":
         return recipe  # its weights fit the full width only
     iterations = context_steps if recipe.predict_context and not recipe.has_ranking_loss else steps
+    info_nce = recipe.pair_loss == "info_nce"
     return replace(
-        recipe,
+        _with_start(recipe, "contrast"),
         trunk="vgg16-narrow",
         width=width,
         hidden=int(4096 * width),
@@ -248,9 +347,9 @@ def _narrow(recipe: Recipe, width: float, steps: int, context_steps: int) -> Rec
         context_hidden=256,
         context_frames=6 if not recipe.has_ranking_loss else 4,
         # Context prediction stays at chance for many steps; Adam adapts the rate of the layers without batch norm.
-        optimiser="adam" if not recipe.has_ranking_loss else "sgd",
+        optimiser="adam" if not recipe.has_ranking_loss or info_nce else "sgd",
         # Positions right after 1,200 steps on pictures held out of imagenette/train: 24.3 % at 0.003, 23.2 % at 0.001.
-        learning_rate=0.003 if not recipe.has_ranking_loss else 0.01,
+        learning_rate=0.001 if info_nce else 0.003 if not recipe.has_ranking_loss else 0.01,
         iterations=iterations if recipe.iterations else 0,
         warmup=20 if recipe.iterations else 0,
         decay="cosine",
@@ -271,10 +370,17 @@ def with_iterations(recipe: Recipe, iterations: int) -> Recipe:
     return replace(recipe, iterations=iterations, warmup=min(recipe.warmup, iterations // 10))
 
 
-def get_recipe(name: str, preset: str = "paper") -> Recipe:
-    """Build recipe `name` at `preset`; raises `InvalidInput` that lists the known names."""
+def get_recipe(name: str, preset: str = "paper", start: str = "") -> Recipe:
+    """Build recipe `name` at `preset`; raises `InvalidInput` that lists the known names.
+
+    `start` names the stage 0 that the recipe starts from, "context" or "contrast"; "": the preset's. The paper's is
+    context, the other presets' contrast (docs/decisions/0307-contrast.md).
+    """
     if name not in RECIPES:
         raise InvalidInput(f"Unknown recipe {name!r}. Recipes: {', '.join(RECIPES)}.")
     if preset not in PRESETS:
         raise InvalidInput(f"Unknown preset {preset!r}. Presets: {', '.join(PRESETS)}.")
-    return replace(PRESETS[preset](RECIPES[name]()), preset=preset)
+    recipe = replace(PRESETS[preset](RECIPES[name]()), preset=preset)
+    if start not in ("", *STARTS):
+        raise InvalidInput(f"Unknown start {start!r}. Starts: {', '.join(STARTS)}.")
+    return _with_start(recipe, STARTS[start]) if start else recipe

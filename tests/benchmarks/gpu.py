@@ -166,7 +166,7 @@ def main() -> None:
     pixels = PatchPixels(source, table, device, len(table.ids) * PATCH_BYTES)
     stream = ranking_batches(source, recipe, table, Links(table, source), 0, 0, Cursor())
     batch = next(stream)
-    inputs = to_input(batch, pixels.get(batch.rows), None, device)
+    inputs = to_input(batch, pixels.get(batch.rows), None, None, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
 
     def step() -> None:

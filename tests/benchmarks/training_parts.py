@@ -96,7 +96,7 @@ def main() -> None:
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
     held = PatchPixels(source, table, device, len(table.ids) * PATCH_BYTES)
     read = PatchPixels(source, table, device, 0)
-    inputs = to_input(batch, held.get(batch.rows), None, device)
+    inputs = to_input(batch, held.get(batch.rows), None, None, device)
     everything = held.get(np.arange(len(table.ids)))
     step = iter(range(10**9))
     endless = replace(context, iterations=10**9)

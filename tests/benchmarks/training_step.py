@@ -42,7 +42,7 @@ def main() -> None:
     batch = next(islice(ranking_batches(source, recipe, table, Links(table, source), 0, 0, Cursor()), 1))
     pixels = torch.from_numpy(Encoder.decode(source.patch_jpegs([table.ids[row] for row in batch.rows]))).to(device)
     network = put(Network(recipe), device)
-    inputs = to_input(batch, pixels, None, device)
+    inputs = to_input(batch, pixels, None, None, device)
     optimiser = torch.optim.SGD(network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
 
     def ours() -> None:

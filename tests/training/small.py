@@ -22,13 +22,14 @@ SOURCE = TinySource(videos=4, tracks=6, held_out_videos=1)
 def small(name: str, **changes: Any) -> Recipe:
     """Return a demo recipe with eight channels in every layer, ten steps and small batches."""
     recipe = replace(
-        get_recipe(name, "demo"),
+        get_recipe(name, "demo", "context"),
         width=0.02,
         hidden=16,
         embedding=8,
         context_hidden=12,
         context_frames=2,
-        batch_pairs=8 if name in ("tracking", "inter", "multitask") else 30,
+        contrast_pictures=4 if name.startswith("contrast") else 0,
+        batch_pairs=8 if name in ("tracking", "inter", "multitask", "contrast-tracking") else 30,
         iterations=0 if name == "scratch" else 10,
         warmup=2,
         log_every=1,
