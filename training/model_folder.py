@@ -103,7 +103,7 @@ def load_trunk(network: Network, folder: Path) -> str:
     if wrong:
         raise InvalidInput(
             f"{folder.name} has another trunk ({card['numbers']['trunk']}, width {card['numbers']['width']}) than this "
-            f"recipe ({network.trunk}). Train the context network with the same preset first."
+            f"recipe ({network.trunk}). Train the start with the same preset first."
         )
     network.load_state_dict(theirs, strict=False)
     return str(card["id"])

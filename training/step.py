@@ -3,7 +3,7 @@
 The training loop and the replay of a batch whose loss was NaN call the same function.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -57,21 +57,23 @@ def to_input(
     def moved(array: object) -> Tensor:
         return torch.as_tensor(array).to(device, non_blocking=True)
 
-    return StepInput(
-        images if pixels is None else pixels,
-        *(
-            (nothing,) * 5
-            if ranking is None
-            else map(moved, (ranking.pairs, ranking.weights, ranking.negatives, ranking.allowed, ranking.triples))
-        ),
-        *(
-            (images, nothing, nothing)
-            if context is None
-            else map(moved, (context.patches, context.pairs, context.positions))
-        ),
-        pictures=images if contrast is None else contrast.pictures,
-        picture_numbers=nothing if contrast is None else moved(contrast.numbers),
-    )
+    found = StepInput(images, *(nothing,) * 5, *(images, nothing, nothing), *(images, nothing))
+    if ranking is not None and pixels is not None:
+        found = replace(
+            found,
+            pixels=pixels,
+            pairs=moved(ranking.pairs),
+            weights=moved(ranking.weights),
+            negatives=moved(ranking.negatives),
+            allowed=moved(ranking.allowed),
+            triples=moved(ranking.triples),
+        )
+    if context is not None:
+        patches, pairs, positions = moved(context.patches), moved(context.pairs), moved(context.positions)
+        found = replace(found, patches=patches, context_pairs=pairs, positions=positions)
+    if contrast is not None:
+        found = replace(found, pictures=contrast.pictures, picture_numbers=moved(contrast.numbers))
+    return found
 
 
 def compute_loss(
@@ -148,7 +150,7 @@ def views_to_contrast(network: Network, recipe: Recipe, inputs: StepInput, seed:
         return None
     rank, world = rank_and_world_size()
     numbers = draw_views(2 * count * world, recipe, generator(seed, RandomStream.VIEWS, step, 1))
-    own = numbers[:, 2 * rank * count : 2 * (rank + 1) * count]
+    own = numbers.reshape(len(numbers), 2, world, count)[:, :, rank].reshape(len(numbers), 2 * count)
     return cut_views(inputs.pictures, own, recipe.view_side, network.mean, network.std)
 
 

@@ -20,26 +20,24 @@ _HUES = 2 * math.pi  # a hue of 1 is a whole turn
 
 
 def draw_views(count: int, recipe: Recipe, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Draw what `count` views look like.
+    """Draw what `count` views look like; the first views are the same whatever the count.
 
     Returns:
         (9, N): x, y, width and height as shares of the picture, whether it is mirrored, then the factors of brightness,
         contrast and saturation and the turn of the hue in radians.
     """
+    area, ratio, x, y, mirror, recolour, brightness, contrast, saturation, hue, grey = generator.random((count, 11)).T
 
-    def around(middle: float, strength: float) -> NDArray[np.float64]:
-        return generator.uniform(middle - strength, middle + strength, count)
+    def around(drawn: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+        return np.where(recolour < recipe.view_recoloured, (2 * drawn - 1) * strength, 0)
 
-    area = generator.uniform(recipe.view_area, 1, count)
-    ratio = np.exp(around(0, math.log(recipe.view_ratio)))
+    area = recipe.view_area + (1 - recipe.view_area) * area
+    ratio = np.exp((2 * ratio - 1) * math.log(recipe.view_ratio))
     width, height = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
-    x, y = generator.random(count) * (1 - width), generator.random(count) * (1 - height)
-    mirrored = generator.random(count) < 0.5
-    recoloured = generator.random(count) < recipe.view_recoloured
-    brightness, contrast, saturation = (np.where(recoloured, around(1, recipe.view_colour), 1) for _ in range(3))
-    hue = np.where(recoloured, around(0, recipe.view_hue), 0) * 2 * math.pi
-    saturation = np.where(generator.random(count) < recipe.view_grey, 0, saturation)
-    return np.stack([x, y, width, height, mirrored, brightness, contrast, saturation, hue]).astype(np.float32)
+    colours = [1 + around(drawn, recipe.view_colour) for drawn in (brightness, contrast, saturation)]
+    colours[2] = np.where(grey < recipe.view_grey, 0, colours[2])
+    turn = 2 * math.pi * around(hue, recipe.view_hue)
+    return np.stack([x * (1 - width), y * (1 - height), width, height, mirror < 0.5, *colours, turn]).astype(np.float32)
 
 
 def cut_views(pictures: Tensor, numbers: NDArray[np.float32], side: int, mean: Tensor, std: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """From a graph (or packs) to what a comparison of recipes trains on: the start of all, and a source for each recipe.
 
-What is missing is made: the context network, its links, links from HOG features, and tracks of 15 frames, which are
+What is missing is made: the start, its links, links from HOG features, and tracks of 15 frames, which are
 mined in a home of their own below this one and come back as a pack. What is there is used as it is.
 """
 
@@ -50,7 +50,7 @@ class Materials:
 def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> Materials:
     """Take for each recipe the first pack whose links and tracks are of its kind."""
     if initial is None:
-        raise InvalidInput("With --pack, name the folder of the context model all start from: --initial DIR.")
+        raise InvalidInput("With --pack, name the folder of the model that all start from: --initial DIR.")
     known = [PackSource(pack) for pack in packs]
     sources: dict[str, TrainingSource] = {}
     for name in names:
@@ -76,13 +76,14 @@ class Gathering:
 
     context: StageContext
     preset: str
-    images: Path | None  # folder of pictures that context prediction learns from as well
-    context_iterations: int
+    start: str  # recipe of the network that all start from
+    images: Path | None  # folder of pictures that it learns from as well
+    start_iterations: int
     progress: Progress
 
     def gather(self, names: Sequence[str], initial: Path | None) -> Materials:
         """Find or make the start and the links, `transitive-15` aside."""
-        recipes = {name: get_recipe(name, self.preset) for name in names}
+        recipes = {name: get_recipe(name, self.preset, self.start) for name in names}
         start, linked = self._start_and_links(initial)
         main = GraphSource(self.context, linked)
         sources: dict[str, TrainingSource] = {}
@@ -94,7 +95,7 @@ class Gathering:
         return Materials(start, sources, main)
 
     def _start_and_links(self, initial: Path | None) -> tuple[Path, Generation]:
-        """Return the context model and the newest generation by a network's features that knows all videos."""
+        """Return the start and the newest generation by a network's features that knows all videos."""
         connection = self.context.connection
         known = [
             one
@@ -102,20 +103,21 @@ class Gathering:
             if one.feature_model != "hog" and not catalogue.unlinked_videos(connection, one.id)
         ]
         linked = next((one for one in known if one.current), known[-1] if known else None)
-        start = initial or self._context(linked)
+        start = initial or self._start(linked)
         return start, linked or self.link_by(start)
 
     def link_by(self, start: Path) -> Generation:
         """Find or make the links by this model's features; one that was trained elsewhere becomes known here."""
         return catalogue.get_generation(self.context.connection, self._link(adopt(self.context, start).id))
 
-    def _context(self, linked: Generation | None) -> Path:
+    def _start(self, linked: Generation | None) -> Path:
         known = models.list_models(self.context.connection, limit=100_000)
-        if any(model.recipe == "context" and model.preset == self.preset for model in known):
-            folder = initial_model(self.context, get_recipe("transitive", self.preset), linked, self.progress)
+        if any(model.recipe == self.start and model.preset == self.preset for model in known):
+            recipe = get_recipe("transitive", self.preset, self.start)
+            folder = initial_model(self.context, recipe, linked, self.progress)
             assert folder is not None  # noqa: S101
             return folder
-        asked = {"recipe": "context", "preset": self.preset, "iterations": self.context_iterations}
+        asked = {"recipe": self.start, "preset": self.preset, "iterations": self.start_iterations}
         return self.context.models / train(self.context, asked | {"images": str(self.images or "")}, self.progress)
 
     def _link(self, features: str, parameters: Mapping[str, Any] | None = None) -> str:
@@ -168,7 +170,7 @@ def tracks_of_15(
             if outcome.cancelled:
                 raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
             with Bars() as bars:
-                linked = Gathering(context, preset, None, 0, bars).link_by(initial)
+                linked = Gathering(context, preset, str(read_card(initial)["recipe"]), None, 0, bars).link_by(initial)
                 export_pack(context, linked, pack)
     finally:
         stack.down()

@@ -75,7 +75,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
     after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", order)
     counted = quadruples.count_quadruples(report.connection, generation.id)
     health = {
-        "before (pool5 of the context network)": closeness.closer_share(before, tracks),
+        "before (pool5 of the start)": closeness.closer_share(before, tracks),
         "after (embedding)": closeness.closer_share(after, tracks),
     }
     return {

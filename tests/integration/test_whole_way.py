@@ -29,7 +29,7 @@ SMALL = ("--preset", "demo", "--iterations", "11")  # two lines in the journal: 
 def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
     for arguments in (
         ("ingest", *clips),
-        ("train", "context", *SMALL),
+        ("train", "contrast", *SMALL),
         ("link", "--group", "2", "--parents", "3", "--smallest", "1"),
         ("train", "transitive", *SMALL),
         ("embed",),
@@ -99,4 +99,4 @@ def check_page(page: Path, counted: dict[str, int]) -> None:
     beside = json.loads(page.with_name("report.json").read_text())
     assert beside["graph"] == counted
     assert any(loss > 0 for _, loss in beside["loss"]), "nothing was learned: no pair had a negative"
-    assert beside["health"].keys() == {"before (pool5 of the context network)", "after (embedding)"}
+    assert beside["health"].keys() == {"before (pool5 of the start)", "after (embedding)"}

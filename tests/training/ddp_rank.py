@@ -1,4 +1,7 @@
-"""One rank of a distributed training, started as torchrun does: `python -m tests.training.ddp_rank OUTPUT INITIAL`."""
+"""One rank of a distributed training, started as torchrun starts it.
+
+`python -m tests.training.ddp_rank OUTPUT INITIAL RECIPE`
+"""
 
 import sys
 from pathlib import Path
@@ -10,4 +13,4 @@ from tests.training.small import train_small
 if __name__ == "__main__":
     torch.set_num_threads(1)
     changes = {"iterations": 4, "gradient_clip": 0.0}
-    train_small(Path(sys.argv[1]), "transitive", changes=changes, initial=Path(sys.argv[2]))
+    train_small(Path(sys.argv[1]), sys.argv[3], changes=changes, initial=Path(sys.argv[2]))

@@ -235,6 +235,14 @@ def test_pairs_without_negatives_are_an_alarm():
     assert "90% of the pairs have no negative" in found[PATIENCE - 1][0]
 
 
+def test_a_loss_that_stays_at_zero_is_an_alarm_and_a_loss_without_hinges_is_none():
+    alarms = Alarms(margin=0.5)
+    found = [alarms.watch_batch(0.0, 20.0, 0.0) for _ in range(PATIENCE + 1)]
+    assert found[: PATIENCE - 1] + found[PATIENCE:] == [[]] * PATIENCE
+    assert "stays at 0" in found[PATIENCE - 1][0]
+    assert not any(Alarms(margin=0.5).watch_batch(None, 20.0, 0.0) for _ in range(20))
+
+
 def test_falling_health_is_an_alarm():
     alarms = Alarms(margin=0.5)
     assert alarms.watch_held_out({"auc": 0.80, "recall@1": 0.5}) == []

@@ -15,12 +15,12 @@ from training.evaluation.measure import evaluate_held_out, evaluate_retrieval, r
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
-from training.recipes import Recipe, get_recipe, with_iterations
+from training.recipes import STARTS, Recipe, get_recipe, with_iterations
 from training.source import TrainingSource
 from training.source_checks import check_learnable
 
 _SAMPLED_BATCHES = 20  # to estimate how many patches the frames give
-_ONE_MODEL = ("context", "imagenet")  # for all seeds: the start itself, and weights from a file
+_ONE_MODEL = (*STARTS, "imagenet")  # for all seeds: the start itself, and weights from a file
 
 
 def compare(
@@ -47,7 +47,8 @@ def compare(
             interrupted trainings are resumed.
         preset: for all of them.
         seeds: trainings of each recipe, with seeds 0, 1, …
-        initial: the context model that all start from. The row `context` is that model, as in the paper's tables.
+        initial: the model that all start from. The row named like its recipe is that model, as `context` in the
+            paper's tables.
         image_budget: images that each training encodes; 0: as many as the preset's `transitive` encodes.
         labelled: folder of labelled pictures for the retrieval measures, or None.
         device: where to train.
@@ -57,19 +58,20 @@ def compare(
     # Both raise an error for missing data now, before hours of training.
     require_held_out_tracks(source_of("transitive"))
     on = measured_on(source_of("transitive"), labelled)
+    start = str(read_card(initial)["recipe"])
     usual = get_recipe("transitive", preset)
     budget = image_budget or usual.iterations * usual.images_per_step
     runs = [(name, seed) for name in recipes for seed in range(1 if name in _ONE_MODEL else seeds)]
-    places = {(name, seed): initial if name == "context" else output / f"{name}-s{seed}" for name, seed in runs}
+    places = {(name, seed): initial if name == start else output / f"{name}-s{seed}" for name, seed in runs}
     files = {(name, seed): output / f"{name}-s{seed}-measures.json" for name, seed in runs}
     found = {run: read_measures(files[run], places[run], on) for run in runs}
     for done, (name, seed) in enumerate(runs):
         progress("comparison", done, len(runs), "models")
         folder = places[name, seed]
-        if name != "context":
-            recipe = with_image_budget(get_recipe(name, preset), budget, source_of(name), seed)
-            start = initial if recipe.initial == "context" else None
-            train(recipe, source_of(name), folder, seed=seed, device=device, initial=start, progress=progress)
+        if name != start:
+            recipe = with_image_budget(get_recipe(name, preset, start), budget, source_of(name), seed)
+            weights = initial if recipe.initial in STARTS else None
+            train(recipe, source_of(name), folder, seed=seed, device=device, initial=weights, progress=progress)
         if found[name, seed] is None:
             picture = output / f"{name}-s{seed}-neighbours.png"
             measures = _measure(folder, source_of("transitive"), labelled, device, picture)
@@ -105,10 +107,10 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
         return recipe
     table = source.table()
     check_learnable(table, recipe)
-    more = 0.0
+    more = 2.0 * recipe.contrast_pictures
     if recipe.predict_context:
         frames = list(source.frames())
-        more = float(
+        more += float(
             np.mean([len(context_batch(frames, recipe, seed, step).patches) for step in range(_SAMPLED_BATCHES)])
         )
     return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))

@@ -1,5 +1,6 @@
-"""From patches to pool5 features of a model and, where there is none, first to a context network (section 4.2)."""
+"""The pool5 features of all patches by a model; where there is none to link by, a start is trained first (4.2)."""
 
+from contextlib import suppress
 from typing import Any
 
 from graph import models
@@ -9,6 +10,7 @@ from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
+from training.recipes import STARTS, get_recipe
 from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing
 from workers.stages.train import train
@@ -23,14 +25,14 @@ def compute_features(context: StageContext, model_id: str, progress: Progress) -
 def prepare_link(context: StageContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make sure that there are features to link by; returns the arguments with their model named.
 
-    `features`: a model's id, "hog", or "" for the newest context network; where there is none, one is trained with
-    `preset` first. To `join` the current generation, its own model is used.
+    `features`: a model's id, "hog", or "" for the newest network of recipe `start` (""; of either start). Where there
+    is none, one is trained with `preset` first. To `join` the current generation, its own model is used.
     """
     joined = catalogue.require_generation(context.connection).feature_model if arguments.get("join") else ""
     model = (
         joined
         or str(arguments.get("features") or "")
-        or context_model(context, str(arguments.get("preset") or ""), progress)
+        or start_model(context, str(arguments.get("start") or ""), str(arguments.get("preset") or ""), progress)
     )
     if model == "hog":
         encode_missing(context, "features/hog", hog, "computing features", progress)
@@ -41,12 +43,20 @@ def prepare_link(context: StageContext, arguments: dict[str, Any], progress: Pro
     return {**arguments, "features": model}
 
 
-def context_model(context: StageContext, preset: str, progress: Progress) -> str:
-    """Return the newest context network; where there is none, train one with `preset` (or one that fits the device)."""
-    try:
-        return models.latest_model(context.connection, "context").id
-    except NotFound:
-        return train(context, {"recipe": "context", "preset": preset or _fitting_preset(context), "seed": 0}, progress)
+def start_model(context: StageContext, start: str, preset: str, progress: Progress) -> str:
+    """Return the newest network of recipe `start` (""; of either); where there is none, train one.
+
+    The training has `preset` ("": one that fits the device) and, where `start` is "", that preset's start.
+    """
+    found = []
+    for name in [start] if start else STARTS:
+        with suppress(NotFound):
+            found.append(models.latest_model(context.connection, name))
+    if found:
+        return max(found, key=lambda model: (model.created_at, model.id)).id
+    preset = preset or _fitting_preset(context)
+    recipe = get_recipe("transitive", preset, start).initial
+    return train(context, {"recipe": recipe, "preset": preset, "seed": 0}, progress)
 
 
 def _fitting_preset(context: StageContext) -> str:

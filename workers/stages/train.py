@@ -13,7 +13,7 @@ from graph.records import Model, Progress
 from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
 from training.model_folder import CARD, card_model, load_network, model_id
-from training.recipes import Recipe, get_recipe, with_iterations
+from training.recipes import STARTS, Recipe, get_recipe, with_iterations
 from training.source import WithPictureFolder
 from workers.stage_context import StageContext
 from workers.training_source import GraphSource
@@ -26,10 +26,12 @@ def train(context: StageContext, arguments: dict[str, Any], progress: Progress) 
 
     Interrupted trainings go on from their checkpoint: the folder is named by all that decides the result. `output`
     trains in a folder of the user's choice, from which the finished model is copied. `images` adds the pictures of a
-    folder to context prediction. A recipe that starts from a context network gets one of the same preset; where there
-    is none, it is trained first; `initial` names a folder (for `imagenet` a file) to start from instead.
+    folder to those that stage 0 learns from. A recipe that starts from a network of stage 0 (`start`: "context",
+    "contrast", or "" for the preset's) gets one of the same preset; where there is none, it is trained first; `initial`
+    names a folder (for `imagenet` a file) to start from instead.
     """
-    recipe = get_recipe(str(arguments["recipe"]), str(arguments.get("preset") or "paper"))
+    preset, start = str(arguments.get("preset") or "paper"), str(arguments.get("start") or "")
+    recipe = get_recipe(str(arguments["recipe"]), preset, start)
     recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
     seed = int(arguments.get("seed") or 0)
     linked = choose_generation(context, recipe) if recipe.has_ranking_loss else None
@@ -74,17 +76,17 @@ def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
 
 
 def initial_model(context: StageContext, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
-    """Return the folder of the context network a recipe starts from; trains it where there is none of its preset."""
-    if recipe.initial != "context":
+    """Return the folder of the network that a recipe starts from; trains it where there is none of its preset."""
+    if recipe.initial not in STARTS:
         return None
     fitting = [
         model
         for model in models.list_models(context.connection, limit=_MOST_MODELS)
-        if model.recipe == "context" and model.preset == recipe.preset
+        if model.recipe == recipe.initial and model.preset == recipe.preset
     ]
     linked_by = [model for model in fitting if linked and model.id == linked.feature_model]
     if not fitting:
-        return context.models / train(context, {"recipe": "context", "preset": recipe.preset}, progress)
+        return context.models / train(context, {"recipe": recipe.initial, "preset": recipe.preset}, progress)
     return context.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
 
 

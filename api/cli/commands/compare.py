@@ -32,7 +32,7 @@ def compare(
         list[Path] | None, typer.Option(help="Folder of videos to mine first. Default: those ingested already.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of pictures added to context prediction; labels are not read.")
+        Path | None, typer.Option(help="Folder of pictures added to what the start learns from; labels are not read.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of labelled pictures, one folder per class, to retrieve from.")
@@ -41,7 +41,8 @@ def compare(
     seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: as the suite says.")] = 0,
     budget: Annotated[int, typer.Option(min=0, help="Images each training encodes; 0: as the suite says.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Folder of models and tables. Default: below the home.")] = None,
-    initial: Annotated[Path | None, typer.Option(help="Folder of the context model all start from.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Folder of the model that all start from.")] = None,
+    start: Annotated[str, typer.Option(help="What all start from: context or contrast.")] = "contrast",
     pack: Annotated[
         list[Path] | None,
         typer.Option(help="Read this training pack in place of the graph; repeat it for HOG links, 15-frame tracks."),
@@ -50,23 +51,26 @@ def compare(
 ) -> None:
     """Train recipes from one start on the same number of images, and put their measures in one table.
 
-    Mines, trains the context network, links, trains and measures; what was done before is found again, so the same
+    Mines, trains the start, links, trains and measures; what was done before is found again, so the same
     command goes on after Ctrl-C. The table is written anew after every model: comparison.html, .md and .json.
     """
     from api.cli.commands.ingest import find_videos  # these bring torch with them: only those who compare pay
     from api.cli.comparison_inputs import from_packs
     from training.devices import choose_device
     from training.evaluation.compare import compare as compare_recipes
+    from training.model_folder import read_card
     from training.recipes import get_recipe
-    from training.suites import get_suite
+    from training.suites import START, get_suite
 
     device = settings().device
     plan = get_suite(suite, choose_device(device).type)
     preset = preset or plan.preset
-    names = [get_recipe(name, preset).name for name in recipes or plan.recipes]
+    begin = str(read_card(initial)["recipe"]) if initial else start
+    asked = [begin if name == START else name for name in recipes or plan.recipes]
+    names = [get_recipe(name, preset, begin).name for name in asked]
     # another preset than the suite's has a schedule of its own
     images_each = budget or (plan.image_budget if preset == plan.preset else 0)
-    folder = output or settings().home / "comparisons" / f"{suite}-{preset}"
+    folder = output or settings().home / "comparisons" / f"{suite}-{preset}-{begin}"
     for path, option in ((data, "--data"), (images, "--images")):
         if path is not None and not path.is_dir():
             raise typer.BadParameter(f"{option}: there is no folder {path}.")
@@ -74,8 +78,8 @@ def compare(
         materials = from_packs(pack, names, preset, initial)
     else:
         files = find_videos(videos) if videos else []
-        steps = plan.context_iterations if preset == plan.preset else 0
-        materials = _from_graph(settings(), files, names, preset, images, steps, initial, folder)
+        steps = plan.start_iterations.get(begin, 0) if preset == plan.preset else 0
+        materials = _from_graph(settings(), files, names, preset, begin, images, steps, initial, folder)
     with Bars() as bars, cancelling(bars) as progress:
         found = compare_recipes(
             [name for name in names if name in materials.sources],
@@ -99,8 +103,9 @@ def _from_graph(
     files: list[Path],
     names: list[str],
     preset: str,
+    start: str,
     images: Path | None,
-    context_iterations: int,
+    start_iterations: int,
     initial: Path | None,
     output: Path,
 ) -> "Materials":
@@ -121,7 +126,7 @@ def _from_graph(
         if outcome.cancelled:
             raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
     with Bars() as bars, cancelling(bars) as progress:
-        gathering = Gathering(context, preset, images, context_iterations, progress)
+        gathering = Gathering(context, preset, start, images, start_iterations, progress)
         materials = gathering.gather(names, initial)
     sources = dict(materials.sources)
     for name in names:

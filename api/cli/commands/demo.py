@@ -128,10 +128,10 @@ def packaged_clips() -> list[Path]:
 
 def notes(few: bool) -> list[str]:
     """Say what the demo's preset changed, so that nobody takes its numbers for the paper's."""
-    recipe, context = get_recipe("transitive", _PRESET), get_recipe("context", _PRESET)
+    recipe, start = get_recipe("transitive", _PRESET), get_recipe("contrast", _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
-        f"VGG16 of {recipe.width:g} times the width, trained for {context.iterations} steps of context prediction and "
+        f"VGG16 of {recipe.width:g} times the width, trained for {start.iterations} steps of contrasting pictures and "
         f"{recipe.iterations} of the paper's recipe (200,000 there). The full-size network stays the default of "
         "`transitive train`."
     ]
@@ -156,9 +156,9 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
 
 
 def _learn(run: _Demo, few: bool) -> Model:
-    """Train the context network, link, train the paper's recipe, embed; what was done before is found again."""
-    context = run.run("training the context network", train.training(_training("context")))
-    arguments = {"features": context.result, "preset": _PRESET, **_numbers(run.connection, few)}
+    """Train the start, link, train the paper's recipe, embed; what was done before is found again."""
+    start = run.run("training the start", train.training(_training("contrast")))
+    arguments = {"features": start.result, "preset": _PRESET, **_numbers(run.connection, few)}
     run.run("features and linking", link.linking(run.connection, arguments))
     trained = run.run("training transitive", train.training(_training("transitive")))
     run.run("embedding", JobRequest("embed", {"model": trained.result}, trained.result))

@@ -24,9 +24,14 @@ def register(app: typer.Typer) -> None:
 
 
 def link(
-    features: Annotated[str, typer.Option(help="Model whose pool5 features to use, or hog. Default: context.")] = "",
+    features: Annotated[
+        str, typer.Option(help="Model whose pool5 features to use, or hog. Default: the newest start.")
+    ] = "",
+    start: Annotated[
+        str, typer.Option(help="Link by the newest network of recipe context or contrast. Default: the newest of both.")
+    ] = "",
     preset: Annotated[
-        str, typer.Option(help="Of the context network, where it must be trained first. Default: fits the device.")
+        str, typer.Option(help="Of that network, where it must be trained first. Default: fits the device.")
     ] = "",
     parents: Annotated[int, typer.Option(min=0, help="K of K-means; 0: by the rule for so many patches.")] = 0,
     smallest: Annotated[int, typer.Option(min=0, help="Drop parents with fewer patches; 0: by the rule.")] = 0,
@@ -44,9 +49,18 @@ def link(
 ) -> None:
     """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
     numbers = {"parents": parents, "smallest": smallest, "neighbours": neighbours, "group": group, "seed": seed}
-    arguments = {"features": features, "preset": preset, "exclude_same_video": not same_video, **numbers, "join": join}
+    if start:
+        check_start(start)
+    arguments = {
+        "features": features,
+        "start": start,
+        "preset": preset,
+        "exclude_same_video": not same_video,
+        **numbers,
+        "join": join,
+    }
     asked = LinkParameters(**numbers, exclude_same_video=not same_video)
-    if join and (features or preset or asked != LinkParameters()):
+    if join and (features or start or preset or asked != LinkParameters()):
         raise typer.BadParameter(
             "The numbers and features of the linking that is joined are kept.", param_hint="--join"
         )
@@ -80,12 +94,27 @@ def link(
 
 
 def linking(connection: Connection, arguments: dict[str, Any]) -> JobRequest:
-    """Make the request for a linking; says so when a context network must be trained before."""
-    if not arguments["features"] and not arguments.get("join"):
+    """Make the request for a linking; says so when a network must be trained before."""
+    start = str(arguments.get("start") or "")
+    if not arguments["features"] and not arguments.get("join") and not _is_there(connection, start):
+        say(f"There is no network to link by yet, so it is trained first (`transitive train {start or 'contrast'}`).")
+    return JobRequest("link", arguments, arguments["features"] or start or "the newest start")
+
+
+def check_start(start: str) -> None:
+    """Raise `InvalidInput` for an unknown start, before anything runs."""
+    from training.recipes import get_recipe
+
+    get_recipe("transitive", start=start)
+
+
+def _is_there(connection: Connection, start: str) -> bool:
+    from training.recipes import STARTS
+
+    for name in [start] if start else STARTS:
         try:
-            latest_model(connection, "context")
+            latest_model(connection, name)
         except NotFound:
-            say(
-                "No context network was trained yet, so it is trained first (`transitive train context` does it alone)."
-            )
-    return JobRequest("link", arguments, arguments["features"] or "context")
+            continue
+        return True
+    return False

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="transitive, context, tracking, inter, multitask, …")] = "",
+    recipe: Annotated[str, typer.Argument(help="transitive, contrast, context, tracking, inter, multitask, …")] = "",
     preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "paper",
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
@@ -37,10 +37,15 @@ def train(
     ] = False,
     pack: Annotated[Path | None, typer.Option(help="Train from this file, in this process, without servers.")] = None,
     iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: as the preset says.")] = 0,
-    images: Annotated[Path | None, typer.Option(help="Folder of pictures added to context prediction.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of pictures added to what context and contrast learn from.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option(help="Start from context or contrast. Default: paper from context, other presets contrast.")
+    ] = "",
     initial: Annotated[
         Path | None,
-        typer.Option(help="Start from this context model's folder; for imagenet: torchvision's file of weights."),
+        typer.Option(help="Start from this model's folder; for imagenet: torchvision's file of weights."),
     ] = None,
     watch: Annotated[Path | None, typer.Option(help="Only show the progress of the training in this folder.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
@@ -50,8 +55,8 @@ def train(
     if watch is not None:
         _watch(watch)
         return
-    check_recipe(recipe, preset)
-    arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "seed": seed, "resume": resume}
+    check_recipe(recipe, preset, start)
+    arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "start": start, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
     if initial is not None:
         _check_initial(recipe, initial)
@@ -96,14 +101,14 @@ def training(arguments: dict[str, Any]) -> JobRequest:
     return JobRequest("train", arguments, f"{arguments['recipe']} ({arguments['preset']})")
 
 
-def check_recipe(recipe: str, preset: str) -> None:
-    """Raise `InvalidInput` for an unknown recipe or preset, before anything is started."""
+def check_recipe(recipe: str, preset: str, start: str = "") -> None:
+    """Raise `InvalidInput` for an unknown recipe, preset or start, before anything is started."""
     from training.recipes import RECIPES, get_recipe
 
     if not recipe:
         raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
 
-    get_recipe(recipe, preset)
+    get_recipe(recipe, preset, start)
 
 
 def _check_initial(recipe: str, initial: Path) -> None:
@@ -147,7 +152,8 @@ def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) ->
     from training.recipes import get_recipe, with_iterations
     from training.source import TrainingSource, WithPictureFolder
 
-    recipe = with_iterations(get_recipe(arguments["recipe"], arguments["preset"]), arguments["iterations"])
+    recipe = get_recipe(arguments["recipe"], arguments["preset"], arguments["start"])
+    recipe = with_iterations(recipe, arguments["iterations"])
     if not arguments["output"]:
         raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
     source: TrainingSource = PackSource(pack)

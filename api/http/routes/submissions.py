@@ -23,9 +23,10 @@ class LinkRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"group": 2, "smallest": 5}]})
 
-    features: str = Field("", max_length=200, description="A model's id, or hog; the newest context network if empty.")
+    features: str = Field("", max_length=200, description="A model's id, or hog; the newest start if empty.")
+    start: Literal["", "context", "contrast"] = Field("", description="Which start; empty: the newest of both.")
     preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
-        "", description="Of the context network, where none was trained yet; empty: fits the device."
+        "", description="Of the start, where none was trained yet; empty: fits the device."
     )
     parents: int = Field(_PAPER.parents, ge=0, description="K of K-means; 0: by the rule.")
     smallest: int = Field(_PAPER.smallest, ge=0, description="Parents with fewer patches are dropped; 0: by the rule.")
@@ -51,8 +52,9 @@ class TrainRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"recipe": "transitive", "preset": "cpu-small"}]}
     )
 
-    recipe: str = Field(max_length=100, description="context, transitive, tracking, …")
+    recipe: str = Field(max_length=100, description="contrast, context, transitive, tracking, …")
     preset: str = Field("paper", max_length=100, description="paper, h200, cpu-small or demo.")
+    start: Literal["", "context", "contrast"] = Field("", description="What it starts from; empty: the preset's start.")
     seed: int = Field(0, ge=0)
     iterations: int | None = Field(None, ge=1, description="Steps, where they differ from the preset's.")
 
@@ -78,7 +80,9 @@ def start_linking(
         catalogue.require_generation(shared.connection)
     if asked.features not in ("", "hog"):
         models.get_model(shared.connection, asked.features)
-    return _started(response, shared.submit("link", asked.model_dump(), asked.features or "context"))
+    return _started(
+        response, shared.submit("link", asked.model_dump(), asked.features or asked.start or "the newest start")
+    )
 
 
 @router.post(
