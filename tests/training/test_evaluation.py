@@ -184,7 +184,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     from training.evaluation import compare as module
 
     train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
-    monkeypatch.setattr(module, "get_recipe", lambda name, preset: small.small(name))
+    monkeypatch.setattr(module, "get_recipe", lambda name, preset, start="": small.small(name))
     stages = []
 
     def run(seeds):
