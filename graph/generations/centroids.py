@@ -1,7 +1,10 @@
-"""A generation's centroids go into a file beside the vectors and come out, so that later videos can join its parents.
+"""The centroids of a generation in a file, so that later videos can join its parents.
 
-centroids/<generation>.parquet      id (the parent's number, -1 for a cluster that was dropped), vector (float32)
+centroids/<generation>.parquet      id, vector (float32): one row per cluster of K-means. The id is the parent's number,
+                                    -1 for a cluster that was dropped, "mean" for the mean removed from the vectors.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +14,40 @@ from graph.linking.run import Linking
 from graph.shards import Shards
 
 FOLDER = "centroids"
+_MEAN = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Centroids:
+    """The clusters of K-means that a generation was made from."""
+
+    vectors: NDArray[np.float32]  # (K, D)
+    numbers: NDArray[np.int32]  # (K,) parent that each became, -1 for none
+    mean: NDArray[np.float32] | None  # (D,) removed from features of length 1 before they are compared
 
 
 def write_centroids(shards: Shards, generation: str, linking: Linking) -> None:
-    """Keep the K centroids of a linking, and which parent each became."""
-    shards.write_vectors(
-        f"{FOLDER}/{generation}", [str(number) for number in linking.parent_numbers.tolist()], linking.centroids
-    )
+    """Write the K centroids of a linking, the parent that each became, and the mean."""
+    names, vectors = [str(number) for number in linking.parent_numbers.tolist()], linking.centroids
+    if linking.mean is not None:
+        names, vectors = [*names, _MEAN], np.concatenate([vectors, linking.mean[None]])
+    shards.write_vectors(f"{FOLDER}/{generation}", names, vectors)
 
 
 def has_centroids(shards: Shards, generation: str) -> bool:
-    """Say whether videos can join this generation."""
+    """Return whether videos can join this generation."""
     return shards.exists(f"{FOLDER}/{generation}")
 
 
-def read_centroids(shards: Shards, generation: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return the (K, D) centroids and the parent (K,) of each, -1 for none; raises `NotFound`."""
+def read_centroids(shards: Shards, generation: str) -> Centroids:
+    """Read the centroids of a generation; raises `NotFound`."""
     if not has_centroids(shards, generation):
-        raise NotFound(f"The centroids of generation {generation} are not here. Link without --join.")
-    numbers, centroids = shards.read_vectors(f"{FOLDER}/{generation}")
-    return centroids, np.array([int(number) for number in numbers], np.int32)
+        raise NotFound(f"The centroids of generation {generation} are missing. Link without --join.")
+    names, vectors = shards.read_vectors(f"{FOLDER}/{generation}")
+    vectors = vectors.copy()  # Arrow's are read-only, which torch dislikes
+    mean = vectors[names.index(_MEAN)] if _MEAN in names else None
+    clusters = [row for row, name in enumerate(names) if name != _MEAN]
+    return Centroids(vectors[clusters], np.array([int(names[row]) for row in clusters], np.int32), mean)
 
 
 def forget_centroids(shards: Shards, generation: str) -> None:

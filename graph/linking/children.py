@@ -1,4 +1,8 @@
-"""The samples of one parent in, its children out: groups of 4 that are mutually near (section 4.2, second stage)."""
+"""Children of a parent: groups of samples that are mutual nearest neighbours (section 4.2, second stage).
+
+The paper takes groups of 4 from lists of 10. Groups of 2 of which the tightest are kept have more right links
+(docs/decisions/0207-pure-links.md).
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,7 +55,7 @@ def children(
 def children_of(
     features: NDArray[Any], starts: TrackStarts, rows: NDArray[np.int64], parameters: LinkParameters, search: Nearest
 ) -> Children:
-    """Find the children of one parent; `features` and `starts` are those of its members, rows `rows` of the whole."""
+    """Return the children of one parent; `features` and `starts` are those of its members, which are rows `rows`."""
     groups = children(
         features,
         starts.videos,
@@ -68,8 +72,49 @@ def children_of(
     return Children(named[groups], named[pairs], pair_distances(features, pairs))
 
 
+def distance_ceiling(found: Children, count: int, share: float) -> float:
+    """Return the width of a child up to which children are kept so that `share` of `count` starts are linked.
+
+    A child's width is the largest distance of two of its samples. Returns 2, the largest 1 - cosine, where keeping all
+    children links no more than that share.
+    """
+    wanted = int(np.ceil(share * count))
+    widths = child_widths(found, count)
+    order = np.argsort(widths, kind="stable")
+    _, first = np.unique(found.groups[order].ravel(), return_index=True)
+    if share >= 1 or len(first) <= wanted:
+        return 2.0
+    child = np.sort(first // found.groups.shape[1])[wanted - 1]  # with this one, `wanted` starts are linked
+    return float(widths[order[child]])
+
+
+def within(found: Children, count: int, ceiling: float) -> Children:
+    """Return the children no wider than `ceiling`, with the pairs inside them; `count` is the number of rows."""
+    if ceiling >= 2:
+        return found
+    groups = found.groups[child_widths(found, count) <= ceiling]
+    pairs = pairs_of(groups, count)
+    kept = np.isin(_codes(found.pairs, count), _codes(pairs, count), assume_unique=True)
+    return Children(groups, found.pairs[kept], found.distances[kept])
+
+
+def child_widths(found: Children, count: int) -> NDArray[np.float64]:
+    """Return (G,) the largest distance of two samples of each child."""
+    codes = _codes(found.pairs, count)  # ascending: pairs are in the order of their rows
+    widths = np.zeros(len(found.groups))
+    for first, second in zip(*np.triu_indices(found.groups.shape[1], 1), strict=True):
+        place = np.searchsorted(codes, _codes(found.groups[:, [first, second]], count))
+        np.maximum(widths, found.distances[place], out=widths)
+    return widths
+
+
+def _codes(pairs: NDArray[Any], count: int) -> NDArray[np.int64]:
+    codes: NDArray[np.int64] = pairs[:, 0].astype(np.int64) * count + pairs[:, 1]
+    return codes
+
+
 def together(found: Iterable[Children], group: int) -> Children:
-    """Put the children of all parents into one: groups in the order given, pairs in the order of their rows."""
+    """Concatenate the children of all parents: groups in the order given, pairs in the order of their rows."""
     each = [Children(np.empty((0, group), np.int32), np.empty((0, 2), np.int32), np.empty(0)), *found]
     pairs = np.concatenate([one.pairs for one in each])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -78,7 +123,7 @@ def together(found: Iterable[Children], group: int) -> Children:
 
 
 def pairs_of(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Return (E, 2) every pair inside a group, once, smaller row first, in order; rows are below `count`."""
+    """Return (E, 2) every pair inside a group, once, smaller row first, in order; row numbers are below `count`."""
     size = groups.shape[1]
     first, second = np.triu_indices(size, 1)
     codes = groups[:, first].astype(np.int64) * count + groups[:, second]

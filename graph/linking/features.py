@@ -1,7 +1,7 @@
-"""Stored pool5 vectors of some starts in, one float16 matrix in their order out; and the same of length 1.
+"""Feature vectors of starts: reading them from shards, normalising them, and removing their mean.
 
-Of length 1, because then Euclidean K-means and nearest neighbours follow the cosine distance of section 4.2. Matrices
-hold the vectors as they are stored; who computes with them divides by the length, in float32.
+Vectors are normalised to length 1, so that Euclidean K-means and nearest neighbours follow the cosine distance of
+section 4.2. Matrices hold the vectors in float16 and of any length; every computation normalises them in float32.
 """
 
 import os
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.shards import Shards
 
+_ROWS = 1024  # normalised at a time
 _PIECE = 256  # numbers summed in float32 before they go into a float64
 IN_MEMORY = 1 << 28  # bytes; a larger matrix is a file, mapped into memory
 
@@ -89,6 +90,24 @@ def of_length_one(block: NDArray[Any]) -> NDArray[np.float32]:
     values = block.astype(np.float32)
     values /= np.maximum(lengths(values), 1e-12)[:, None]
     return values
+
+
+def mean_of(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the mean (D,) of (N, D) vectors, each normalised to length 1."""
+    total = np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), _ROWS):
+        total += of_length_one(vectors[start : start + _ROWS]).sum(axis=0, dtype=np.float64)
+    return (total / max(len(vectors), 1)).astype(np.float32)
+
+
+def without_mean(vectors: NDArray[Any], mean: NDArray[np.float32] | None) -> NDArray[Any]:
+    """Return (N, D) vectors normalised to length 1 and minus `mean`, in float16; unchanged where `mean` is None."""
+    if mean is None:
+        return vectors
+    result = np.empty(vectors.shape, np.float16)
+    for start in range(0, len(vectors), _ROWS):
+        result[start : start + _ROWS] = of_length_one(vectors[start : start + _ROWS]) - mean
+    return result
 
 
 def allocate(shape: tuple[int, int], scratch: Path | None) -> NDArray[np.float16]:

@@ -1,4 +1,4 @@
-"""A matrix of vectors in; samples, nearest centroids and children out, computed here, part by part."""
+"""Linking of vectors in one matrix: samples, nearest centroids and children, part by part in this process."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.linking.children import Children, children_of, together
-from graph.linking.features import check_finite
+from graph.linking.features import check_finite, without_mean
 from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.parents import Parents
@@ -27,7 +27,7 @@ class InMemory:
         search: Nearest,
         progress: Progress,
     ) -> None:
-        """Take the (N, D) vectors of the starts, in their order."""
+        """Keep the (N, D) vectors of the starts, in their order."""
         self._features = features
         self._starts = starts
         self._parameters = parameters
@@ -35,6 +35,7 @@ class InMemory:
         self._search = search
         self._progress = progress
         self._parts = starts.parts()
+        self._mean: NDArray[np.float32] | None = None
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of these rows; raises `InvalidInput` for NaN."""
@@ -42,25 +43,29 @@ class InMemory:
         check_finite(result, [self._starts.ids[row] for row in rows.tolist()])
         return result
 
-    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""
+    def assign(
+        self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
+        self._mean = mean
         labels, distances = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.float32)
         done = 0
         for part in self._parts:
             self._progress("assigning", done, len(labels), "patches")
-            labels[part], distances[part] = self._assign(self.sample(part)).assign(centroids)
+            labels[part], distances[part] = self._assign(without_mean(self.sample(part), mean)).assign(centroids)
             done += len(part)
         self._progress("assigning", done, len(labels), "patches")
         return labels, distances
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents."""
+        """Return the children of all parents, found without the mean that `assign` was given."""
         found = []
         done, total = 0, int(parents.sizes.sum())
         for rows in np.split(parents.order, np.cumsum(parents.sizes)[:-1]):
             self._progress("children", done, total, "patches")
             inside = self._starts.take(rows)
-            found.append(children_of(self._features[rows], inside, rows, self._parameters, self._search))
+            vectors = without_mean(self._features[rows], self._mean)
+            found.append(children_of(vectors, inside, rows, self._parameters, self._search))
             done += len(rows)
         self._progress("children", done, total, "patches")
         return together(found, self._parameters.group)

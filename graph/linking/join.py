@@ -1,8 +1,8 @@
-"""A linking and starts that came after it in; the linking of all of them with the same parents out (section 4.2).
+"""Joining: later videos enter the parents of an existing linking (section 4.2).
 
-A new sample belongs to the parent whose centroid is nearest, and to none where that cluster was dropped. In a parent
-that got members (or lost some) the lists of nearest neighbours change for the old ones too, so there the children are
-found anew by the definition, of all its members; the children of all other parents stay as they are.
+A new sample belongs to the parent with the nearest centroid, or to none if that cluster was dropped. In a parent whose
+members changed the nearest-neighbour lists of old members change as well, so its children are computed again; the
+children of all other parents are kept.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.linking.children import Children, children_of
-from graph.linking.features import check_finite, read_features
+from graph.linking.features import check_finite, read_features, without_mean
 from graph.linking.neighbours import Nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints
@@ -25,6 +25,7 @@ def assign_new(
     model: str,
     starts: TrackStarts,
     rows: NDArray[np.int64],
+    mean: NDArray[np.float32] | None,
     centroids: NDArray[np.float32],
     numbers: NDArray[np.int32],
     assign: MakePoints,
@@ -39,7 +40,7 @@ def assign_new(
         ids, videos = ([column[row] for row in part.tolist()] for column in (new.ids, new.videos))
         vectors = read_features(shards, model, ids, videos, centroids.shape[1])
         check_finite(vectors, ids)
-        labels[part] = numbers[assign(vectors).assign(centroids)[0]]
+        labels[part] = numbers[assign(without_mean(vectors, mean)).assign(centroids)[0]]
         done += len(part)
     progress("assigning", done, len(rows), "patches")
     return labels
@@ -50,6 +51,7 @@ def children_anew(
     model: str,
     starts: TrackStarts,
     members: list[NDArray[np.int64]],
+    mean: NDArray[np.float32] | None,
     parameters: LinkParameters,
     search: Nearest,
     progress: Progress,
@@ -60,7 +62,7 @@ def children_anew(
         together = np.concatenate(members[first:last])
         order = np.argsort(np.asarray([starts.videos[row] for row in together.tolist()], dtype=object), kind="stable")
         ids, videos = ([column[row] for row in together[order].tolist()] for column in (starts.ids, starts.videos))
-        read = read_features(shards, model, ids, videos)
+        read = without_mean(read_features(shards, model, ids, videos), mean)
         vectors = np.empty_like(read)
         vectors[order] = read
         start = 0

@@ -1,4 +1,4 @@
-"""One part of a linking in, its files out: what any machine that sees the shards can do, in any order, more than once.
+"""The parts of a linking run: any machine that reaches the shards can do them, in any order and more than once.
 
 Below linking/<run>/ in the shards; a number names a part (whole videos) or a share (whole parents):
 
@@ -6,15 +6,16 @@ Below linking/<run>/ in the shards; a number names a part (whole videos) or a sh
     part/<n>            id, video, sampled            of the starts in a part, video by video
     sampled/<n>.rows    the sampled vectors of a part
     sample/<n>          width                         of these vectors
-    centroids           of K-means
-    sorted/<n>.rows     the vectors of a part as stored, sorted by centroid: what a parent needs lies together
+    mean                of the vectors of length 1, where it is removed
+    centroids           of K-means, of the vectors without their mean
+    sorted/<n>.rows     the vectors of a part without their mean, sorted by centroid: those of a parent are adjacent
     labels/<n>          centroid, distance            of each start of a part
     share/<n>           row, parent, part, place, video, owner, frame, x, y, w, h      of the members of some parents
     edges/<n>           a, b, distance                of the inter-instance edges found in a share
     children/<n>        0, 1, 2, 3                    the rows of each child found in a share
 
-A file of results follows from the plan and the shards alone, and is written in one step. So two machines that do the
-same part write the same, and one that is killed leaves nothing half done.
+A result depends on the plan and the shards alone and is written atomically. Two machines that do the same part write
+the same file, and a machine that is killed leaves no half-written file.
 """
 
 import json
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from graph.errors import NotFound
 from graph.linking.children import Children, children_of, together
-from graph.linking.features import check_finite, read_features
+from graph.linking.features import check_finite, read_features, without_mean
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.parameters import LinkParameters
 from graph.linking.points import MakePoints, NumpyPoints
@@ -107,9 +108,17 @@ def _assign(run: Run, number: int) -> None:
     ids = part["id"].to_pylist()
     vectors = read_features(run.shards, run.model, ids, part["video"].to_pylist(), centroids.shape[1])
     check_finite(vectors, ids)
+    vectors = without_mean(vectors, _read_mean(run))
     labels, distances = run.assign(vectors).assign(centroids.copy())  # Arrow's are read-only, which torch dislikes
     run.shards.write_matrix(run.name("sorted", number), vectors[np.argsort(labels, kind="stable")])
     run.shards.write_rows(run.name("labels", number), {"label": labels, "distance": distances})
+
+
+def _read_mean(run: Run) -> NDArray[np.float32] | None:
+    if not run.parameters.remove_mean:
+        return None
+    mean: NDArray[np.float32] = run.shards.read_vectors(run.name("mean"))[1][0]
+    return mean
 
 
 def _children(run: Run, number: int) -> None:

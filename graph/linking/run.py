@@ -1,7 +1,7 @@
 """One linking run: parent clusters, child clusters, inter-instance edges and a quality report (section 4.2).
 
-The steps stand here; where the vectors lie and who computes is a `Vectors`: `in_memory.InMemory` for a matrix, and
-`spread.Spread` for shards on disk, whose parts any number of machines share. Both give the same, bit for bit.
+This module has the steps. A `Vectors` knows where the vectors are and who computes: `in_memory.InMemory` for a matrix,
+`spread.Spread` for shards on disk, whose parts any number of machines share. Both give the same result, bit for bit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
-from graph.linking.children import Children
+from graph.linking.children import Children, distance_ceiling, within
+from graph.linking.features import mean_of, without_mean
 from graph.linking.in_memory import InMemory
 from graph.linking.neighbours import Nearest, nearest
 from graph.linking.parameters import LinkParameters
@@ -26,12 +27,13 @@ from graph.records import InterInstance, Patch, Progress, no_progress
 
 @dataclass(frozen=True, slots=True)
 class Linking:
-    """What linking found. Rows are the starts of tracks in the order of their ids."""
+    """The result of linking. Rows are the starts of tracks in the order of their ids."""
 
     starts: TrackStarts
     parents: NDArray[np.int32]  # (N,) parent of each row, -1 where its cluster was dropped
     parent_sizes: NDArray[np.int64]  # (P,)
-    centroids: NDArray[np.float32]  # (K, D) of all clusters of K-means
+    mean: NDArray[np.float32] | None  # (D,) that was removed from the vectors; None: none was
+    centroids: NDArray[np.float32]  # (K, D) of all clusters of K-means, of the vectors without their mean
     parent_numbers: NDArray[np.int32]  # (K,) parent that each cluster became, -1 where it was dropped
     groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
     pairs: NDArray[np.int32]  # (E, 2) rows of each inter-instance edge, smaller first, once each
@@ -58,7 +60,7 @@ class Linking:
         ]
 
     def digest(self) -> str:
-        """Name the outcome: 16 hexadecimal digits, the same for the same patches, parents and children."""
+        """Return a hash of the result: 16 hexadecimal digits, equal for equal patches, parents and children."""
         state = blake2b(digest_size=8)
         state.update("\n".join(self.patch_ids).encode())
         for array in (self.parents, self.groups, self.pairs):
@@ -67,16 +69,18 @@ class Linking:
 
 
 class Vectors(Protocol):
-    """The vectors of N starts, wherever they lie, and whoever does the arithmetic."""
+    """The vectors of N starts: how they are read, and which machines compute with them."""
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of these rows."""
 
-    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""
+    def assign(
+        self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents."""
+        """Return the children of all parents, found without the mean that `assign` was given."""
 
 
 def link(
@@ -91,9 +95,9 @@ def link(
 ) -> Linking:
     """Link the starts among `patches` by their (N, D) `features` (row i belongs to patch i). Section 4.2.
 
-    `twins` names for a video the one it is a re-encoding of (see `twins.py`). `assign` and `search` do the arithmetic,
-    here in NumPy; `training.assignment` has both for torch devices. Raises `InvalidInput` for too few patches, a wrong
-    parameter or NaN.
+    `twins` maps a re-encoded video to its original (see `twins.py`). `assign` and `search` do the arithmetic: in NumPy
+    here, on torch devices in `training.assignment`. Raises `InvalidInput` for too few patches, a wrong parameter or
+    NaN.
     """
     if features.ndim != 2 or len(features) != len(patches):
         raise InvalidInput(f"{len(patches)} patches need as many vectors; the features are {features.shape}.")
@@ -114,21 +118,27 @@ def link_vectors(
     k = parameters.parents
     rows = sample_rows(len(starts), parameters.sample_per_parent * k, k, parameters.seed)
     sample = vectors.sample(rows)
+    mean = mean_of(sample) if parameters.remove_mean else None
+    sample = without_mean(sample, mean)
     centroids = train_centroids(
         sample, k, parameters.seed, iterations=parameters.iterations, assign=assign, progress=progress
     )
-    labels, distances = vectors.assign(centroids)
+    labels, distances = vectors.assign(centroids, mean)
     parents = keep_large(labels, k, parameters.smallest)
     across = distance_across(sample, parents.labels[rows], parameters.seed)
     del sample
-    found = vectors.children(parents)
+    every = vectors.children(parents)
+    ceiling = distance_ceiling(every, len(starts), parameters.linked_share)
+    found = within(every, len(starts), ceiling)
     progress("quality", 0, 1, "reports")
     quality = quality_report(starts, parents.labels, parents.dropped, found, across)
+    quality["distance_ceiling"] = ceiling
     quality["objective"] = float(distances.mean(dtype=np.float64))
     return Linking(
         starts,
         parents.labels,
         parents.sizes,
+        mean,
         centroids,
         parents.numbers,
         found.groups,

@@ -61,9 +61,13 @@ class Spread:
             result[np.searchsorted(rows, inside)] = vectors
         return result
 
-    def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,)."""
+    def assign(
+        self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
         run = self._run
+        if mean is not None:
+            run.shards.write_vectors(run.name("mean"), ["mean"], mean[None])
         run.shards.write_vectors(run.name("centroids"), [str(number) for number in range(len(centroids))], centroids)
         self._do_all("assign", "assigning", [len(part) for part in self._parts])
         labels, distances = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.float32)
@@ -74,7 +78,7 @@ class Spread:
         return labels, distances
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents."""
+        """Return the children of all parents, found without the mean that `assign` was given."""
         part_of, place_of = self._places()
         order = parents.order
         bounds = np.concatenate([[0], np.cumsum(parents.sizes)])

@@ -20,7 +20,7 @@ import numpy as np
 
 from graph.connection import Connection
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import PAPER
 from graph.linking.run import Linking
 from graph.linking.track_starts import TrackStarts
 from graph.queries.quadruples import stream
@@ -75,7 +75,7 @@ def make_linking(patches: int, edges: int, seed: int) -> Linking:
         members.astype(np.int32),
         pairs.astype(np.int32),
         generator.random(len(pairs)).astype(np.float32),
-        replace(LinkParameters(), seed=seed),
+        replace(PAPER, seed=seed),
         {},
     )
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import PAPER
 from graph.linking.parts import Run
 from graph.linking.run import link_vectors
 from graph.linking.spread import Spread
@@ -43,7 +43,7 @@ def measure(count: int, iterations: int, sample: int, folder: Path) -> dict[str,
         for start in range(0, len(vectors), PER_VIDEO):
             ids = starts.ids[first + start : first + start + PER_VIDEO]
             shards.write_vectors(f"features/net/{videos[first + start]}", ids, vectors[start : start + PER_VIDEO])
-    parameters = replace(LinkParameters(), iterations=iterations, sample_per_parent=sample).resolve(count)
+    parameters = replace(PAPER, iterations=iterations, sample_per_parent=sample).resolve(count)
     run = Run(shards, "run", "net", parameters, points_on("cpu"), nearest_on("cpu"))
     run.begin()
     marks: dict[str, tuple[float, float]] = {}

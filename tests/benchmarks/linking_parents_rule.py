@@ -6,12 +6,13 @@ Labels only judge here: nothing of the product reads them. The table is the meas
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from graph.linking.parameters import LinkParameters, parent_count
+from graph.linking.parameters import PAPER, parent_count
 from graph.linking.run import Linking, link
 from graph.records import Patch
 
@@ -37,7 +38,7 @@ def measure(vectors: np.ndarray, labels: np.ndarray, count: int, parents: int, s
     """Edges per patch, share of edges within one class, share of patches in their parent's commonest class."""
     rows = np.sort(np.random.default_rng(seed).choice(len(vectors), count, replace=False))
     patches = [Patch(f"{row:016x}", f"video {row}", 0, 0.0, 0, 0, 96, 96, "start") for row in rows]
-    linking: Linking = link(vectors[rows], patches, LinkParameters(parents=parents, seed=seed))
+    linking: Linking = link(vectors[rows], patches, replace(PAPER, parents=parents, seed=seed))
     kinds = labels[rows]
     same = kinds[linking.pairs[:, 0]] == kinds[linking.pairs[:, 1]]
     commonest = sum(np.bincount(kinds[linking.parents == parent]).max() for parent in range(len(linking.parent_sizes)))

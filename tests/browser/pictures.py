@@ -8,6 +8,7 @@ The style and the saved queries are those of `transitive graph style`. Nodes, ed
 import os
 import shutil
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,14 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+<<<<<<< HEAD
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from graph.browser_style import QUERIES, SavedQuery, style_command
+from graph.generation_writer import write_generation
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
 from graph.linking.run import link
 from graph.queries.browser_style import QUERIES, SavedQuery, style_command
 from graph.queries.quadruples import list_quadruples
@@ -77,7 +84,7 @@ def fill(server: Neo4jDetails) -> dict[str, str]:
     with server.connect() as connection:
         apply_schema(connection)
         write_world(connection, world)
-        write_generation(connection, link(world.features, world.starts, LinkParameters(parents=4, smallest=4)), "hog")
+        write_generation(connection, link(world.features, world.starts, replace(PAPER, parents=4, smallest=4)), "hog")
         quadruple, _ = list_quadruples(connection, limit=1)[0]
     return {"part of its name": "007", "'one id'": f"'{quadruple.a_prime}'", "'other id'": f"'{quadruple.b_prime}'"}
 

@@ -1,12 +1,18 @@
 """Neo4j Browser, as a person meets it: log in with the generated password, paste a query, see a quadruple."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 from graph.connection import Connection
+<<<<<<< HEAD
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from graph.generation_writer import write_generation
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
 from graph.linking.run import link
 from graph.server.neo4j import Neo4jDetails
 from tests.graph.linking_data import make_world, write_world
@@ -22,7 +28,7 @@ def test_neo4j_browser_logs_in_and_draws_a_quadruple(
 ) -> None:
     world = make_world(patches=60, videos=12, seed=3, kinds=3, noise=0.3)
     write_world(connection, world)
-    linking = link(world.features, world.starts, LinkParameters(parents=3, smallest=2, group=2))
+    linking = link(world.features, world.starts, replace(PAPER, parents=3, smallest=2, group=2))
     write_generation(connection, linking, "test-features")
 
     page.goto(neo4j_server.browser_url)

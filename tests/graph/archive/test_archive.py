@@ -1,6 +1,7 @@
 """An exported graph, imported by neo4j-admin or over Bolt, is the same graph: compared as sets of everything in it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ from graph.archive.files import copy_in, copy_out, open_export, seal
 from graph.archive.tables import Tables, read_rows
 from graph.connection import Connection
 from graph.errors import Conflict, InvalidInput, NotFound, StorageError
+<<<<<<< HEAD:tests/graph/archive/test_archive.py
 from graph.generations.catalogue import LINKING, current_generation, held_out_videos
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from graph.generation_writer import write_generation
+from graph.generations import LINKING, current_generation, held_out_videos
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_archive.py
 from graph.linking.run import link
 from graph.lock import graph_lock
 from graph.models import write_model
@@ -46,9 +53,9 @@ def world() -> World:
 def whole(connection: Connection, world: World) -> Connection:
     """A graph with two generations, a video with an awkward name, a failed one, a model and a job."""
     write_world(connection, world)
-    linking = link(world.features, world.starts, LinkParameters(parents=3, smallest=8))
+    linking = link(world.features, world.starts, replace(PAPER, parents=3, smallest=8))
     write_generation(connection, linking, "net", held_out_videos(linking.video_ids))
-    write_generation(connection, link(world.features, world.starts, LinkParameters(seed=3)), "net")
+    write_generation(connection, link(world.features, world.starts, replace(PAPER, seed=3)), "net")
     write_model(connection, Model("m", "transitive", "demo", 7, 4608, 1024, "g", "now"))
     name = 'a "quoted", name\nof two lines; ümläut \\ \\"'
     connection.write("MATCH (v:Video) WITH v ORDER BY v.id LIMIT 1 SET v.name = $name", name=name)

@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,12 @@ from graph.generations.catalogue import (
     unfinished,
     unlinked_videos,
 )
+<<<<<<< HEAD:tests/graph/generations/test_generations.py
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_generations.py
 from graph.linking.run import Linking, link
 from graph.lock import graph_lock
 from graph.schema import apply_schema
@@ -54,7 +59,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def linking(world: World) -> Linking:
-    return link(world.features, world.starts, LinkParameters(parents=4, smallest=8))
+    return link(world.features, world.starts, replace(PAPER, parents=4, smallest=8))
 
 
 @pytest.fixture
@@ -139,7 +144,7 @@ def test_before_the_first_linking(connection: Connection) -> None:
 def test_cancelled_it_leaves_nothing_and_the_old_one_stays(
     written: Connection, world: World, linking: Linking, small_batches: None, when: int
 ) -> None:
-    old = write_generation(written, link(world.features, world.starts, LinkParameters(seed=5)), "context-1")
+    old = write_generation(written, link(world.features, world.starts, replace(PAPER, seed=5)), "context-1")
     before = snapshot(written)
 
     def stop(stage: str, done: int, total: int, unit: str) -> None:
@@ -330,7 +335,7 @@ def test_deleting_takes_all_of_one_and_nothing_of_the_other(
     monkeypatch.setattr("graph.generations.catalogue.DELETED_AT_ONCE", 50)
     kept = write_generation(written, linking, "context-1")
     before = snapshot(written)
-    old = write_generation(written, link(world.features, world.starts, LinkParameters(seed=5)), "context-1")
+    old = write_generation(written, link(world.features, world.starts, replace(PAPER, seed=5)), "context-1")
     with pytest.raises(Conflict, match="is in use"):
         delete_generation(written, old)
     assert write_generation(written, linking, "context-1") == kept
@@ -341,7 +346,7 @@ def test_deleting_takes_all_of_one_and_nothing_of_the_other(
 
 
 def test_a_deletion_that_was_killed_is_completed(written: Connection, world: World, linking: Linking) -> None:
-    old = write_generation(written, link(world.features, world.starts, LinkParameters(seed=5)), "context-1")
+    old = write_generation(written, link(world.features, world.starts, replace(PAPER, seed=5)), "context-1")
     write_generation(written, linking, "context-1")
 
     def stop(stage: str, done: int, total: int, unit: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from graph.errors import InvalidInput
 from graph.linking.features import of_length_one
-from graph.linking.parameters import LinkParameters, parent_count, smallest_parent
+from graph.linking.parameters import PAPER, LinkParameters, parent_count, smallest_parent
 from graph.linking.points import NumpyPoints
 from tests.graph.linking_data import cluster
 from training.assignment import points_on
@@ -127,11 +127,13 @@ def test_the_rule_passes_through_the_paper_and_never_leaves_negatives_out() -> N
 @pytest.mark.parametrize(
     ("parameters", "count", "message"),
     [
-        (LinkParameters(), 3, "3 patches cannot be linked in groups of 4"),
-        (LinkParameters(parents=50), 20, "K = 50 parents were asked for, and there are 20"),
+        (PAPER, 3, "3 patches cannot be linked in groups of 4"),
+        (LinkParameters(), 1, "1 patches cannot be linked in groups of 2"),
+        (LinkParameters(parents=50), 20, "K = 50 parents are more than the 20 patches"),
         (LinkParameters(group=1), 20, "at least 2"),
         (LinkParameters(neighbours=0), 20, "neighbours must be at least 1"),
         (LinkParameters(smallest=-1), 20, "cannot be negative"),
+        (LinkParameters(linked_share=0), 20, "linked_share must lie between 0 and 1"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters: LinkParameters, count: int, message: str) -> None:

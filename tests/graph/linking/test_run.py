@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 
 from graph.errors import Cancelled, InvalidInput
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import PAPER
 from graph.linking.run import link
 from tests.graph.linking_data import make_world
 from training.assignment import nearest_on, points_on
 
+<<<<<<< HEAD:tests/graph/linking/test_run.py
 SMALL = LinkParameters(parents=5, smallest=8)
+=======
+from .linking_data import make_world
+
+SMALL = replace(PAPER, parents=5, smallest=8)
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_linking_run.py
 
 
 def edge_set(linking) -> set[tuple[str, str, float]]:
@@ -93,7 +99,7 @@ def test_twins_are_not_linked(world) -> None:
 
 
 def test_quality_counts_what_there_is(world) -> None:
-    linking = link(world.features, world.starts, LinkParameters(parents=12, smallest=30))
+    linking = link(world.features, world.starts, replace(PAPER, parents=12, smallest=30))
     quality = linking.quality
     assert quality["patches"] == 400
     assert quality["videos"] == 9
@@ -110,14 +116,14 @@ def test_quality_counts_what_there_is(world) -> None:
 @pytest.mark.parametrize("count", [4, 5, 16])
 def test_all_patches_equal(count: int) -> None:
     world = make_world(count, count)
-    linking = link(np.ones((count, 7), np.float16), world.starts, LinkParameters())
+    linking = link(np.ones((count, 7), np.float16), world.starts, PAPER)
     assert linking.edges
     assert max(edge.distance for edge in linking.edges) < 1e-3
 
 
 def test_patches_without_any_feature_are_no_crash() -> None:
     world = make_world(20, 5)
-    linking = link(np.zeros_like(world.features), world.starts, LinkParameters())
+    linking = link(np.zeros_like(world.features), world.starts, PAPER)
     assert len(linking.patch_ids) == 20
 
 
@@ -127,17 +133,17 @@ def test_nan_and_infinity_are_refused_with_the_patch_named(poison: float) -> Non
     features = world.features.copy()
     features[13, 4] = poison
     with pytest.raises(InvalidInput, match=world.starts[13].id):
-        link(features, world.starts, LinkParameters())
+        link(features, world.starts, PAPER)
 
 
 def test_wrong_inputs_are_refused() -> None:
     world = make_world(30, 5)
     with pytest.raises(InvalidInput, match="30 patches need as many vectors"):
-        link(world.features[:29], world.starts, LinkParameters())
+        link(world.features[:29], world.starts, PAPER)
     with pytest.raises(InvalidInput, match="given twice"):
-        link(world.features, [*world.starts[:29], world.starts[0]], LinkParameters())
+        link(world.features, [*world.starts[:29], world.starts[0]], PAPER)
     with pytest.raises(InvalidInput, match="2 patches cannot be linked"):
-        link(world.features[:2], world.starts[:2], LinkParameters())
+        link(world.features[:2], world.starts[:2], PAPER)
 
 
 def test_cancelled_by_progress() -> None:
@@ -148,4 +154,4 @@ def test_cancelled_by_progress() -> None:
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        link(world.features, world.starts, LinkParameters(), progress=stop)
+        link(world.features, world.starts, PAPER, progress=stop)

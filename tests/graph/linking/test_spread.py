@@ -64,7 +64,7 @@ def spread(
 
 
 def same(one: Linking, two: Linking) -> bool:
-    arrays = ("parents", "parent_sizes", "centroids", "parent_numbers", "groups", "pairs", "distances")
+    arrays = ("parents", "parent_sizes", "mean", "centroids", "parent_numbers", "groups", "pairs", "distances")
     return (
         one.digest() == two.digest()
         and one.quality == two.quality

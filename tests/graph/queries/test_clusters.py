@@ -1,9 +1,19 @@
 """Which parent cluster a patch lies in: a track's end is in its start's."""
 
+<<<<<<< HEAD:tests/graph/queries/test_clusters.py
 from graph.connection import Connection
 from graph.generations.catalogue import held_out_videos
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from dataclasses import replace
+
+from graph.clusters import parent_of
+from graph.connection import Connection
+from graph.generation_writer import write_generation
+from graph.generations import held_out_videos
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_clusters.py
 from graph.linking.run import link
 from graph.queries.clusters import parent_of
 from tests.graph.linking_data import make_world, write_world
@@ -15,7 +25,7 @@ def test_an_end_is_in_its_starts_parent_and_a_dropped_one_in_none(connection: Co
     world = make_world(60, 5)
     write_world(connection, world)
     assert parent_of(connection, world.starts[0].id) is None
-    linking = link(world.features, world.starts, LinkParameters(parents=3, smallest=8))
+    linking = link(world.features, world.starts, replace(PAPER, parents=3, smallest=8))
     write_generation(connection, linking, "net", held_out_videos(linking.video_ids))
     expected = {
         patch: None if parent < 0 else parent

@@ -2,17 +2,25 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from graph.connection import Connection
 from graph.errors import NotFound
+<<<<<<< HEAD:tests/graph/queries/test_quadruples.py
 from graph.generations import batches
 from graph.generations.batches import bucket_of
 from graph.generations.catalogue import Generation, delete_generation, get_generation, held_out_videos
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
+=======
+from graph.generation_batches import bucket_of
+from graph.generation_writer import write_generation
+from graph.generations import Generation, delete_generation, get_generation, held_out_videos
+from graph.linking.parameters import PAPER
+>>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_quadruples.py
 from graph.linking.run import Linking, link
 from graph.queries.quadruples import QuadrupleFilter, count_quadruples, list_quadruples, stream
 from graph.queries.shuffle import shuffled
@@ -27,7 +35,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def linking(world: World) -> Linking:
-    return link(world.features, world.starts, LinkParameters(parents=5, smallest=8))
+    return link(world.features, world.starts, replace(PAPER, parents=5, smallest=8))
 
 
 @pytest.fixture
@@ -93,7 +101,7 @@ def test_a_running_stream_keeps_its_generation(connection: Connection, world: Wo
     whole = flat(stream(connection, seed=1))
     running = stream(connection, seed=1)
     got = next(running)
-    write_generation(connection, link(world.features, world.starts, LinkParameters(seed=8)), "context")
+    write_generation(connection, link(world.features, world.starts, replace(PAPER, seed=8)), "context")
     got += flat(running)
     assert got == whole
     running = stream(connection, generation.id)
@@ -171,7 +179,7 @@ def test_pages_with_filters(
 
 def test_a_generation_without_edges_streams_nothing(connection: Connection, world: World) -> None:
     write_world(connection, world)
-    empty = link(world.features, world.starts, LinkParameters(neighbours=1))  # one neighbour: no group of 4
+    empty = link(world.features, world.starts, replace(PAPER, neighbours=1))  # one neighbour: no group of 4
     assert not empty.edges
     write_generation(connection, empty, "context")
     assert flat(stream(connection)) == []
