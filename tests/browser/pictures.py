@@ -16,14 +16,8 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-<<<<<<< HEAD
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from graph.browser_style import QUERIES, SavedQuery, style_command
-from graph.generation_writer import write_generation
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
 from graph.linking.run import link
 from graph.queries.browser_style import QUERIES, SavedQuery, style_command
 from graph.queries.quadruples import list_quadruples

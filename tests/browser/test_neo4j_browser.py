@@ -6,13 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from graph.connection import Connection
-<<<<<<< HEAD
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from graph.generation_writer import write_generation
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
 from graph.linking.run import link
 from graph.server.neo4j import Neo4jDetails
 from tests.graph.linking_data import make_world, write_world

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from graph.generations.catalogue import (
 from graph.generations.centroids import read_centroids
 from graph.linking.children import children, pairs_of
 from graph.linking.neighbours import nearest
+from graph.linking.parameters import PAPER
 from graph.linking.points import NumpyPoints
 from graph.linking.run import link as link_matrix
 from graph.linking.track_starts import track_starts_of
@@ -38,7 +40,7 @@ from workers.stage_context import StageContext
 from workers.stages.features import prepare_link
 from workers.stages.link import link, link_parameters
 
-ARGUMENTS: dict[str, Any] = {"features": "net", "parents": 5, "smallest": 8}
+ARGUMENTS: dict[str, Any] = {"features": "net", **asdict(replace(PAPER, parents=5, smallest=8))}
 GRAPH = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 RETURN e.generation AS generation, a.id AS a, b.id AS b, e.distance AS distance
@@ -212,7 +214,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
     write_world(context.connection, world)
     refused(NotFound, "no features of model net for video")
     add(context, world)
-    refused(InvalidInput, "K = 401 parents were asked for, and there are 400 patches", parents=401)
+    refused(InvalidInput, "K = 401 parents are more than the 400 patches", parents=401)
     video = world.videos[4].id
     name = f"features/net/{video}"
     ids, vectors = context.shards.read_vectors(name)
@@ -261,7 +263,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(context: StageContext, world
 
 
 def definition(
-    world: World, starts: list[Patch], parent: dict[str, int]
+    world: World, starts: list[Patch], parent: dict[str, int], neighbours: int = 10, group: int = 4
 ) -> tuple[set[frozenset[str]], set[tuple[str, str]]]:
     """The children of section 4.2 for these parents, by `children`, which has its own transcription in plain loops."""
     rows = {patch.id: row for row, patch in enumerate(world.starts)}
@@ -270,8 +272,8 @@ def definition(
     for number in sorted(set(parent.values())):
         inside, _ = track_starts_of([patch for patch in starts if parent.get(patch.id) == number])
         vectors = world.features[[rows[patch] for patch in inside.ids]]
-        found = children(vectors, inside.videos, inside.frames, inside.boxes)
-        groups |= {frozenset(inside.ids[row] for row in group) for group in found.tolist()}
+        found = children(vectors, inside.videos, inside.frames, inside.boxes, neighbours=neighbours, group=group)
+        groups |= {frozenset(inside.ids[row] for row in rows_of_child) for rows_of_child in found.tolist()}
         pairs |= {(inside.ids[a], inside.ids[b]) for a, b in pairs_of(found, len(inside)).tolist()}
     return groups, pairs
 
@@ -302,7 +304,8 @@ def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definitio
     assert {patch: number for patch, number in parent.items() if patch in old} == {
         patch: number for patch, number in old.items() if patch in there
     }
-    centroids, numbers = read_centroids(context.shards, second)
+    kept = read_centroids(context.shards, second)
+    centroids, numbers = kept.vectors, kept.numbers
     new = [row for row, patch in enumerate(world.starts) if patch.video_id in {v.id for v in world.videos[9:]}]
     unit = world.features[new].astype(float) / np.linalg.norm(world.features[new].astype(float), axis=1, keepdims=True)
     closest = ((unit[:, None] - centroids[None]) ** 2).sum(axis=2).argmin(axis=1)
@@ -315,6 +318,28 @@ def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definitio
     assert link(context, {"features": "net", "join": True}, no_progress) == second
     from_the_ground_up = link(context, ARGUMENTS, no_progress)
     assert get_generation(context.connection, from_the_ground_up).joined == ""
+
+
+def test_joining_keeps_the_mean_and_the_ceiling_of_the_linking(context: StageContext, world: World) -> None:
+    add(context, world, slice(0, 9))
+    first = link(context, {"features": "net", "parents": 5, "smallest": 8}, no_progress)
+    ceiling = get_generation(context.connection, first).quality["distance_ceiling"]
+    assert 0 < ceiling < 2
+    mean = read_centroids(context.shards, first).mean
+    assert mean is not None
+    add(context, world, slice(9, None))
+    second = link(context, {"features": "net", "join": True}, no_progress)
+    assert np.array_equal(read_centroids(context.shards, second).mean, mean)
+    assert get_generation(context.connection, second).quality["distance_ceiling"] == ceiling
+    parent, _, pairs = stored(context.connection, second)
+    unit = world.features.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    centred = replace(world, features=(unit - mean).astype(np.float16))
+    _, every = definition(centred, world.starts, parent, neighbours=5, group=2)
+    row = {patch.id: index for index, patch in enumerate(world.starts)}
+    values = centred.features.astype(np.float64)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    assert pairs == {(a, b) for a, b in every if 1 - values[row[a]] @ values[row[b]] <= ceiling + 1e-6}
 
 
 def test_parents_that_nobody_joined_are_not_computed_again(

@@ -6,23 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from graph import videos
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
-from graph.generations.centroids import read_centroids, write_centroids
+from graph.generations.centroids import Centroids, read_centroids, write_centroids
 from graph.generations.reader import children_of_parent, members_of
 from graph.generations.track_starts import read_track_starts
 from graph.generations.writer import write_generation
-from graph.linking.children import together
-=======
-from graph import generations, videos
-from graph.centroids import Centroids, read_centroids, write_centroids
-from graph.generation_reader import children_of_parent, members_of
-from graph.generation_writer import write_generation
-from graph.generations import Generation
 from graph.linking.children import together, within
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
 from graph.linking.join import assign_new, children_anew
 from graph.linking.parameters import stored_parameters
 from graph.linking.quality import quality_report
@@ -54,17 +45,10 @@ def join(context: StageContext, progress: Progress) -> str:
         ready = videos.ready_video_ids(context.connection)
         if ready == list(old.videos):
             return old.id
-<<<<<<< HEAD
-        centroids, numbers = read_centroids(context.shards, old.id)
+        centroids = read_centroids(context.shards, old.id)
         twins = find_twins(context.shards, ready, progress)
         starts = read_track_starts(context.connection, ready, twins)
-        linking = _join(context, old, starts, centroids.copy(), numbers, progress)
-=======
-        centroids = read_centroids(place.shards, old.id)
-        twins = find_twins(place.shards, ready, progress)
-        starts = read_starts(place.connection, ready, twins)
-        linking = _join(place, old, starts, centroids, progress)
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
+        linking = _join(context, old, starts, centroids, progress)
         held_out = _held_out(old, starts, twins)
         generation = write_generation(
             context.connection,
@@ -83,32 +67,19 @@ def join(context: StageContext, progress: Progress) -> str:
 def _join(
     context: StageContext,
     old: Generation,
-<<<<<<< HEAD
     starts: TrackStarts,
-    centroids: NDArray[np.float32],
-    numbers: NDArray[np.int32],
-    progress: Progress,
-) -> Linking:
-    assign, search = arithmetic(context.settings.device, len(starts))
-    parameters = LinkParameters(**old.parameters)
-=======
-    starts: Starts,
     centroids: Centroids,
     progress: Progress,
 ) -> Linking:
-    assign, search = arithmetic(place.settings.device, len(starts))
+    assign, search = arithmetic(context.settings.device, len(starts))
     parameters = stored_parameters(old.parameters)
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
     row_of = {patch: row for row, patch in enumerate(starts.ids)}
     known = _read_old(context, old, row_of, progress)
     labels = known.parents
     before = set(old.videos)
     new = np.array([row for row, video in enumerate(starts.videos) if video not in before], np.int64)
-<<<<<<< HEAD
-    labels[new] = assign_new(context.shards, old.feature_model, starts, new, centroids, numbers, assign, progress)
-=======
     labels[new] = assign_new(
-        place.shards,
+        context.shards,
         old.feature_model,
         starts,
         new,
@@ -118,7 +89,6 @@ def _join(
         assign,
         progress,
     )
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
     order = np.argsort(labels, kind="stable")
     members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
     changed = sorted(known.shrunk | (set(labels[new].tolist()) - {-1}))
@@ -135,15 +105,10 @@ def _join(
     found = dict(zip(changed, anew, strict=True))
     for parent in range(old.parents):
         if parent not in found:
-<<<<<<< HEAD
             found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)
-    all_found = together((found[parent] for parent in range(old.parents)), parameters.group)
-=======
-            found[parent] = children_of_parent(place.connection, old, parent, row_of, parameters.group)
     every = together((found[parent] for parent in range(old.parents)), parameters.group)
     ceiling = float(old.quality.get("distance_ceiling", 2.0))  # the rule of the linking that is joined
     all_found = within(every, len(starts), ceiling)
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked)
     dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
     # of distances across parents and to centroids the old numbers stand: their vectors are not read again
     quality = quality_report(starts, labels, dropped, all_found, float(old.quality["distance_across"]))

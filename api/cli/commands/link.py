@@ -1,6 +1,6 @@
 """`transitive link`: features, two-stage clustering and inter-instance edges become a new generation (section 4.2)."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +12,12 @@ from api.cli.waiting import JobRequest, detached, run_job
 from graph.connection import Connection
 from graph.errors import NotFound
 from graph.generations import catalogue
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import PAPER, LinkParameters
 from graph.models import latest_model
 from graph.queries.counts import graph_counts
 from graph.settings import settings
+
+_DEFAULT = LinkParameters()
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +37,20 @@ def link(
     ] = "",
     parents: Annotated[int, typer.Option(min=0, help="K of K-means; 0: by the rule for so many patches.")] = 0,
     smallest: Annotated[int, typer.Option(min=0, help="Drop parents with fewer patches; 0: by the rule.")] = 0,
-    neighbours: Annotated[int, typer.Option(min=1, help="Length of the nearest-neighbour lists.")] = 10,
-    group: Annotated[int, typer.Option(min=2, help="Patches in a child cluster.")] = 4,
+    neighbours: Annotated[
+        int, typer.Option(min=1, help="Length of the nearest-neighbour lists.")
+    ] = _DEFAULT.neighbours,
+    group: Annotated[int, typer.Option(min=2, help="Patches in a child cluster.")] = _DEFAULT.group,
+    linked_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Keep the tightest child clusters until this share of the tracks is linked."),
+    ] = _DEFAULT.linked_share,
+    keep_mean: Annotated[
+        bool, typer.Option("--keep-mean", help="Compare features as they are, without subtracting their mean.")
+    ] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Link as the paper does: groups of 4 in lists of 10, none left out.")
+    ] = False,
     same_video: Annotated[
         bool, typer.Option("--same-video", help="Let patches of one video be linked, as the paper's wording has it.")
     ] = False,
@@ -48,18 +62,17 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
-    numbers = {"parents": parents, "smallest": smallest, "neighbours": neighbours, "group": group, "seed": seed}
+    chosen = LinkParameters(neighbours=neighbours, group=group, linked_share=linked_share, remove_mean=not keep_mean)
+    if paper and chosen != LinkParameters():
+        raise typer.BadParameter(
+            "It sets --neighbours, --group, --linked-share and --keep-mean by itself.", param_hint="--paper"
+        )
+    asked = replace(
+        PAPER if paper else chosen, parents=parents, smallest=smallest, seed=seed, exclude_same_video=not same_video
+    )
     if start:
         check_start(start)
-    arguments = {
-        "features": features,
-        "start": start,
-        "preset": preset,
-        "exclude_same_video": not same_video,
-        **numbers,
-        "join": join,
-    }
-    asked = LinkParameters(**numbers, exclude_same_video=not same_video)
+    arguments = {"features": features, "start": start, "preset": preset, **asdict(asked), "join": join}
     if join and (features or start or preset or asked != LinkParameters()):
         raise typer.BadParameter(
             "The numbers and features of the linking that is joined are kept.", param_hint="--join"

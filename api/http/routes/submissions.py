@@ -15,25 +15,43 @@ from graph.records import Job
 
 router = APIRouter()
 
-_PAPER = LinkParameters()
+_DEFAULT = LinkParameters()
 
 
 class LinkRequest(BaseModel):
-    """How to link (section 4.2). What is left out is the paper's, or the rule's for so many patches."""
+    """How to link (section 4.2). Omitted fields have the values that docs/decisions/0207-pure-links.md measured."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"group": 2, "smallest": 5}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {},
+                {"linked_share": 0.2},
+                {"group": 4, "neighbours": 10, "remove_mean": False, "linked_share": 1},
+            ]
+        },
+    )
 
     features: str = Field("", max_length=200, description="A model's id, or hog; the newest start if empty.")
     start: Literal["", "context", "contrast"] = Field("", description="Which start; empty: the newest of both.")
     preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
         "", description="Of the start, where none was trained yet; empty: fits the device."
     )
-    parents: int = Field(_PAPER.parents, ge=0, description="K of K-means; 0: by the rule.")
-    smallest: int = Field(_PAPER.smallest, ge=0, description="Parents with fewer patches are dropped; 0: by the rule.")
-    neighbours: int = Field(_PAPER.neighbours, ge=1, le=1000, description="Length of the nearest-neighbour lists.")
-    group: int = Field(_PAPER.group, ge=2, le=100, description="Patches in a child cluster.")
-    exclude_same_video: bool = Field(_PAPER.exclude_same_video, description="Whether patches of one video stay apart.")
-    seed: int = Field(_PAPER.seed, ge=0, description="Of K-means.")
+    parents: int = Field(_DEFAULT.parents, ge=0, description="K of K-means; 0: by the rule.")
+    smallest: int = Field(_DEFAULT.smallest, ge=0, description="Smaller parents are dropped; 0: by the rule.")
+    neighbours: int = Field(_DEFAULT.neighbours, ge=1, le=1000, description="Length of the nearest-neighbour lists.")
+    group: int = Field(_DEFAULT.group, ge=2, le=100, description="Patches in a child cluster.")
+    remove_mean: bool = Field(_DEFAULT.remove_mean, description="Whether the mean of the features is subtracted.")
+    linked_share: float = Field(
+        _DEFAULT.linked_share,
+        gt=0,
+        le=1,
+        description="The tightest child clusters are kept until this share of the tracks is linked.",
+    )
+    exclude_same_video: bool = Field(
+        _DEFAULT.exclude_same_video, description="Whether patches of one video are never linked."
+    )
+    seed: int = Field(_DEFAULT.seed, ge=0, description="Of K-means.")
     join: bool = Field(
         False, description="Let new videos join the current linking's parents; all else is kept as it was."
     )

@@ -13,15 +13,9 @@ from graph.archive.files import copy_in, copy_out, open_export, seal
 from graph.archive.tables import Tables, read_rows
 from graph.connection import Connection
 from graph.errors import Conflict, InvalidInput, NotFound, StorageError
-<<<<<<< HEAD:tests/graph/archive/test_archive.py
 from graph.generations.catalogue import LINKING, current_generation, held_out_videos
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from graph.generation_writer import write_generation
-from graph.generations import LINKING, current_generation, held_out_videos
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_archive.py
 from graph.linking.run import link
 from graph.lock import graph_lock
 from graph.models import write_model

@@ -27,12 +27,8 @@ from graph.generations.catalogue import (
     unfinished,
     unlinked_videos,
 )
-<<<<<<< HEAD:tests/graph/generations/test_generations.py
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_generations.py
 from graph.linking.run import Linking, link
 from graph.lock import graph_lock
 from graph.schema import apply_schema

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from graph.linking.children import children, pairs_of
+from graph.linking.children import Children, child_widths, children, distance_ceiling, pairs_of, within
 from graph.linking.cliques import mutual_groups
 from graph.linking.neighbours import nearest
 from training.assignment import nearest_on
@@ -125,3 +125,36 @@ def test_pairs_inside_groups_once_each() -> None:
     groups = np.array([[0, 2, 5], [0, 2, 7]], np.int32)
     assert pairs_of(groups, 8).tolist() == [[0, 2], [0, 5], [0, 7], [2, 5], [2, 7]]
     assert pairs_of(np.empty((0, 4), np.int32), 8).shape == (0, 2)
+
+
+def found_children(seed: int, group: int) -> tuple[Children, int]:
+    """Random children of 40 samples, with random distances on a grid: ties are common."""
+    generator = np.random.default_rng(seed)
+    rows = [sorted(generator.choice(40, group, replace=False).tolist()) for _ in range(30)]
+    groups = np.unique(np.array(rows, np.int32), axis=0)
+    pairs = pairs_of(groups, 40).astype(np.int32)
+    return Children(groups, pairs, generator.integers(0, 20, len(pairs)) / 20), 40
+
+
+@pytest.mark.parametrize("group", [2, 3, 4])
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_tightest_children_are_kept_until_the_share_is_linked(group: int, share: float, seed: int) -> None:
+    found, count = found_children(seed, group)
+    distance = {tuple(pair): value for pair, value in zip(found.pairs.tolist(), found.distances, strict=True)}
+    widths = {tuple(row): max(distance[pair] for pair in combinations(row, 2)) for row in found.groups.tolist()}
+    assert child_widths(found, count).tolist() == list(widths.values())
+    linked: set[int] = set()
+    expected = 2.0
+    for row, width in sorted(widths.items(), key=lambda item: item[1]):  # naive: one child after the other
+        linked |= set(row)
+        if len(linked) >= share * count:
+            expected = width
+            break
+    ceiling = distance_ceiling(found, count, share)
+    assert ceiling == (2.0 if share == 1 or len(linked) < share * count else expected)
+    kept = within(found, count, ceiling)
+    assert [tuple(row) for row in kept.groups.tolist()] == [row for row in widths if widths[row] <= ceiling]
+    pairs = {pair for row in kept.groups.tolist() for pair in combinations(row, 2)}
+    assert {tuple(pair) for pair in kept.pairs.tolist()} == pairs
+    assert kept.distances.tolist() == [distance[tuple(pair)] for pair in kept.pairs.tolist()]

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 
 from graph.errors import Cancelled, InvalidInput
-from graph.linking.parameters import PAPER
+from graph.linking.parameters import PAPER, LinkParameters
 from graph.linking.run import link
 from tests.graph.linking_data import make_world
 from training.assignment import nearest_on, points_on
 
-<<<<<<< HEAD:tests/graph/linking/test_run.py
-SMALL = LinkParameters(parents=5, smallest=8)
-=======
-from .linking_data import make_world
-
 SMALL = replace(PAPER, parents=5, smallest=8)
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_linking_run.py
 
 
 def edge_set(linking) -> set[tuple[str, str, float]]:
@@ -111,6 +105,30 @@ def test_quality_counts_what_there_is(world) -> None:
     assert quality["singletons"] == pytest.approx(1 - len(ends) / 400)
     assert quality["distance_inside"] < 0.7 * quality["distance_across"]
     assert 1 / 9 <= quality["purity_by_video"] <= 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 1.0])
+def test_the_share_of_linked_starts_is_met_by_the_nearest_pairs(world, share) -> None:
+    linking = link(world.features, world.starts, LinkParameters(parents=5, smallest=8, linked_share=share))
+    every = link(world.features, world.starts, LinkParameters(parents=5, smallest=8, linked_share=1.0))
+    linked = len(np.unique(linking.pairs))
+    assert linked >= min(share * len(world.starts), len(np.unique(every.pairs)))
+    ceiling = linking.quality["distance_ceiling"]
+    assert set(linking.edges) == {edge for edge in every.edges if edge.distance <= ceiling}
+    assert share == 1.0 or linking.distances.max() == pytest.approx(ceiling)
+    assert linking.quality["singletons"] == pytest.approx(1 - linked / len(world.starts))
+
+
+def test_what_all_features_share_makes_no_links(world) -> None:
+    """A constant added to every vector draws all cosines to 1; without the mean the links are those of before."""
+    shifted = world.features.astype(np.float32)
+    shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
+    mean = shifted.mean(axis=0)
+    expected = edge_set(link(shifted - mean, world.starts, replace(PAPER, parents=5, smallest=8)))
+    without = link(shifted, world.starts, replace(PAPER, parents=5, smallest=8, remove_mean=True))
+    assert np.allclose(without.mean, mean, atol=1e-3)
+    found = edge_set(without)
+    assert len({pair[:2] for pair in found} ^ {pair[:2] for pair in expected}) < 0.03 * len(expected)  # float16
 
 
 @pytest.mark.parametrize("count", [4, 5, 16])

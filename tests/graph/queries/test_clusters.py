@@ -1,19 +1,11 @@
 """Which parent cluster a patch lies in: a track's end is in its start's."""
 
-<<<<<<< HEAD:tests/graph/queries/test_clusters.py
+from dataclasses import replace
+
 from graph.connection import Connection
 from graph.generations.catalogue import held_out_videos
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from dataclasses import replace
-
-from graph.clusters import parent_of
-from graph.connection import Connection
-from graph.generation_writer import write_generation
-from graph.generations import held_out_videos
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_clusters.py
 from graph.linking.run import link
 from graph.queries.clusters import parent_of
 from tests.graph.linking_data import make_world, write_world

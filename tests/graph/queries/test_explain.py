@@ -6,16 +6,9 @@ import pytest
 
 from graph.connection import Connection
 from graph.errors import NotFound
-<<<<<<< HEAD:tests/graph/queries/test_explain.py
 from graph.generations.catalogue import held_out_videos
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from graph.explain import why_alike
-from graph.generation_writer import write_generation
-from graph.generations import held_out_videos
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_explain.py
 from graph.linking.run import Linking, link
 from graph.queries.browser_style import QUERIES, STYLE, grass, style_command
 from graph.queries.explain import why_alike

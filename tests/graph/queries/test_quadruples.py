@@ -9,18 +9,11 @@ import pytest
 
 from graph.connection import Connection
 from graph.errors import NotFound
-<<<<<<< HEAD:tests/graph/queries/test_quadruples.py
 from graph.generations import batches
 from graph.generations.batches import bucket_of
 from graph.generations.catalogue import Generation, delete_generation, get_generation, held_out_videos
 from graph.generations.writer import write_generation
-from graph.linking.parameters import LinkParameters
-=======
-from graph.generation_batches import bucket_of
-from graph.generation_writer import write_generation
-from graph.generations import Generation, delete_generation, get_generation, held_out_videos
 from graph.linking.parameters import PAPER
->>>>>>> 1ef7add (Links: the tightest mutual pairs of features without their mean, until a share of the starts is linked):tests/graph/test_quadruples.py
 from graph.linking.run import Linking, link
 from graph.queries.quadruples import QuadrupleFilter, count_quadruples, list_quadruples, stream
 from graph.queries.shuffle import shuffled
