@@ -75,14 +75,19 @@ def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[
     inside = hit & (place[None] <= among[:, None])
     out = {f"precision@{k}": float(precision[asked, k - 1].mean()) for k in (1, 5, 10) if k <= rows.shape[1]}
     out["mAP@R"] = float(((precision * inside).sum(1)[asked] / among[asked]).mean())
-    nearest = labels[rows[:, :_NEAREST]]
-    votes = np.zeros((len(labels), len(count)))
-    # Each vote counts 1, and slightly more the nearer it is, which decides ties only.
-    weight = 1 + 1e-3 * np.linspace(1, 0, nearest.shape[1])
-    for column in range(nearest.shape[1]):
-        votes[np.arange(len(labels)), nearest[:, column]] += weight[column]
-    out["kNN-20"] = float((votes.argmax(1) == labels).mean())
+    out["kNN-20"] = float((majority(labels[rows[:, :_NEAREST]], len(count)) == labels).mean())
     return out
+
+
+def majority(votes: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return the (N,) most frequent labels of (N, K) votes, nearest first; a tie goes to the nearer."""
+    total = np.zeros((len(votes), classes))
+    # Each vote counts 1, and slightly more the nearer it is, which decides ties only.
+    weight = 1 + 1e-3 * np.linspace(1, 0, votes.shape[1])
+    for column in range(votes.shape[1]):
+        total[np.arange(len(votes)), votes[:, column]] += weight[column]
+    found: NDArray[np.int64] = total.argmax(1)
+    return found
 
 
 def draw_neighbours(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.commands import evaluate_probe
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
 app = typer.Typer(
-    help="Measure a model: health (without labels) or retrieval (labelled pictures).", no_args_is_help=True
+    help="Measure a model: without labels, by labelled pictures, or as the paper's section 6 does.",
+    no_args_is_help=True,
 )
 
 
 def register(parent: typer.Typer) -> None:
     """Add the family."""
+    evaluate_probe.register(app)
     parent.add_typer(app, name="evaluate")
 
 

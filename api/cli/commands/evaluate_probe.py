@@ -1,0 +1,46 @@
+"""`transitive evaluate probe`: nearest neighbours and a linear classifier on the features of every stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.interrupt import cancelling
+from api.cli.terminal import Bars, Json, answer
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(probe)
+
+
+def probe(
+    data: Annotated[Path, typer.Option(help="Folder with train and val (or test): one folder of pictures per class.")],
+    model: ModelOption,
+    preset: Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")] = "paper",
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    as_json: Json = False,
+) -> None:
+    """Measure kNN-20 and a linear classifier on every conv stage and the embedding over labelled pictures.
+
+    The paper has no such table. Any ImageFolder data set will do, for example Imagenette
+    (https://github.com/fastai/imagenette). The classifier's penalty is chosen on a fifth of the training pictures.
+    Intervals are Wilson's 95 % over the test pictures. Run the command again to go on after a stop.
+    """
+    from training.evaluation.probe import evaluate_probe  # torch takes seconds: only those who measure pay
+
+    subject = open_model(model, preset, seed)
+    folder = output or subject.folder
+    with Bars() as bars, cancelling(bars) as progress:
+        scores = evaluate_probe(subject, data, folder, settings().device, progress)
+    lines = [f"model {subject.id}", f"{'stage':<10} {'kNN-20':<22} linear classifier"]
+    for name, score in scores.items():
+        knn = f"{score.knn:.3f} ({score.knn_interval[0]:.3f}–{score.knn_interval[1]:.3f})"
+        linear = f"{score.linear:.3f} ({score.linear_interval[0]:.3f}–{score.linear_interval[1]:.3f})"
+        lines.append(f"{name:<10} {knn:<22} {linear}")
+    facts = {"model": subject.id, "file": str(folder / "probe.json")}
+    answer({**facts, "stages": {name: asdict(score) for name, score in scores.items()}}, as_json, "\n".join(lines))

@@ -1,0 +1,31 @@
+"""The options of `evaluate` commands that need no server: which network to measure, and where the measures go."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graph.settings import settings
+
+if TYPE_CHECKING:
+    from training.evaluation.subject import Subject
+
+ModelOption = Annotated[
+    str, typer.Option(help="Model's id or folder, `scratch`, or a .pth or .safetensors file of torchvision's vgg16.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option(help="Folder of the results. Default: evaluation/ in the model's folder.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of random weights and of every random draw.")]
+
+
+def open_model(name: str, preset: str, seed: int) -> "Subject":
+    """Open the network; an id names a model of this home, which is read from its folder without a server."""
+    from training.evaluation.subject import open_subject  # torch takes seconds: only those who measure pay
+
+    data = settings().data
+    local = Path(data) / "models" / name
+    known = "://" not in data and name != "scratch" and (local / "model.json").is_file()
+    # cpu-small's width for every small preset; the paper's for all others
+    size = "cpu-small" if preset.endswith("small") else "paper"
+    return open_subject(str(local) if known else name, settings().home / "evaluations", size, seed)

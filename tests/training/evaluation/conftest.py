@@ -1,0 +1,38 @@
+"""One small model and its picture folder for the tests of measures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.small import train_small
+from training.evaluation.subject import Subject, open_subject
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished transitive model with eight channels in every layer."""
+    output = tmp_path_factory.mktemp("small model")
+    train_small(output, "transitive", changes={"iterations": 2})
+    return output / "transitive"
+
+
+@pytest.fixture
+def subject(small_model: Path, tmp_path: Path) -> Subject:
+    return open_subject(str(small_model), tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train and val of three classes told apart by colour: 12 and 6 pictures each."""
+    folder = tmp_path_factory.mktemp("labelled")
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 12), ("val", 6)):
+        for number, name in enumerate(("blue", "green", "red")):
+            (folder / part / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 90, (100, 120, 3), dtype=np.uint8)
+                pixels[..., 2 - number] += 120
+                Image.fromarray(pixels).save(folder / part / name / f"{index}.png")
+    return folder
