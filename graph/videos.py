@@ -72,6 +72,10 @@ MATCH (v:Video)
 WHERE v.status = 'ready'
 RETURN v.id AS id ORDER BY v.id
 """
+_NAMES = """
+MATCH (v:Video) WHERE v.id IN $videos
+RETURN v.id AS id, v.name AS name
+"""
 _GET_PATCH = """
 MATCH (p:Patch {id: $id})
 RETURN p {.*} AS patch
@@ -150,6 +154,11 @@ def list_videos(connection: Connection, after: str = "", limit: int = 100) -> li
 def ready_video_ids(connection: Connection) -> list[str]:
     """Return the ids of all videos that were mined, sorted."""
     return [row["id"] for row in connection.read(_READY_IDS)]
+
+
+def video_names(connection: Connection, video_ids: Sequence[str]) -> dict[str, str]:
+    """Return the file name of each of these videos."""
+    return {row["id"]: row["name"] for row in connection.read(_NAMES, videos=list(video_ids))}
 
 
 def get_patch(connection: Connection, patch_id: str) -> Patch:

@@ -104,6 +104,12 @@ class GraphSource:
     def _video_of(self) -> dict[str, str]:
         return {row.id: row.video_id for row in self._rows}
 
+    def video_names(self) -> list[str]:
+        """Return the file names of the videos with patches, by their number in the table."""
+        numbered = sorted({row.video_id for row in self._rows})
+        names = videos.video_names(self.context.connection, numbered)
+        return [names[video] for video in numbered]
+
     def table(self) -> PatchTable:
         """Return every patch of the videos that take part."""
         return self._table

@@ -1,4 +1,4 @@
-"""`transitive evaluate`: how good a model is, from the graph or from a training pack."""
+"""`transitive evaluate`: measures of a model or of the links, from the graph or from a training pack."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
 app = typer.Typer(
-    help="Measure a model: without labels, by labelled pictures, or as the paper's section 6 does.",
+    help="Measure a model (without labels, by labelled pictures, or as the paper's section 6 does) or the links.",
     no_args_is_help=True,
 )
 
@@ -66,6 +66,32 @@ def retrieval(
         with _source(None) as (_, context):
             encoder = _encoder(model, context)
     _answer(encoder, evaluate_retrieval(encoder, data, picture), as_json)
+
+
+@app.command()
+def links(
+    kinds: Annotated[Path | None, typer.Option(help="TSV of video names and the kind of object in each.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Draw 64 random links to this picture file.")] = None,
+    pack: Pack = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the links of the current generation: tracks linked, purity beside chance, hubs."""
+    from training.evaluation.links import draw_links, measure_links, read_kinds
+
+    kind_of = read_kinds(kinds) if kinds else {}
+    with _source(pack) as (source, _):
+        names = source.video_names() if isinstance(source, GraphSource) else []
+        if kinds and not names:
+            raise InvalidInput("A pack has no video names, so --kinds needs the graph: leave --pack out.")
+        by_video = [kind_of.get(name, "") for name in names] if kinds else None
+        found = measure_links(source.links(), source.table(), by_video)
+        if sheet:
+            draw_links(source, sheet)
+        about = {"generation": source.generation, "features": source.feature_model}
+    lines = [f"{name:<18} {value}" for name, value in about.items()]
+    counts = ("tracks", "edges")
+    lines += [f"{name:<18} {value:{',.0f' if name in counts else '.3f'}}" for name, value in found.items()]
+    answer({**about, **found}, as_json, "\n".join(lines))
 
 
 @contextmanager
