@@ -50,6 +50,9 @@ class Settings(BaseSettings):
 
     mining_workers: int = Field(0, ge=0, description="Videos mined at the same time. 0: one per core.")
     mining_seconds: int = Field(3600, gt=0, description="Longest time one video may take to mine, in seconds.")
+    mining_stall_seconds: int = Field(
+        120, gt=0, description="A video whose decoder makes no progress for so long is given up, in seconds."
+    )
     mining_memory_mb: int = Field(4096, gt=0, description="Most memory one mining process may take, in MiB.")
     segment_frames: int = Field(
         9000, ge=100, description="Longer videos are cut at key frames into segments of about so many frames."

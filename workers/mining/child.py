@@ -1,7 +1,7 @@
-"""Videos' names on stdin; what was mined of each on stdout: the process that decoders may crash.
+"""The process in which videos are decoded, which a decoder may crash. Started by workers/mining/isolated.py.
 
-Messages are pickles behind their length: in (task, path, limits, arguments), out ("progress" | "done" | "refused" |
-"memory" | "failed", content). Started by workers/mining/isolated.py.
+Messages are pickles after their length. Received: (task, path, limits, arguments). Sent: ("progress" | "done" |
+"refused" | "memory" | "failed", content).
 """
 
 import errno
@@ -35,9 +35,9 @@ _TELL = 0.2  # seconds between two progress messages
 def main(memory_mb: int, lifeline: int) -> None:
     """Serve until stdin ends."""
     _die_with_parent(lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    most = _mapped() + (memory_mb << 20)  # the libraries' own mappings are not the video's
-    # CUDA reserves more addresses than there is memory, so where NVDEC may decode only what can be written is counted.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    most = _mapped() + (memory_mb << 20)  # the libraries' own mappings do not count
+    # CUDA reserves more addresses than there is memory. So where NVDEC may decode, only writable memory counts.
     resource.setrlimit(resource.RLIMIT_DATA if NVIDIA.exists() else resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Anything a library prints must not get between the messages.
@@ -77,7 +77,7 @@ def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output
         if _is_memory(error):
             return "memory", ""
         return "failed", traceback.format_exc()
-    except Exception:  # every other fault is ours: its trace goes to the parent, and this process goes on
+    except Exception:  # any other fault is a defect: its trace goes to the parent, and this process goes on
         return "failed", traceback.format_exc()
 
 
@@ -94,7 +94,7 @@ def _send(output: BinaryIO, kind: str, content: Any) -> None:
 
 
 def _mapped() -> int:
-    """Say how many bytes of addresses this process has mapped."""
+    """Return how many bytes of addresses this process has mapped."""
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[0]) * resource.getpagesize() if status.exists() else 1 << 30
 

@@ -1,8 +1,9 @@
-"""A video file in; what `mine` makes of it out, mined in a child process that may crash, hang or eat memory.
+"""Mining in a child process, which may crash, hang or take too much memory without harm to the worker.
 
 The child (workers/mining/child.py) is a fresh interpreter, never a fork, so any thread of a worker may call this.
 It is kept for the next video; one that died or was stopped is replaced. It dies with its parent: the kernel sends it a
-signal when the write end of its `lifeline` pipe closes, even while native code hangs.
+signal when the write end of its `lifeline` pipe closes, even while native code hangs. While a child is silent the
+caller is asked every second whether it still wants the result; a child that is not wanted any more is killed.
 """
 
 import os
@@ -25,7 +26,7 @@ from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
 
 HEADER = struct.Struct("<Q")
-_WAKE = 1.0  # seconds between two looks at the clock
+_WAKE = 1.0  # seconds between two looks at the clock and at the caller's wish
 _ROOT = Path(__file__).parents[2]
 
 
@@ -41,9 +42,9 @@ def mine_isolated(
     return mined
 
 
-def cut_isolated(path: Path, limits: Limits, recipe: Mining) -> list[Segment]:
+def cut_isolated(path: Path, limits: Limits, progress: Progress, recipe: Mining) -> list[Segment]:
     """Cut a video into segments in a child process, as `segments.cut_into_segments` does."""
-    segments: list[Segment] = _isolated("cut", path, limits, no_progress, {"recipe": recipe})
+    segments: list[Segment] = _isolated("cut", path, limits, progress, {"recipe": recipe})
     return segments
 
 
@@ -88,18 +89,18 @@ def _isolated(task: str, path: Path, limits: Limits | None, progress: Progress, 
 
 
 class _Child:
-    """One child process and the pipes to it; an error that it did not report itself ends it."""
+    """One child process and the pipes to it; any error that it did not report itself ends it."""
 
     def __init__(self, memory_mb: int) -> None:
         lifeline, self._lifeline = os.pipe()
         self.memory_mb = memory_mb
-        self._ready = True  # it waits for the next video, and no answer is on its way
+        self._ready = True  # it waits for the next video; no answer is outstanding
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workers.mining.child", str(memory_mb), str(lifeline)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # FFmpeg's and glibc's last words; the reason is told in ours
+                stderr=subprocess.DEVNULL,  # FFmpeg's and glibc's messages; the exit code gives the reason
                 pass_fds=[lifeline],
                 cwd=_ROOT,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -130,16 +131,21 @@ class _Child:
             self._lifeline = -1
 
     def do(self, task: str, path: Path, limits: Limits, progress: Progress, arguments: dict[str, Any]) -> Any:
-        """Hand over one video and wait for its end, passing its progress on."""
-        until = time.monotonic() + limits.seconds
+        """Hand over one video and wait for the result; progress is passed on.
+
+        Raises:
+            BadVideo: the child refused the video, crashed, took too much memory or time, or made no progress.
+            Cancelled: `progress` raised it; the child is killed.
+        """
+        watch = _Watch(limits, progress)
         self._ready = False
         try:
             self._send((task, path.absolute(), limits, arguments))
             while True:
-                kind, content = self._receive(until)
+                kind, content = self._receive(watch)
                 self._ready = kind != "progress"
                 if kind == "progress":
-                    progress(*content)
+                    watch.moved(content)
                 elif kind == "done":
                     return content
                 elif kind == "refused":
@@ -149,12 +155,9 @@ class _Child:
                     raise BadVideo(self._too_much(path))
                 else:
                     raise TransitiveError(f"Mining {path.name} failed inside; please report this: {content}")
-        except TimeoutError:
+        except TimeoutError as error:
             self.stop()
-            raise BadVideo(
-                f"{path.name} was given up after {limits.seconds:.0f} s: its decoder hangs, or it is very long. "
-                "TRANSITIVE_MINING_SECONDS is the limit."
-            ) from None
+            raise BadVideo(f"{path.name} was given up: {error}") from None
         except (EOFError, BrokenPipeError, ConnectionResetError):
             code = self._process.wait()
             raise BadVideo(self._ended(path, code)) from None
@@ -166,21 +169,19 @@ class _Child:
         pipe.write(HEADER.pack(len(data)) + data)
         pipe.flush()
 
-    def _receive(self, until: float) -> tuple[str, Any]:
-        (size,) = HEADER.unpack(self._read(HEADER.size, until))
-        kind, content = pickle.loads(self._read(size, until))  # noqa: S301 - written by our own child
+    def _receive(self, watch: "_Watch") -> tuple[str, Any]:
+        (size,) = HEADER.unpack(self._read(HEADER.size, watch))
+        kind, content = pickle.loads(self._read(size, watch))  # noqa: S301 - written by our own child
         return str(kind), content
 
-    def _read(self, size: int, until: float) -> bytes:
+    def _read(self, size: int, watch: "_Watch") -> bytes:
         pipe = self._process.stdout
         assert pipe is not None  # noqa: S101
         parts: list[bytes] = []
         while size:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            ready, _, _ = select.select([pipe], [], [], min(left, _WAKE))
+            ready, _, _ = select.select([pipe], [], [], min(watch.left(), _WAKE))
             if not ready:
+                watch.ask()
                 continue
             part = os.read(pipe.fileno(), min(size, 1 << 20))
             if not part:
@@ -200,6 +201,43 @@ class _Child:
             return f"{path.name}: the process that decoded it was killed, most likely for lack of memory."
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"{path.name} crashed its decoder ({name}): the file is damaged or made to do harm."
+
+
+class _Watch:
+    """The time limits of one task, and whether its caller still wants the result."""
+
+    def __init__(self, limits: Limits, progress: Progress) -> None:
+        self._limits = limits
+        self._progress = progress
+        self._end = time.monotonic() + limits.seconds
+        self._stall_end = time.monotonic() + limits.stall_seconds
+        self._last: tuple[str, int, int, str] = ("read", 0, 0, "packets")
+
+    def moved(self, report: tuple[str, int, int, str]) -> None:
+        """Pass a report on; one that differs from the last is progress."""
+        if report != self._last:
+            self._last = report
+            self._stall_end = time.monotonic() + self._limits.stall_seconds
+        self._progress(*report)
+
+    def ask(self) -> None:
+        """Repeat the last report: a `Progress` raises `Cancelled` when the work is not wanted any more."""
+        self._progress(*self._last)
+
+    def left(self) -> float:
+        """Return the seconds until the nearer limit; raises `TimeoutError` after it."""
+        now = time.monotonic()
+        if now >= self._end:
+            raise TimeoutError(
+                f"it took more than {self._limits.seconds:.0f} s, so its decoder hangs or it is very long. "
+                "TRANSITIVE_MINING_SECONDS is the limit."
+            )
+        if now >= self._stall_end:
+            raise TimeoutError(
+                f"its decoder made no progress for {self._limits.stall_seconds:.0f} s. "
+                "TRANSITIVE_MINING_STALL_SECONDS is the limit."
+            )
+        return min(self._end, self._stall_end) - now
 
 
 _idle: list[_Child] = []

@@ -1,4 +1,4 @@
-"""The numbers of mining, each with its reason, and the limits one video must keep: what `mine` is told."""
+"""The numbers of mining, each with its reason, and the limits of one video."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ class Limits:
     """How much one video may take before it is refused."""
 
     seconds: float = 3600.0
+    stall_seconds: float = 120.0  # without progress
     memory_mb: int = 4096
     max_pixels: int = 3840 * 2160 * 2
     max_frames: int = 2_000_000
@@ -20,7 +21,13 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
         """Take the limits from the settings."""
-        return cls(settings.mining_seconds, settings.mining_memory_mb, settings.max_pixels, settings.max_frames)
+        return cls(
+            settings.mining_seconds,
+            settings.mining_stall_seconds,
+            settings.mining_memory_mb,
+            settings.max_pixels,
+            settings.max_frames,
+        )
 
 
 @dataclass(frozen=True, slots=True)

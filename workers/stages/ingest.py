@@ -57,7 +57,7 @@ def ingest(context: StageContext, arguments: dict[str, Any], progress: Progress)
 def _mined(context: StageContext, path: Path, identifier: str, recipe: Mining, progress: Progress) -> Iterator[Parts]:
     """Have a video mined, in one piece or, where it is long, in segments by all workers that are free."""
     limits = Limits.of(context.settings)
-    cut = cut_isolated(path, limits, recipe)
+    cut = cut_isolated(path, limits, progress, recipe)
     if len(cut) == 1:
         mined = mine_segment_isolated(path, limits, progress, recipe, cut[0], identifier)
         check_length(mined.video, mined.report, recipe)
