@@ -11,6 +11,9 @@ import numpy as np
 _CODECS = {
     "libx264": ("yuv420p", {"crf": "16", "preset": "ultrafast"}),
     "mjpeg": ("yuvj420p", {"qmin": "2", "qmax": "4"}),
+    "mpeg4": ("yuv420p", {}),
+    "libvpx": ("yuv420p", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
+    "mpeg2video": ("yuv420p", {"q:v": "2"}),
 }
 
 
