@@ -33,7 +33,6 @@ CONTAINERS = (
     "flv",
     "ogg",
     "mxf",
-    "gxf",
     "nut",
     "rm",
     "wtv",

@@ -82,8 +82,8 @@ class View:
         """Name what is done to show the pictures as players do."""
         names = {
             "turned or mirrored": bool(self.orientation),
-            "pixels made square": self.pixel_aspect != 1,
-            f"tone-mapped from {self.transfer.upper()}": bool(self.transfer),
+            "scaled to square pixels": self.pixel_aspect != 1,
+            f"tone-mapped from {self.transfer.upper()} to SDR": bool(self.transfer),
         }
         return tuple(name for name, done in names.items() if done)
 

@@ -11,9 +11,12 @@ import numpy as np
 _CODECS = {
     "libx264": ("yuv420p", {"crf": "16", "preset": "ultrafast"}),
     "mjpeg": ("yuvj420p", {"qmin": "2", "qmax": "4"}),
-    "mpeg4": ("yuv420p", {}),
+    "mpeg4": ("yuv420p", {"b": "8M"}),
     "libvpx": ("yuv420p", {"deadline": "realtime", "cpu-used": "8", "b": "2M"}),
-    "mpeg2video": ("yuv420p", {"q:v": "2"}),
+    "mpeg2video": ("yuv420p", {"b": "8M"}),
+    "libx265": ("yuv420p", {"x265-params": "log-level=none"}),
+    "wrapped_avframe": ("yuv420p", {}),
+    "gif": ("rgb8", {}),
 }
 
 
@@ -89,8 +92,12 @@ def write_video(
     times: list[int] | None = None,
     codec: str = "libx264",
     options: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
-    """Encode RGB frames with little loss; `times` (in milliseconds) makes the frame rate vary."""
+    """Encode RGB frames with little loss; `times` (in milliseconds) makes the frame rate vary.
+
+    `aspect` is the width over the height of a pixel.
+    """
     with av.open(str(path), "w") as container:
         stream = None
         for number, frame in enumerate(frames):
@@ -99,6 +106,8 @@ def write_video(
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt, usual = _CODECS[codec]
                 stream.options = usual | (options or {})
+                if aspect is not None:
+                    stream.codec_context.sample_aspect_ratio = aspect
                 if times is not None:
                     stream.codec_context.time_base = Fraction(1, 1000)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,9 @@ from graph.errors import BadVideo, Cancelled
 from tests.workers.mining.composites import texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene
 from workers.mining import container
+from workers.mining.decode import Clip
 from workers.mining.isolated import mine_isolated, stop_children
-from workers.mining.recipe import Limits
+from workers.mining.recipe import Limits, Mining
 from workers.mining.video import mine
 
 
@@ -107,6 +109,43 @@ def test_cancelling_stops_the_child(long_clip: Path) -> None:
     with pytest.raises(Cancelled):
         mine_isolated(long_clip, progress=stop)
     assert children() == []
+
+
+def test_a_silent_child_is_killed_within_seconds_of_a_cancel(long_clip: Path) -> None:
+    asked = threading.Event()
+
+    def ask(stage: str, done: int, total: int, unit: str) -> None:
+        if asked.is_set():
+            raise Cancelled("asked to stop")
+
+    with ThreadPoolExecutor(1) as pool:
+        mining = pool.submit(mine_isolated, long_clip, progress=ask)
+        assert wait_for(lambda: any(c.cpu_times().user > 1.0 for c in children()))
+        children()[0].send_signal(signal.SIGSTOP)  # as if native code hung
+        time.sleep(0.5)
+        asked.set()
+        with pytest.raises(Cancelled):
+            mining.result(timeout=10)
+    assert children() == []
+
+
+def test_a_decoder_without_progress_is_given_up_before_the_time_is_over(long_clip: Path, clip: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        mining = pool.submit(mine_isolated, long_clip, Limits(seconds=600, stall_seconds=3))
+        assert wait_for(lambda: any(c.cpu_times().user > 1.0 for c in children()))
+        children()[0].send_signal(signal.SIGSTOP)
+        with pytest.raises(BadVideo, match=r"made no progress for 3 s\. TRANSITIVE_MINING_STALL_SECONDS"):
+            mining.result(timeout=20)
+    assert children() == []
+    assert mine_isolated(clip).tracks
+
+
+def test_progress_is_reported_often_enough_for_the_limit_without_progress(long_clip: Path) -> None:
+    reports: list[int] = []
+    with Clip(long_clip, Limits(), Mining()) as opened:
+        frames = sum(1 for _ in opened.frames(lambda stage, done, total, unit: reports.append(done)))
+    assert len(reports) >= frames // 32
+    assert reports == sorted(reports)
 
 
 def test_the_child_dies_with_its_parent(long_clip: Path) -> None:
