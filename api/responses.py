@@ -32,7 +32,7 @@ class VideoResponse(Response):
     id: str = Field(pattern=VIDEO_ID, examples=["3d1f0c6a2b9e48d7a5c4e3f2b1a09876"])
     name: str = Field(examples=["bikes.mp4"])
     fps: float
-    width: int = Field(description="Pixels, after rotation metadata was applied.")
+    width: int = Field(description="Pixels of the upright picture, as stored: they need not be square.")
     height: int
     frames: int
     duration_s: float
@@ -40,8 +40,15 @@ class VideoResponse(Response):
     reason: str = Field(description="Why mining failed; empty when it did not.")
     ingested_at: str = Field(description="ISO 8601, UTC.")
     report: dict[str, Any] = Field(
-        description="What mining counted: windows, tracks, cuts, and what was refused, by reason; {} where it failed.",
+        description="What mining counted: windows, tracks, cuts, damaged frames, and what was refused, by reason; {} "
+        "where it failed.",
         examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"nothing moves on its own": 8}}],
+    )
+
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What was left out of the video or converted, and why, in sentences.",
+        examples=[["12 frames of 900 left out: damaged, or referring to damaged ones."]],
     )
 
     @field_validator("report", mode="before")
@@ -52,7 +59,10 @@ class VideoResponse(Response):
 
 
 class PatchResponse(Response):
-    """A square crop of one frame, at the start (A) or the end (A') of its track; the box is in the video's pixels."""
+    """A crop of one frame, at the start (A) or the end (A') of its track, that is square on a screen.
+
+    x, y, w, h are in the video's own pixels, which need not be square.
+    """
 
     id: str = Field(pattern=PATCH_ID, examples=["0123456789abcdef"])
     video_id: str

@@ -1,5 +1,6 @@
 """The nodes and edges of the graph as frozen dataclasses: what the rooms hand to each other."""
 
+import json
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal, Protocol
@@ -32,19 +33,24 @@ class Video:
     id: str
     name: str
     fps: float = 0.0
-    width: int = 0  # pixels, after rotation metadata was applied
+    width: int = 0  # pixels of the upright picture, as stored: they need not be square
     height: int = 0
     frames: int = 0
     duration_s: float = 0.0
     status: Literal["ready", "failed"] = "ready"
     reason: str = ""  # why mining failed, for people
     ingested_at: str = ""  # ISO 8601, UTC
-    report: str = ""  # JSON: how many windows and tracks mining refused, and why
+    report: str = ""  # JSON: what mining counted, how many windows and tracks it refused, and why
+
+    @property
+    def notes(self) -> list[str]:
+        """Return the report's sentences: what was left out of the video or converted, and why."""
+        return list(json.loads(self.report).get("notes", [])) if self.report else []
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A square crop of one frame; x, y, w, h in the video's own pixels, inside the frame."""
+    """A crop of one frame that is square on a screen; x, y, w, h in the video's own pixels, inside the frame."""
 
     id: str
     video_id: str

@@ -76,6 +76,11 @@ _NAMES = """
 MATCH (v:Video) WHERE v.id IN $videos
 RETURN v.id AS id, v.name AS name
 """
+_REPORTS = """
+UNWIND $ids AS id
+MATCH (v:Video {id: id})
+RETURN v.id AS id, v.report AS report ORDER BY v.id
+"""
 _GET_PATCH = """
 MATCH (p:Patch {id: $id})
 RETURN p {.*} AS patch
@@ -159,6 +164,13 @@ def ready_video_ids(connection: Connection) -> list[str]:
 def video_names(connection: Connection, video_ids: Sequence[str]) -> dict[str, str]:
     """Return the file name of each of these videos."""
     return {row["id"]: row["name"] for row in connection.read(_NAMES, videos=list(video_ids))}
+
+
+def notes_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return what was left out of videos or converted, in sentences, by the ids of those that have any."""
+    rows = connection.read(_REPORTS, ids=list(ids))
+    found = {row["id"]: Video(id=row["id"], name="", report=row["report"] or "").notes for row in rows}
+    return {video: notes for video, notes in found.items() if notes}
 
 
 def get_patch(connection: Connection, patch_id: str) -> Patch:

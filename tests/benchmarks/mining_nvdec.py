@@ -14,8 +14,9 @@ from unittest.mock import patch
 import numpy as np
 
 from workers.mining import container
-from workers.mining.decode import Clip, Luma
+from workers.mining.decode import Clip
 from workers.mining.recipe import Limits, Mining
+from workers.mining.view import Luma
 
 NOWHERE = Path("/dev/there is no such device")
 

@@ -26,9 +26,7 @@ from workers.mining.container import Packets, VideoFile, best_stream, streams_le
 from workers.mining.damage import DamageFinder
 from workers.mining.deinterlace import Deinterlacer
 from workers.mining.recipe import Limits, Mining
-from workers.mining.view import Luma as Luma
-from workers.mining.view import View, view_of
-from workers.mining.view import resize as resize
+from workers.mining.view import Luma, View, view_of
 
 Break = Literal["", "damage", "time", "size"]
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from workers.mining.boxes import Area
-from workers.mining.decode import Luma
 from workers.mining.recipe import Mining
+from workers.mining.view import Luma
 
 _THUMB = (32, 20)
 _CUT_CHANGE, _CUT_LIKENESS = 6.0, 0.6  # mean grey levels; correlation of thumbnails

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from workers.mining.decode import Luma
+from workers.mining.view import Luma
 
 Array = NDArray[np.float64]
 Real = NDArray[np.float32]

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mining.decode import Luma
 from workers.mining.motion import STANDING, Camera, camera_motion, mapped
 from workers.mining.recipe import Mining
 from workers.mining.residual import Picture, residual, scaled_down
+from workers.mining.view import Luma
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

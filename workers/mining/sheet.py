@@ -9,11 +9,11 @@ import numpy as np
 from graph.errors import StorageError
 from graph.records import Progress, no_progress
 from workers.mining.boxes import Box
-from workers.mining.decode import resize
-from workers.mining.pixels import Pixels
+from workers.mining.pixels import Pixels, cut_out
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tracks import Track
-from workers.mining.video import Seen, mine
+from workers.mining.video import Ends, Seen, mine, own_pixels
+from workers.mining.view import resize
 
 _WIDTH = 300  # of a window's picture
 _SIDE = 96
@@ -57,7 +57,7 @@ def _tile(seen: Seen) -> Pixels:
     for number, (box, track) in enumerate(zip(seen.boxes, seen.tracks, strict=True)):
         good = isinstance(track, Track)
         _draw_box(picture, box, factor, _GREEN if good else _RED)
-        strips.append(_pair(colours, width, box, track))
+        strips.append(_pair(seen.ends, box, track))
         lines.append((f"{number + 1}: {track.why() if isinstance(track, Track) else track}", not good))
     height = max(picture.shape[0], (_SIDE + 2) * -(-len(strips) // 2))
     tile = np.full((height + _LINE * len(lines), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24, np.uint8)
@@ -70,14 +70,10 @@ def _tile(seen: Seen) -> Pixels:
     return tile
 
 
-def _pair(colours: tuple[Pixels, Pixels], luma_width: int, box: Box, track: Track | str) -> Pixels:
-    crop, end = (track.crop, track.end_crop) if isinstance(track, Track) else (box.crop, box.crop)
-    scale = colours[0].shape[1] / luma_width
-    cuts = []
-    for pixels, (left, top, side) in zip(colours, (crop, end), strict=True):
-        x, y, s = round(max(0, left) * scale), round(max(0, top) * scale), round(side * scale)
-        cuts.append(resize(np.ascontiguousarray(pixels[y : y + s, x : x + s]), _SIDE, _SIDE, cv2.INTER_AREA))
-    return np.concatenate(cuts, axis=1)
+def _pair(ends: Ends, box: Box, track: Track | str) -> Pixels:
+    crops = (track.crop, track.end_crop) if isinstance(track, Track) else (box.crop, box.crop)
+    frames = zip(ends.colours, (ends.first, ends.last), crops, strict=True)
+    return np.concatenate([cut_out(colour, own_pixels(frame, crop), _SIDE) for colour, frame, crop in frames], axis=1)
 
 
 def _draw_box(picture: Pixels, box: Box, factor: float, colour: tuple[int, int, int]) -> None:

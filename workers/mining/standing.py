@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mining.decode import Luma
 from workers.mining.motion import mapped
 from workers.mining.scene import Scene
+from workers.mining.view import Luma
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

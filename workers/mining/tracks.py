@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.mining.boxes import Area, Box
-from workers.mining.decode import Luma
 from workers.mining.kcf import BatchedKCF, Filter
 from workers.mining.recipe import Mining
 from workers.mining.scene import Scene
 from workers.mining.standing import overlay_share
+from workers.mining.view import Luma
 
 _FILTER = Filter(grid=36)  # half the work of 48, and as good on the choosing part: .728 against .736
 _STOOD = 0.5  # luma pixels over a whole track; an object that a camera follows trembles more

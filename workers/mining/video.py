@@ -218,7 +218,7 @@ class _Work:
         if isinstance(track, str):
             return track
         start, end = ends.first, ends.last
-        boxes = _own_pixels(start, track.crop), _own_pixels(end, track.end_crop)
+        boxes = own_pixels(start, track.crop), own_pixels(end, track.end_crop)
         pictures = ends.colours
         pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(pictures, boxes, strict=True)]
         likeness = correlation(*pixels)
@@ -274,7 +274,7 @@ class _Work:
         return max(self.last_time, min(counted, clip.duration) if clip.duration > self.last_time else counted)
 
 
-def _own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
+def own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
     """Turn a crop in luma pixels into x, y, w, h of the video's own pixels, inside the frame.
 
     The box is a square on a screen, so it is none where the video's pixels are not square.

@@ -17,12 +17,13 @@ from graph.errors import InvalidInput
 from graph.queries.counts import graph_counts
 from graph.records import Job
 from graph.settings import Settings, settings
-from graph.videos import ready_video_ids
+from graph.videos import notes_of, ready_video_ids
 from workers import queue
 from workers.mining.recipe import Mining
 
 _KNOWN = "3gp asf avi flv gif m2ts m4v mjpeg mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv"
 _TRACK_LENGTH = Mining().track_length
+_SHOWN_NOTES = 20  # videos
 SUFFIXES = frozenset(f".{name}" for name in _KNOWN.split())
 
 
@@ -86,7 +87,9 @@ def ingest(
             answer(submitted, as_json, "\n".join(job.id for job in jobs))
             return
         outcome = ingest_files(stack, found, connection, files, numbers)
-        facts = {**_facts(outcome), "graph": asdict(graph_counts(connection))}
+        notes = notes_of(connection, [job.result for job in outcome.ingested])
+        named = {job.target: notes[job.result] for job in outcome.ingested if job.result in notes}
+        facts = {**_facts(outcome), "notes": named, "graph": asdict(graph_counts(connection))}
     answer(facts, as_json, _text(outcome, facts))
     if outcome.failed or outcome.cancelled:
         raise typer.Exit(1)
@@ -202,6 +205,10 @@ def _text(outcome: Outcome, facts: Mapping[str, Any]) -> str:
     for reason, count in Counter(_general(job) for job in outcome.failed).most_common():
         names = [job.target for job in outcome.failed if _general(job) == reason]
         lines.append(f"  {count} × {reason}: {', '.join(names[:5])}{' …' if count > 5 else ''}")
+    notes = facts["notes"]
+    lines += [f"  {name}: {' '.join(notes[name])}" for name in list(notes)[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        lines.append(f"  … and notes on {len(notes) - _SHOWN_NOTES} more videos: see `--json` or `GET /videos/{{id}}`.")
     if outcome.cancelled:
         lines.append(f"  {len(outcome.cancelled)} were cancelled. Run the same command again to go on.")
     return "\n".join(lines)

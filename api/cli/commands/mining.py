@@ -38,7 +38,8 @@ def mine(
         **{f"refused track: {reason}": count for reason, count in report["refused_tracks"].items()},
         **({"sheet": str(sheet)} if sheet else {}),
     }
-    answer(facts | {"sheet": str(sheet) if sheet else None}, as_json, table(rows, facts["video"]))
+    text = "\n".join([table(rows, facts["video"]), *report["notes"]])
+    answer(facts | {"sheet": str(sheet) if sheet else None}, as_json, text)
 
 
 def track(

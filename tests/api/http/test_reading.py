@@ -1,5 +1,6 @@
 """What is in the graph and the shards comes out over HTTP, whole, paged by key, and nothing else does."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_a_video_tells_what_mining_counted(world: World) -> None:
     assert sent.report == {"windows": 20, "refused_windows": {"static": 3}}
     assert VideoResponse.model_validate_json(sent.model_dump_json()) == sent
     assert world.client.get(f"/videos/{video.id}").json()["report"] == {}
+
+
+def test_a_video_says_what_was_left_out(world: World) -> None:
+    note = "12 frames of 900 left out: damaged, or referring to damaged ones."
+    video = replace(world.videos[0], report=json.dumps({"damaged_frames": 12, "notes": [note]}))
+    sent = VideoResponse.model_validate(video)
+    assert sent.notes == sent.report["notes"] == video.notes == [note]
+    assert world.videos[0].notes == []
 
 
 def test_an_image_is_not_sent_twice(world: World) -> None:
