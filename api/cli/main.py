@@ -31,6 +31,7 @@ FAMILIES = {
     "archive": ("export", "import"),
     "model": ("import-model", "export-model"),
     "mining": ("mine", "track"),
+    "grow": ("grow",),
 }
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 

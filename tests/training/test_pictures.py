@@ -115,7 +115,14 @@ def test_other_formats_are_refused_with_the_accepted_ones(kind):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, saved(Image.new("RGB", (99, 99)), "JPEG")[:300]]
+    "data",
+    [
+        b"",
+        b"GIF89a",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 50,
+        saved(Image.new("RGB", (99, 99)), "JPEG")[:300],
+    ],
 )
 def test_damaged_pictures_are_named(data):
     with pytest.raises(InvalidInput, match=r"^part 3 is no picture") as refused:

@@ -28,13 +28,18 @@ def train(context: StageContext, arguments: dict[str, Any], progress: Progress) 
     trains in a folder of the user's choice, from which the finished model is copied. `images` adds the pictures of a
     folder to those that stage 0 learns from. A recipe that starts from a network of stage 0 (`start`: "context",
     "contrast", or "" for the preset's) gets one of the same preset; where there is none, it is trained first; `initial`
-    names a folder (for `imagenet` a file) to start from instead.
+    names a folder (for `imagenet` a file) to start from instead, `generation` the links to train on instead of the
+    current ones.
     """
     preset, start = str(arguments.get("preset") or "paper"), str(arguments.get("start") or "")
     recipe = get_recipe(str(arguments["recipe"]), preset, start)
     recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
     seed = int(arguments.get("seed") or 0)
-    linked = choose_generation(context, recipe) if recipe.has_ranking_loss else None
+    given_links = str(arguments.get("generation") or "")
+    linked = None
+    if recipe.has_ranking_loss:
+        named = catalogue.get_generation(context.connection, given_links) if given_links else None
+        linked = named or choose_generation(context, recipe)
     given = str(arguments.get("initial") or "")
     initial = Path(given) if given else initial_model(context, recipe, linked, progress)
     source = GraphSource(context, linked)

@@ -6,7 +6,6 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, File, Header, Query, Response, UploadFile
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.http import pictures
 from api.http.embedding_forms import ARROW, JSON, NPY, answer, chosen_form
 from api.http.patch_files import Vectors
 from api.http.problems import problem_responses
@@ -14,6 +13,7 @@ from api.http.routes.patches import ModelQuery, similar_items
 from api.http.service import Service, ServiceDep
 from api.responses import PATCH_ID, SimilarResponse, VectorsResponse
 from graph.errors import InvalidInput
+from training.pictures import ACCEPTED, pictures_to_patches
 
 router = APIRouter(tags=["embeddings"])
 
@@ -27,7 +27,7 @@ _FORMS: dict[int | str, dict[str, Any]] = {
 }
 
 Accept = Annotated[str, Header(description=f"{JSON}, {NPY} or {ARROW}.")]
-Pictures = Annotated[list[UploadFile], File(description="JPEG, PNG or WebP; the central square is used.")]
+Pictures = Annotated[list[UploadFile], File(description=f"{ACCEPTED}; the central square is used.")]
 
 
 class Lookup(BaseModel):
@@ -40,7 +40,7 @@ class Lookup(BaseModel):
 
 
 def _embed(shared: Service, model: str | None, sent: list[tuple[str, bytes]]) -> tuple[str, Vectors]:
-    patches = pictures.to_patches(sent)
+    patches = pictures_to_patches(sent)
     known, encoder = shared.encoder(model)
     return known.id, encoder.embed(patches)
 
@@ -83,7 +83,7 @@ def look_up(shared: ServiceDep, asked: Annotated[Lookup, Body()], accept: Accept
 @router.post("/similar", responses=problem_responses(403, 404, 413), summary="Patches most like a picture")
 async def find_similar(
     shared: ServiceDep,
-    file: Annotated[UploadFile, File(description="JPEG, PNG or WebP; the central square is used.")],
+    file: Annotated[UploadFile, File(description=f"{ACCEPTED}; the central square is used.")],
     k: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 10,
     model: ModelQuery = None,
 ) -> SimilarResponse:

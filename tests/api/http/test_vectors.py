@@ -11,14 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from PIL import Image
 
 from api.http.embedding_forms import chosen_form
 from api.http.patch_files import PatchFiles
-from api.http.pictures import to_patch
 from api.http.problems import NotAcceptable
 from graph.connection import Connection
-from graph.errors import InvalidInput, NotFound
+from graph.errors import NotFound
 from graph.models import write_model
 from graph.records import Model
 from graph.settings import load_settings
@@ -180,45 +178,6 @@ def test_without_embeddings_the_cure_is_named(client: httpx.Client) -> None:
     answer = client.post("/similar", files={"file": ("x.jpg", picture(1))})
     assert answer.status_code == 404
     assert "transitive embed" in answer.json()["detail"]
-
-
-@pytest.mark.parametrize(("form", "mode"), [("PNG", "RGBA"), ("PNG", "P"), ("WEBP", "RGB"), ("PNG", "RGB")])
-def test_the_central_square_is_what_is_encoded(form: str, mode: str) -> None:
-    wide = Image.new("RGB", (200, 100), "red")
-    wide.paste("blue", (50, 0, 150, 100))
-    file = io.BytesIO()
-    wide.convert(mode).save(file, form, lossless=True)
-    array = to_patch("x", file.getvalue())
-    assert array.shape == (96, 96, 3)
-    assert (array[2:-2, 2:-2] == np.array([0, 0, 255], np.uint8)).all()
-
-
-def test_pictures_are_turned_upright() -> None:
-    lying = Image.new("RGB", (100, 100), "red")
-    lying.paste("blue", (0, 0, 100, 50))  # above
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the first row belongs at the right
-    file = io.BytesIO()
-    lying.save(file, "PNG", exif=exif)
-    array = to_patch("x", file.getvalue())
-    assert (array[:, 50:] == np.array([0, 0, 255], np.uint8)).all()
-    assert (array[:, :46] == np.array([255, 0, 0], np.uint8)).all()
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0\n", picture(1)[:200], b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
-)
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
-    with pytest.raises(InvalidInput, match="x is no picture"):
-        to_patch("x", data)
-
-
-def test_a_picture_that_unfolds_to_too_much_is_refused() -> None:
-    file = io.BytesIO()
-    Image.new("1", (9_000, 9_000)).save(file, "PNG")
-    assert len(file.getvalue()) < 100_000
-    with pytest.raises(InvalidInput, match="million pixels"):
-        to_patch("bomb.png", file.getvalue())
 
 
 def test_files_notice_what_other_processes_write_and_delete(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""`transitive grow`: link by the newest model, train, measure on held-out tracks, and again while it gains."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.commands.link import linking
+from api.cli.commands.stack import open_connection
+from api.cli.commands.train import check_recipe, training
+from api.cli.stack import Stack
+from api.cli.terminal import Bars, Json, answer, say
+from api.cli.waiting import run_job
+from graph.generations import catalogue
+from graph.linking.parameters import LinkParameters
+from graph.settings import settings
+from workers.stage_context import StageContext
+from workers.training_source import GraphSource
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(grow)
+
+
+def grow(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of linking and training at most.")] = 3,
+    recipe: Annotated[str, typer.Option(help="Recipe that each round trains.")] = "contrast-transitive",
+    preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "cpu-small",
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    features: Annotated[str, typer.Option(help="Model to link by first. Default: the newest start.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Link by the newest model, train on the links, measure without labels; stop where a round does not gain.
+
+    Every round leaves a generation and a model. Run again, it finds what is done and goes on.
+    """
+    from training.encoder import Encoder
+    from training.evaluation import growth
+    from training.evaluation.measure import evaluate_held_out
+
+    check_recipe(recipe, preset)
+    stack = Stack(settings())
+    with Bars() as bars:
+        found = stack.up(bars)
+        with open_connection(found) as connection:
+            context = StageContext.open(found)
+            numbers = asdict(LinkParameters())
+
+            def link(model: str) -> str:
+                arguments = {"features": model, "start": "", "preset": preset, **numbers, "join": False}
+                return run_job(stack, found, connection, linking(connection, arguments), bars).result
+
+            def train(generation: str) -> str:
+                asked = {"recipe": recipe, "preset": preset, "seed": seed, "generation": generation}
+                return run_job(stack, found, connection, training(asked), bars).result
+
+            def measure(model: str) -> dict[str, float]:
+                source = GraphSource(context, catalogue.require_generation(connection))
+                encoder = Encoder.load(Path(context.models) / model, found.device)
+                return evaluate_held_out(encoder, source, bars)["pool5"]
+
+            with context.connection:
+                first = catalogue.get_generation(connection, link(features)).feature_model
+                done = growth.grow(first, rounds, link, train, measure)
+    names = ("auc", growth.GAIN, "transitive_auc", "effective_rank")
+    for one in done:
+        shown = "  ".join(f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics)
+        say(f"round {one.number}  {one.model}  {shown}  links {one.generation or '-'}")
+    chosen = growth.best(done)
+    facts = {"rounds": [asdict(one) for one in done], "best": chosen.model, "generation": chosen.generation}
+    answer(facts, as_json, f"The best round is {chosen.number}: model {chosen.model}.")
