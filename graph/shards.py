@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput, NotFound, StorageError
+from graph.identifiers import require_inside
 
 
 class Shards:
@@ -36,8 +37,8 @@ class Shards:
         self._local = self._fs.protocol == "file" or "file" in self._fs.protocol
 
     def path(self, name: str) -> str:
-        """Return the full path of shard `name`, such as `patches/<video>`."""
-        return f"{self._root}/{name}.parquet"
+        """Return the full path of shard `name`, such as `patches/<video>`; raises `InvalidInput` for one elsewhere."""
+        return f"{self._root}/{require_inside(name)}.parquet"
 
     def exists(self, name: str) -> bool:
         """Say whether shard `name` is there."""
@@ -87,6 +88,7 @@ class Shards:
 
     def delete_video(self, video_id: str) -> None:
         """Remove every shard of a video: pixels, frames, and the vectors of every model."""
+        require_inside(video_id)
         for place in ("patches", "frames", "segments/*", "features/*", "embeddings/*"):
             for path in self._fs.glob(f"{self._root}/{place}/{video_id}.parquet"):
                 self._fs.rm(path)
@@ -106,7 +108,7 @@ class Shards:
 
     def put_in(self, source: Path, name: str) -> None:
         """Copy a file of this machine to its place among `files`."""
-        target = f"{self._root}/{name}"
+        target = f"{self._root}/{require_inside(name)}"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
         self._fs.put_file(str(source), target)
 

@@ -19,11 +19,13 @@ from torch import nn
 
 from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NotFound, StorageError
+from graph.identifiers import require_name
 from graph.records import Model
 from training.networks import Network
 from training.recipes import Recipe
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
+FILES = (WEIGHTS, "log.jsonl", "curves.png", CARD)  # of a finished model that another machine may hand over; card last
 LICENCE = (
     "The code is Apache-2.0. The weights were learned from the videos named by the generation: their licences decide "
     "what may be done with them."
@@ -54,6 +56,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise StorageError(f"{folder / CARD} is damaged ({error}). Train the model again.") from None
     if missing := sorted({*Model.__slots__, "numbers"} - card.keys()):
         raise InvalidInput(f"{folder / CARD} is no model card of this software: it lacks {', '.join(missing)}.")
+    require_name("model id", card["id"])  # a card of another machine names the folder that the model is copied to
     return card
 
 

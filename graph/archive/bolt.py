@@ -12,6 +12,7 @@ from typing import Any
 from graph.archive.export import REST
 from graph.archive.tables import EDGES, NODES, read_rows
 from graph.connection import Connection
+from graph.identifiers import require_name
 from graph.records import Progress
 
 _ROWS = 5000
@@ -50,7 +51,6 @@ _REST = {
     "Video": "UNWIND $rows AS row MATCH (n:Video {id: row.id}) SET n = row",
     "Generation": "UNWIND $rows AS row MERGE (n:Generation {id: row.id}) SET n = row",
     "Model": "UNWIND $rows AS row MERGE (n:Model {id: row.id}) SET n = row",
-    "Job": "UNWIND $rows AS row MERGE (n:Job {id: row.id}) SET n = row",
     # (c:Current)-[:IS]->(g)
     "Current": """
         UNWIND $rows AS row MATCH (g:Generation {id: row.generation})
@@ -98,13 +98,28 @@ def write_graph(connection: Connection, folder: Path, counts: dict[str, int], pr
 
 
 def write_rest(connection: Connection, folder: Path) -> None:
-    """Write what is small: the properties of the videos, generations, models, jobs, and which generation is current."""
+    """Write what is small: properties of videos, generations and models, and which generation is current.
+
+    Jobs in the file are passed over: an import carries data, never work.
+    """
     with (folder / REST).open(encoding="utf-8") as file:
         for rows in _batches(json.loads(line) for line in file):
             for label, query in _REST.items():
-                some = [row["properties"] for row in rows if row["label"] == label]
+                some = [_checked(label, row["properties"]) for row in rows if row["label"] == label]
                 if some:
                     connection.write(query, rows=some)
+
+
+def _checked(label: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return a row's properties; raises `InvalidInput` where a name that becomes part of a path has another form."""
+    if label == "Video":
+        require_name("video id", properties.get("id"))
+    elif label == "Model":
+        require_name("model id", properties.get("id"))
+    elif label == "Generation":
+        require_name("generation", properties.get("id"))
+        require_name("name of features", properties.get("feature_model"))
+    return properties
 
 
 def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:

@@ -15,7 +15,7 @@ from graph.generations.catalogue import LINKING, Generation, list_generations
 from graph.lock import graph_lock
 from graph.records import Progress
 
-REST = "rest.jsonl"  # videos, generations, models, jobs: a line each
+REST = "rest.jsonl"  # videos, generations, models: a line each. Jobs stay: an import carries data, never work
 _AT_ONCE = 5000  # children of one query
 
 _VIDEO_IDS = """
@@ -57,7 +57,6 @@ _SMALL = {
     "Video": "MATCH (n:Video) RETURN n {.*} AS properties ORDER BY n.id",
     "Generation": "MATCH (n:Generation {state: 'ready'}) RETURN n {.*} AS properties ORDER BY n.id",
     "Model": "MATCH (n:Model) RETURN n {.*} AS properties ORDER BY n.id",
-    "Job": "MATCH (n:Job) RETURN n {.*} AS properties ORDER BY n.id",
     "Current": "MATCH (n:Current)-[:IS]->(g:Generation) RETURN n {.*, generation: g.id} AS properties",
 }
 

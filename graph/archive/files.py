@@ -1,8 +1,10 @@
-"""The shards, and the models beside them, into the folder of an export, and back; what is there is checked by length.
+"""The files of an export: shards and models, copied out of a home and into one.
 
-FOLDER/export.json      what an export holds: written last, so a folder without it is no export
+FOLDER/export.json      what the export holds, with the length of each file; written last
 FOLDER/graph/           nodes and relationships (see `tables`)
 FOLDER/data/            patches, frames, features, embeddings, centroids, models: as they lie in the home
+
+An export may come from somebody else. Links are refused, and only the files that export.json lists are copied.
 """
 
 import json
@@ -11,12 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from graph.errors import InvalidInput, NotFound, StorageError
+from graph.identifiers import require_inside
 from graph.linking.parts import RUNS
 from graph.records import Progress
 from graph.shards import Shards
 
 _FORMAT = 2  # 1 named nodes by their ids in place of numbers
 _NAME = "export.json"
+_FOLDERS = frozenset({"patches", "frames", "features", "embeddings", "centroids", "models"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,14 @@ def copy_out(shards: Shards, models: Path, folder: Path, progress: Progress) -> 
 def copy_in(folder: Path, shards: Shards, models: Path, progress: Progress) -> None:
     """Copy FOLDER/data to where this home keeps its files."""
     data = folder / "data"
-    sources = sorted(path for path in data.rglob("*") if path.is_file())
+    sources = sorted(
+        data / name.removeprefix("data/") for name in open_export(folder).files if name.startswith("data/")
+    )
     for done, path in enumerate(sources):
         progress("copying files", done, len(sources), "files")
         name = path.relative_to(data)
+        if name.parts[0] not in _FOLDERS:
+            raise InvalidInput(f"{path} belongs to no part of an export. Remove it, or export again.")
         if name.parts[0] == "models":
             target = models / Path(*name.parts[1:])
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +90,11 @@ def open_export(folder: Path) -> Export:
         raise StorageError(f"{listed} cannot be read ({error}). Export again.") from None
     if made.format != _FORMAT:
         raise InvalidInput(f"{folder} is an export of another release (format {made.format}). Use that one.")
+    for link in folder.rglob("*"):
+        if link.is_symlink():
+            raise InvalidInput(f"{link} is a link. An export holds plain files only: remove the link, or export again.")
     for name, size in made.files.items():
-        path = folder / name
+        path = folder / require_inside(name)
         if not path.is_file() or path.stat().st_size != size:
             raise StorageError(f"{path} is missing or cut short. Copy the export again, whole.")
     return made

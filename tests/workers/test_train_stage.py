@@ -12,7 +12,7 @@ from graph.settings import settings
 from graph.shards import Shards
 from tests.training.small import train_small
 from training.encoder import Encoder
-from training.model_folder import read_card
+from training.model_folder import FILES, read_card
 from workers.stage_context import StageContext
 from workers.stages.train import adopt
 
@@ -51,3 +51,35 @@ def test_half_a_model_leaves_nothing_behind(context: StageContext, tmp_path: Pat
         adopt(context, tmp_path / "tracking")
     assert models.list_models(context.connection) == []
     assert not context.models.exists()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "", ".hidden", 7, None])
+def test_a_card_cannot_name_a_folder_elsewhere(context: StageContext, tmp_path: Path, name: object) -> None:
+    train_small(tmp_path, "tracking", changes={"iterations": 2})
+    card = tmp_path / "tracking" / "model.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "id": name}))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidInput, match="is no model id"):
+        adopt(context, tmp_path / "tracking")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert models.list_models(context.connection) == []
+
+
+def test_only_the_files_of_a_model_are_imported_and_no_link(context: StageContext, tmp_path: Path) -> None:
+    train_small(tmp_path, "tracking", changes={"iterations": 2})
+    folder = tmp_path / "tracking"
+    (folder / "more").mkdir()
+    (folder / "more" / "run.sh").write_text("echo")
+    (folder / "extra.bin").write_bytes(b"extra")
+    model = adopt(context, folder)
+    found = {path.relative_to(context.models / model.id).as_posix() for path in (context.models / model.id).rglob("*")}
+    assert {"model.json", "model.safetensors"} <= found <= set(FILES)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "log.jsonl").unlink()
+    (folder / "log.jsonl").symlink_to(secret)
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, "id": "another"}))
+    with pytest.raises(InvalidInput, match="is a link"):
+        adopt(context, folder)
+    assert not (context.models / "another").exists()

@@ -1,18 +1,17 @@
 """From a recipe and the graph to a trained model: its folder models/<id>, and the node that lists it (section 5)."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from graph import models
 from graph.atomic_write import atomic_write
-from graph.errors import NotFound
+from graph.errors import InvalidInput, NotFound
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
 from graph.records import Model, Progress
 from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
-from training.model_folder import CARD, card_model, load_network, model_id
+from training.model_folder import CARD, FILES, card_model, load_network, model_id
 from training.recipes import STARTS, Recipe, get_recipe, with_iterations
 from training.source import WithPictureFolder
 from workers.stage_context import StageContext
@@ -115,17 +114,19 @@ def _is_listed(context: StageContext, model: Model) -> bool:
 
 
 def copy_model(folder: Path, target: Path) -> None:
-    """Copy a finished model's folder, without its checkpoints, over what an interrupted training left in `target`.
+    """Copy the files of a finished model over what an interrupted training left in `target`.
 
-    The card comes last: a folder without one is no finished model, and copying goes over it again.
+    Only `FILES` are copied, and links are not followed: the folder may come from somebody else. The card comes last,
+    because a folder without one is no finished model and is copied again.
     """
     if (target / CARD).is_file():
         return
-    shutil.copytree(
-        folder,
-        target,
-        ignore=shutil.ignore_patterns("checkpoints", CARD),
-        copy_function=lambda source, copy: atomic_write(Path(copy), Path(source).read_bytes()),
-        dirs_exist_ok=True,
-    )
-    atomic_write(target / CARD, (folder / CARD).read_bytes())
+    for name in FILES:
+        if (folder / name).is_symlink():
+            raise InvalidInput(
+                f"{folder / name} is a link. A model is imported from plain files: copy the file itself."
+            )
+    target.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        if (folder / name).is_file():
+            atomic_write(target / name, (folder / name).read_bytes())

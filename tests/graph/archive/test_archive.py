@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graph.archive import bolt
-from graph.archive.export import export_graph
+from graph.archive.export import REST, export_graph
 from graph.archive.files import copy_in, copy_out, open_export, seal
 from graph.archive.tables import Tables, read_rows
 from graph.connection import Connection
@@ -25,7 +25,7 @@ from graph.server.neo4j import Neo4jServer
 from graph.shards import Shards
 from tests.graph.linking_data import World, make_world, write_world
 
-NODES = "MATCH (n) WHERE NOT n:Lock RETURN labels(n) AS labels, properties(n) AS properties"
+NODES = "MATCH (n) WHERE NOT n:Lock AND NOT n:Job RETURN labels(n) AS labels, properties(n) AS properties"
 EDGES = """
 MATCH (a)-[e]->(b)
 RETURN type(e) AS kind, labels(a) AS one, properties(a) AS a, labels(b) AS other, properties(b) AS b, properties(e) AS e
@@ -65,7 +65,8 @@ def exported(whole: Connection, tmp_path: Path) -> Path:
     counts = export_graph(whole, folder, no_progress)
     assert counts["Patch"] == counts["HAS_PATCH"] == 150 + 170
     assert counts["INTRA_INSTANCE"] == 170
-    assert (counts["Video"], counts["Generation"], counts["Current"], counts["Job"]) == (8, 2, 1, 1)
+    assert (counts["Video"], counts["Generation"], counts["Current"]) == (8, 2, 1)
+    assert "Job" not in counts
     return folder
 
 
@@ -162,3 +163,65 @@ def test_files_go_out_and_in_and_are_checked(tmp_path: Path) -> None:
     (folder / "export.json").write_text("{")
     with pytest.raises(StorageError, match="cannot be read"):
         open_export(folder)
+
+
+def test_an_import_carries_no_work(connection: Connection, tmp_path: Path) -> None:
+    job = {"id": "j", "kind": "ingest", "state": "queued", "arguments": '{"path": "/etc/passwd"}'}
+    (tmp_path / REST).write_text(json.dumps({"label": "Job", "properties": job}) + "\n")
+    bolt.write_rest(connection, tmp_path)
+    assert connection.read("MATCH (n:Job) RETURN n") == []
+
+
+@pytest.mark.parametrize(
+    ("label", "properties"),
+    [
+        ("Model", {"id": "../../x"}),
+        ("Model", {"id": "/etc"}),
+        ("Video", {"id": "a/../../b"}),
+        ("Generation", {"id": "g", "feature_model": "../x"}),
+        ("Generation", {"id": "..", "feature_model": "hog"}),
+        ("Model", {}),
+    ],
+)
+def test_an_imported_name_leaves_no_folder(
+    connection: Connection, tmp_path: Path, label: str, properties: dict[str, str]
+) -> None:
+    (tmp_path / REST).write_text(json.dumps({"label": label, "properties": properties}) + "\n")
+    with pytest.raises(InvalidInput, match=r"is no (model id|video id|generation|name of features)"):
+        bolt.write_rest(connection, tmp_path)
+    assert everything(connection) == {}
+
+
+@pytest.mark.parametrize("place", ["data/patches/v.parquet", "graph/rest.jsonl", "data/models"])
+def test_links_in_an_export_are_refused(tmp_path: Path, place: str) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "export"
+    secret.mkdir()
+    (secret / "file").write_text("secret")
+    (folder / place).parent.mkdir(parents=True)
+    (folder / place).symlink_to(secret if place.endswith("models") else secret / "file")
+    seal(folder, {})
+    with pytest.raises(InvalidInput, match="is a link"):
+        open_export(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "data/../../x"])
+def test_a_listed_file_outside_the_export_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "export.json").write_text(json.dumps({"counts": {}, "files": {name: 1}, "format": 2}))
+    with pytest.raises(InvalidInput, match="below its folder"):
+        open_export(tmp_path)
+
+
+def test_files_that_are_not_listed_or_of_no_part_are_not_copied(tmp_path: Path) -> None:
+    folder, home = tmp_path / "export", tmp_path / "home"
+    (folder / "data" / "patches").mkdir(parents=True)
+    (folder / "data" / "patches" / "v.parquet").write_bytes(b"v")
+    seal(folder, {})
+    (folder / "data" / "patches" / "later.parquet").write_bytes(b"not listed")
+    copy_in(folder, Shards(str(home)), home / "models", no_progress)
+    assert [path.name for path in home.rglob("*") if path.is_file()] == ["v.parquet"]
+    (folder / "data" / "run").mkdir()
+    (folder / "data" / "run" / "api.json").write_text("{}")
+    (folder / "export.json").unlink()
+    seal(folder, {})
+    with pytest.raises(InvalidInput, match="no part of an export"):
+        copy_in(folder, Shards(str(home)), home / "models", no_progress)
