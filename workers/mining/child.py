@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import cv2
 
-from graph.errors import TransitiveError
+from graph.errors import BadVideo, TransitiveError
 from workers.mining.container import NVIDIA
 from workers.mining.decode import count_frames
 from workers.mining.follow_box import follow_box
@@ -76,6 +76,8 @@ def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output
     except (MemoryError, OSError, cv2.error) as error:
         if _is_memory(error):
             return "memory", ""
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # a bad disk, or a share that went away
+            return "refused", BadVideo(f"{path.name} cannot be read to its end: {error.strerror}.")
         return "failed", traceback.format_exc()
     except Exception:  # any other fault is a defect: its trace goes to the parent, and this process goes on
         return "failed", traceback.format_exc()

@@ -84,7 +84,10 @@ class VideoFile:
         if path.stat().st_size == 0:
             raise BadVideo(f"{path.name} is empty: 0 bytes.")
         self.path = path
-        self._file: BinaryIO = path.open("rb")
+        try:
+            self._file: BinaryIO = path.open("rb")
+        except OSError as error:
+            raise BadVideo(f"{path.name} cannot be read: {error.strerror}.") from None
         try:
             self.container = self._open(hardware and NVIDIA.exists())
         except (av.FFmpegError, ValueError, UnicodeError) as error:

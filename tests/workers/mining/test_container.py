@@ -10,6 +10,7 @@ import pytest
 from graph.errors import BadVideo
 from tests.workers.mining.composites import write_video
 from tests.workers.mining.files import crossing, with_streams
+from workers.mining.container import VideoFile
 from workers.mining.isolated import mine_isolated, stop_children
 from workers.mining.recipe import Limits
 from workers.mining.video import mine
@@ -104,6 +105,25 @@ def test_a_movie_that_refers_to_another_file_reads_nothing(tmp_path: Path) -> No
     except BadVideo:
         return
     assert mined.video.frames == 31  # from the file itself
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "closed.mp4", crossing(2))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)  # root may read whatever its mode is
+    with pytest.raises(BadVideo, match=r"closed\.mp4 cannot be read: Permission denied"):
+        VideoFile(path)
+
+
+def test_nothing_that_a_file_asks_for_is_opened(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", crossing(2))
+    with VideoFile(path) as file:
+        assert file.container.io_open is not None
+        with pytest.raises(PermissionError):
+            file.container.io_open("file:/etc/hostname", 0, {})
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tiff", ".webp"])
