@@ -116,8 +116,14 @@ def check_length(video: Video, report: dict[str, Any], recipe: Mining) -> None:
     """
     if video.frames == 1:
         raise BadVideo(f"{video.name} is a still picture: one frame.")
-    if unusable := report["unusable_frames"] if not report["taken"] else {}:
-        raise BadVideo(f"{video.name} has {max(unusable, key=unusable.__getitem__)}.")
+    check_size(video, report)
     needed = recipe.track_length * report["every"] + 1
     if video.frames < needed:
         raise BadVideo(f"{video.name} is shorter than a track: {video.frames} frames, {needed} are needed.")
+
+
+def check_size(video: Video, report: dict[str, Any]) -> None:
+    """Raise `BadVideo` when no frame of a video has a size that can be mined."""
+    unusable = report["unusable_frames"]
+    if unusable and not report["sizes"]:
+        raise BadVideo(f"{video.name} has {max(unusable, key=unusable.__getitem__)}.")

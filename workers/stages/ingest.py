@@ -16,7 +16,7 @@ from graph.records import Progress, Video
 from workers import ledger
 from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
-from workers.mining.segments import MinedVideo, added, check_length
+from workers.mining.segments import MinedVideo, added, check_length, check_size
 from workers.mining.video import video_id
 from workers.stage_context import StageContext
 from workers.stages import segments
@@ -92,6 +92,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         context.shards.write_pieces(f"patches/{identifier}", tables())
         context.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
         assert whole is not None  # noqa: S101 - the tables were written
+        check_size(whole.video, whole.report)
         report = json.dumps(whole.report)
         video = replace(whole.video, name=name, status="ready", ingested_at=ledger.now(), report=report)
         videos.write_video(context.connection, video, whole.patches, whole.tracks)

@@ -1,12 +1,15 @@
 """Pages show what is there, escape what people named, and load nothing from elsewhere."""
 
 import html
+import json
 import re
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 
+from graph.records import Video
+from graph.videos import delete_video, write_video
 from tests.api.conftest import NAMES, World
 
 
@@ -55,6 +58,16 @@ def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:
             assert html.escape(video.name) in text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
             assert "<script" not in text
     assert NAMES[0].startswith("<script>")
+
+
+def test_a_videos_page_says_what_was_left_out(world: World) -> None:
+    video = Video(id="e" * 32, name="odd.mp4", report=json.dumps({"notes": ["12 frames of 900 left out: damaged."]}))
+    write_video(world.connection, video, [], [])
+    try:
+        assert "<li>12 frames of 900 left out: damaged.</li>" in world.client.get(f"/browse/videos/{video.id}").text
+    finally:
+        delete_video(world.connection, video.id)
+    assert "left out" not in world.client.get(f"/browse/videos/{world.videos[0].id}").text
 
 
 def test_a_patch_page_says_why(world: World) -> None:

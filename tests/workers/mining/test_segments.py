@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graph.errors import BadVideo
 from graph.records import no_progress
 from tests.workers.mining.composites import paste, texture, write_video
 from workers.mining.decode import WHOLE, Clip, Frame, Segment
@@ -79,6 +80,14 @@ def test_short_videos_and_those_that_cannot_be_sought_in_are_one_segment(tmp_pat
     assert [(s.begins, s.ends) for s in cut_into_segments(short, Limits(), recipe=RECIPE)] == [(None, None)]
     one_key = write_video(tmp_path / "one.mp4", moving(200), options={"g": "600", "x264-params": "scenecut=0"})
     assert [(s.begins, s.ends) for s in cut_into_segments(one_key, Limits(), recipe=RECIPE)] == [(None, None)]
+
+
+def test_a_long_video_of_a_size_that_cannot_be_mined_is_refused(tmp_path: Path) -> None:
+    small = [np.ascontiguousarray(frame[::4, ::4]) for frame in moving(370)]
+    path = write_video(tmp_path / "stamp.mp4", small, options=CODINGS["closed"])
+    assert len(cut_into_segments(path, Limits(), recipe=RECIPE)) == 3
+    with pytest.raises(BadVideo, match="has 80×60 pixels; the shorter side must have 64"):
+        mine(path, recipe=RECIPE)
 
 
 def test_segments_of_another_picture_size_are_joined_and_named(clip: Path) -> None:
