@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.commands import evaluate_probe
+from api.cli.commands import evaluate_probe, evaluate_units
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
@@ -31,6 +31,7 @@ app = typer.Typer(
 def register(parent: typer.Typer) -> None:
     """Add the family."""
     evaluate_probe.register(app)
+    evaluate_units.register(app)
     parent.add_typer(app, name="evaluate")
 
 
@@ -43,7 +44,7 @@ def health(
     """Measure a model on the videos kept out of training, without labels."""
     from training.evaluation.measure import evaluate_held_out  # torch takes seconds: only those who measure pay
 
-    with _source(pack) as (source, context), Bars() as bars:
+    with open_source(pack) as (source, context), Bars() as bars:
         encoder = _encoder(model, context)
         found = evaluate_held_out(encoder, source, bars)
     _answer(encoder, found, as_json)
@@ -63,7 +64,7 @@ def retrieval(
     if model and Path(model).is_dir():
         encoder = Encoder.load(Path(model), settings().device)
     else:
-        with _source(None) as (_, context):
+        with open_source(None) as (_, context):
             encoder = _encoder(model, context)
     _answer(encoder, evaluate_retrieval(encoder, data, picture), as_json)
 
@@ -95,7 +96,7 @@ def links(
 
 
 @contextmanager
-def _source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContext | None]]:
+def open_source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContext | None]]:
     """Open the pack, or the current generation of the graph."""
     if pack is not None:
         yield PackSource(pack), None

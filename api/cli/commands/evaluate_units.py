@@ -1,0 +1,67 @@
+"""`transitive evaluate units`: figure 8, the patches of the highest response of conv5_3 units."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.interrupt import cancelling
+from api.cli.terminal import Bars, Json, answer
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(units)
+
+
+def units(
+    model: ModelOption,
+    unit: Annotated[
+        list[int] | None, typer.Option(help="Number of a unit; repeat it. Default: the most selective.")
+    ] = None,
+    most_selective: Annotated[int, typer.Option(min=1, help="How many units, where none is named.")] = 8,
+    data: Annotated[
+        Path | None, typer.Option(help="Search the pictures below this folder instead of the graph's patches.")
+    ] = None,
+    pack: Annotated[Path | None, typer.Option(help="Search the patches of this training pack.")] = None,
+    preset: Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")] = "paper",
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    as_json: Json = False,
+) -> None:
+    """Show the six patches with the highest response of conv5_3 units, dark where pixels hardly count (figure 8).
+
+    The patches are the graph's, a pack's, or the pictures of a folder. A unit is selective when its six highest
+    responses lie many deviations above its mean. Fields are measured as in Zhou et al. 2015. Writes units.png and
+    units.json with the patches' ids. Run the command again to go on after a stop.
+    """
+    from api.cli.commands.evaluate import open_source
+    from training.evaluation.patches import folder_patches, source_patches
+    from training.evaluation.units import evaluate_units  # torch takes seconds: only those who measure pay
+
+    subject = open_model(model, preset, seed)
+    folder = output or subject.folder
+    with ExitStack() as open_things:
+        if data is not None:
+            patches = folder_patches(data)
+        else:
+            patches = source_patches(open_things.enter_context(open_source(pack))[0])
+        progress = open_things.enter_context(cancelling(open_things.enter_context(Bars())))
+        found = evaluate_units(
+            subject,
+            patches,
+            folder,
+            units=tuple(unit or ()),
+            most_selective=most_selective,
+            device=settings().device,
+            progress=progress,
+        )
+    lines = [f"model {subject.id}, {len(patches.ids):,} patches searched"]
+    for one in found:
+        lines.append(f"unit {one.number:<5} selectivity {one.selectivity:5.1f}  {' '.join(one.patches)}")
+    lines.append(str(folder / "units.png"))
+    facts = {"model": subject.id, "picture": str(folder / "units.png"), "units": [vars(one) for one in found]}
+    answer(facts, as_json, "\n".join(lines))

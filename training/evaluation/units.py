@@ -1,0 +1,158 @@
+"""Figure 8: the patches with the highest response of single `conv5_3` units, with the pixels that cause it."""
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from graph.atomic_write import atomic_write, replacement
+from graph.errors import InvalidInput
+from graph.records import Progress, no_progress
+from training.devices import choose_device, put
+from training.evaluation.exclusive import alone_in
+from training.evaluation.patches import Patches
+from training.evaluation.receptive_field import measured_field
+from training.evaluation.responses import SHOWN, Responses
+from training.evaluation.stages import layer_outputs
+from training.evaluation.subject import Subject
+from training.evaluation.unit_sheet import draw_sheet
+
+_BATCH = 64
+_SAVE_EVERY = 16  # batches
+HALF = 0.5  # pixels that count at least half as much as the most important one are the field
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit, its selectivity, and the patches of its highest responses, the highest first."""
+
+    number: int
+    selectivity: float
+    patches: list[str]
+    responses: list[float]
+    field_pixels: list[float]  # side of a square as large as the pixels that count, for each patch
+
+
+def evaluate_units(
+    subject: Subject,
+    patches: Patches,
+    output: Path,
+    *,
+    units: tuple[int, ...] = (),
+    most_selective: int = 8,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> list[Unit]:
+    """Find the units' patches, measure their receptive fields, and write units.json and units.png into `output`.
+
+    Args:
+        subject: whose `conv5_3`.
+        patches: to search; a track is shown once for a unit.
+        output: folder; what a stopped run had found there is used again.
+        units: numbers of channels, or () for the most selective.
+        most_selective: how many of these.
+        device: where to compute.
+        progress: told about patches, then about units.
+
+    Raises:
+        InvalidInput: fewer than six patches, no such unit, a dead unit, another trunk.
+        Conflict: another run writes into `output`.
+    """
+    channels = _channels(subject)
+    if wrong := [unit for unit in units if not 0 <= unit < channels]:
+        raise InvalidInput(f"There is no unit {wrong[0]}: conv5_3 of {subject.id} has units 0 to {channels - 1}.")
+    if len(set(patches.tracks)) < SHOWN:
+        raise InvalidInput(f"Only {len(set(patches.tracks))} pictures to search. Give {SHOWN} or more.")
+    with alone_in(output, "units"):
+        chosen = choose_device(device)
+        put(subject.network, chosen)
+        identity = f"{subject.id} {patches.fingerprint}"
+        responses = _scan(subject, patches, output / "units-scan.json", identity, chosen, progress)
+        numbers = list(units) or responses.most_selective(most_selective)
+        found, rows = [], []
+        for done, number in enumerate(numbers):
+            progress("units, receptive fields", done, len(numbers), "units")
+            unit, pictures, fields = _measure(subject, patches, responses, number, chosen, output / "fields", identity)
+            found.append(unit)
+            rows.append((f"unit {number}", pictures, fields))
+        progress("units, receptive fields", len(numbers), len(numbers), "units")
+        with replacement(output / "units.png") as temporary:
+            draw_sheet(rows, HALF).save(temporary, "PNG")
+        facts: dict[str, object] = {"model": subject.id, "layer": "conv5_3", "searched": len(patches.ids)}
+        facts |= {"units": [vars(unit) for unit in found]}
+        atomic_write(output / "units.json", json.dumps(facts, indent=2) + "\n")
+    return found
+
+
+def _channels(subject: Subject) -> int:
+    return [layer.out_channels for layer in subject.features if isinstance(layer, nn.Conv2d)][-1]
+
+
+def conv5_3(subject: Subject, images: Tensor) -> Tensor:
+    """Return the responses of conv5_3 after its ReLU, (N, C, H/16, W/16), for normalised (N, 3, H, W)."""
+    last = max(place for place, layer in enumerate(subject.features) if isinstance(layer, nn.ReLU))
+    for place, output in enumerate(layer_outputs(subject, images)):
+        if place == last:
+            return output
+    raise AssertionError("VGG16 has a ReLU")
+
+
+@torch.inference_mode()
+def _scan(
+    subject: Subject, patches: Patches, file: Path, identity: str, device: torch.device, progress: Progress
+) -> Responses:
+    responses = Responses.load(file, identity, _channels(subject))
+    for batch, first in enumerate(range(responses.searched, len(patches.ids), _BATCH), start=1):
+        rows = range(first, min(first + _BATCH, len(patches.ids)))
+        images = subject.network.prepare(torch.from_numpy(patches.read(rows)).to(device))
+        maps = conv5_3(subject, images).float().cpu().numpy()
+        responses.add(maps, [patches.tracks[row] for row in rows])
+        if batch % _SAVE_EVERY == 0 or rows.stop == len(patches.ids):
+            responses.save(file, identity)
+        progress("units, responses", rows.stop, len(patches.ids), "patches")
+    return responses
+
+
+def _measure(
+    subject: Subject,
+    patches: Patches,
+    responses: Responses,
+    number: int,
+    device: torch.device,
+    folder: Path,
+    identity: str,
+) -> tuple[Unit, NDArray[np.uint8], NDArray[np.float32]]:
+    """Return the unit, its patches (6, 96, 96, 3), and how much their pixels count (6, 96, 96)."""
+    top = responses.top[number]
+    if not top or top[0].value <= 0:
+        raise InvalidInput(f"Unit {number} of {subject.id} responds to no patch. Name another one.")
+    pictures = patches.read([one.row for one in top])
+    key = blake2b(f"{identity} {number} {[one.row for one in top]}".encode(), digest_size=8).hexdigest()
+    file = folder / f"unit-{number}-{key}.npy"  # kept, because a stopped run goes on with the next unit
+    if file.is_file():
+        fields: NDArray[np.float32] = np.load(file)
+    else:
+        images = subject.network.prepare(torch.from_numpy(pictures).to(device))
+        every = []
+        for image, one in zip(images, top, strict=True):
+
+            def respond(occluded: Tensor, row: int = one.y, column: int = one.x) -> Tensor:
+                return conv5_3(subject, occluded)[:, number, row, column]
+
+            every.append(measured_field(respond, image[None], seed=number))
+        fields = np.stack(every)
+        with replacement(file) as temporary, temporary.open("wb") as writer:
+            np.save(writer, fields)
+    unit = Unit(
+        number,
+        responses.selectivity()[number].item(),
+        [patches.ids[one.row] for one in top],
+        [one.value for one in top],
+        [float((field >= HALF).sum() ** 0.5) for field in fields],
+    )
+    return unit, pictures, fields
