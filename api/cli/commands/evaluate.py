@@ -80,7 +80,7 @@ def links(
     from training.evaluation.links import draw_links, measure_links, read_kinds
 
     kind_of = read_kinds(kinds) if kinds else {}
-    with _source(pack) as (source, _):
+    with open_source(pack) as (source, _):
         names = source.video_names() if isinstance(source, GraphSource) else []
         if kinds and not names:
             raise InvalidInput("A pack has no video names, so --kinds needs the graph: leave --pack out.")
