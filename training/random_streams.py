@@ -24,6 +24,7 @@ class RandomStream(IntEnum):
     AUGMENTATION = 7
     VIEWS = 8
     PICTURES = 9
+    HEADS = 10
 
 
 def generator(seed: int, stream: RandomStream, *number: int) -> np.random.Generator:

@@ -1,0 +1,47 @@
+"""`transitive evaluate normals`: table 5, surface normals by FCN-32s on the trunk."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.interrupt import cancelling
+from api.cli.terminal import Bars, Json, answer
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(normals)
+
+
+def normals(
+    data: Annotated[
+        Path, typer.Option(help="Folder of NAME.color.jpg and NAME.depth.png (mm) with camera-intrinsics.txt.")
+    ],
+    model: ModelOption,
+    preset: Annotated[str, typer.Option(help="paper, gpu-small or cpu-small.")] = "paper",
+    iterations: Annotated[int, typer.Option(min=0, help="Steps; 0: the preset's.")] = 0,
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    as_json: Json = False,
+) -> None:
+    """Train FCN-32s to predict surface normals and measure the angles (section 6.3, table 5).
+
+    Normals are fitted to the depth; the last sixth of the pairs is the test part. Expects a folder laid out like
+    7-Scenes (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/). NYUv2's .mat file, the paper's
+    data, is not read yet. Run the command again to go on after a stop.
+    """
+    from training.evaluation.normals.evaluate import evaluate_normals, get_preset, with_iterations
+
+    numbers = get_preset(preset)
+    if iterations:
+        numbers = with_iterations(numbers, iterations)
+    subject = open_model(model, preset, seed)
+    folder = output or subject.folder / f"normals-{preset}-s{seed}"
+    with Bars() as bars, cancelling(bars) as progress:
+        found = evaluate_normals(subject, data, folder, numbers, seed=seed, device=settings().device, progress=progress)
+    lines = [f"model {subject.id}", *(f"{name:<13} {value:.3f}" for name, value in found.items())]
+    lines.append(str(folder / "normals.png"))
+    answer({"model": subject.id, "folder": str(folder), "measures": found}, as_json, "\n".join(lines))

@@ -1,0 +1,136 @@
+"""Normals: planes in closed form, the codebook, angles, the trunk in the head, a killed training, bad folders."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+from graph.errors import InvalidInput
+from tests.training.evaluation.normals.room import CAMERA, TINY, narrow_subject, plane_depth, write_room
+from training.encoder import encode
+from training.evaluation.normals.codebook import angle_measures, angles, encode_normals, fit_codebook
+from training.evaluation.normals.data import open_depth_folder, read_scene
+from training.evaluation.normals.evaluate import evaluate_normals, get_preset, with_iterations
+from training.evaluation.normals.from_depth import normals_of
+from training.evaluation.normals.network import NormalsNetwork, codeword_loss, decode_normals
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    return write_room(tmp_path / "room")
+
+
+@pytest.mark.parametrize("normal", [(0.0, 0.0, -1.0), (0.5, 0.0, -1.0), (-0.3, 0.6, -1.0)])
+def test_a_plane_has_its_normal_everywhere(normal: tuple[float, float, float]) -> None:
+    truth = np.array(normal) / np.linalg.norm(normal)
+    found, valid = normals_of(plane_depth(truth), CAMERA)
+    inner = np.zeros_like(valid)
+    inner[4:-4, 4:-4] = True
+    assert valid[inner].mean() > 0.95
+    assert angles(found[valid & inner], np.broadcast_to(truth, found.shape)[valid & inner]).max() < 0.1
+
+
+def test_pixels_at_a_depth_edge_and_without_depth_are_not_valid() -> None:
+    depth = np.full((64, 96), 1.0)
+    depth[:, 48:] = 3.0
+    depth[:10, :10] = 0
+    _, valid = normals_of(depth, CAMERA)
+    assert not valid[20:40, 46:50].any()
+    assert not valid[:10, :10].any()
+    assert valid[20:40, 15:40].all()
+    assert valid[20:40, 60:80].all()
+
+
+def test_angles_and_their_measures_in_closed_form() -> None:
+    degrees = np.radians([0.0, 11.25, 20.0, 30.0, 90.0, 180.0])
+    turned = np.stack([np.cos(degrees), np.sin(degrees), 0 * degrees], axis=1).astype(np.float32)
+    found = angles(turned, np.broadcast_to(np.float32([1, 0, 0]), turned.shape))
+    assert found == pytest.approx(np.degrees(degrees), abs=1e-4)
+    measures = angle_measures(np.array([0.0, 11.25, 20.0, 30.0, 90.0]))
+    assert measures == {"mean": 30.25, "median": 20.0, "within 11.25": 0.4, "within 22.5": 0.6, "within 30": 0.8}
+
+
+def test_the_codebook_finds_separate_directions() -> None:
+    directions = np.eye(3, dtype=np.float32)
+    generator = np.random.default_rng(0)
+    normals = directions[generator.integers(3, size=600)] + 0.05 * generator.standard_normal((600, 3))
+    normals = (normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32)
+    codebook = fit_codebook(normals, 3, seed=0)
+    assert (codebook @ directions.T).max(0) == pytest.approx(1.0, abs=0.01)
+    assert np.array_equal(encode_normals(codebook, codebook), np.arange(3))
+
+
+def test_certain_logits_decode_to_their_codeword_and_invalid_pixels_cost_nothing() -> None:
+    codebook = torch.eye(3)
+    classes = torch.tensor([[[0, 2], [1, -1]]])
+    logits = 50 * torch.nn.functional.one_hot(classes.clamp(min=0), 3).permute(0, 3, 1, 2).float()
+    assert torch.allclose(decode_normals(logits, codebook)[0, 0, 1], codebook[2])
+    assert codeword_loss(logits, classes).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_trunk_in_the_head_is_the_encoders_bit_for_bit(tmp_path: Path) -> None:
+    subject = narrow_subject(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
+    network = NormalsNetwork(subject, 8, 4, 0.0)
+    with torch.inference_mode():
+        maps = network.trunk(torch.from_numpy(pixels))
+    assert np.array_equal(maps.flatten(1).numpy(), encode(subject.network, pixels, "pool5", torch.device("cpu")))
+    assert network(torch.from_numpy(pixels[:, :64])).shape == (2, 4, 64, 96)
+
+
+def test_a_killed_training_ends_as_one_that_was_not(room: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = [sys.executable, "-m", "tests.training.evaluation.normals.room", str(room), str(killed), "5"]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert (killed / "checkpoints" / "last.pt").is_file()
+    found = [evaluate_normals(narrow_subject(out), room, out, TINY, device="cpu") for out in (killed, whole)]
+    assert found[0] == found[1]
+    first, second = (load_file(out / "checkpoints" / "last.safetensors") for out in (killed, whole))
+    assert all(np.array_equal(first[name], second[name]) for name in second)
+    facts = json.loads((whole / "normals.json").read_text())
+    assert (facts["train"], facts["test"]) == (5, 1)
+    assert facts["one normal for all pixels"]["mean"] > 1
+    with Image.open(whole / "normals.png") as picture:
+        assert picture.size == (3 * 48, 32)
+
+
+def test_bad_folders_are_named(room: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="There is no folder"):
+        open_depth_folder(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match="holds 0 pairs"):
+        open_depth_folder(tmp_path / "empty")
+    folder = open_depth_folder(room)
+    colour, depth = folder.pairs[0]
+    Image.fromarray(np.zeros((64, 96), np.uint16)).save(depth)
+    with pytest.raises(InvalidInput, match=r"frame-0\.depth\.png has no valid pixel"):
+        read_scene(colour, depth, folder.camera, 48, 32)
+    Image.fromarray(np.zeros((10, 10), np.uint16)).save(depth)
+    with pytest.raises(InvalidInput, match="Register depth to colour"):
+        read_scene(colour, depth, folder.camera, 48, 32)
+    depth.write_bytes(folder.pairs[1][1].read_bytes()[:100])
+    with pytest.raises(InvalidInput, match=r"frame-0\.depth\.png is no depth picture"):
+        read_scene(colour, depth, folder.camera, 48, 32)
+    colour.unlink()
+    with pytest.raises(InvalidInput, match="has no colour picture"):
+        open_depth_folder(room)
+    depth.unlink()
+    (room / "camera-intrinsics.txt").unlink()
+    with pytest.raises(InvalidInput, match=r"camera-intrinsics\.txt is missing"):
+        open_depth_folder(room)
+
+
+def test_presets_keep_the_papers_numbers() -> None:
+    paper = get_preset("paper")
+    assert (paper.codewords, paper.schedule.iterations, paper.hidden) == (40, 100_000, 4096)
+    small = with_iterations(get_preset("cpu-small"), 100)
+    assert (small.schedule.iterations, small.schedule.drops) == (100, (75,))
+    with pytest.raises(InvalidInput, match="There is no preset 'x'"):
+        get_preset("x")

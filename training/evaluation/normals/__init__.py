@@ -1,0 +1,1 @@
+"""Surface normals from colour (section 6.3, table 5): truth from depth, FCN-32s, and its measures."""

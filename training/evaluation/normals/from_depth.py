@@ -1,0 +1,65 @@
+"""Surface normals from a depth image, by a plane fitted to the points around each pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+RADIUS = 4  # pixels: a plane is fitted to the 9×9 pixels around its own
+LEAST_SHARE = 0.6  # of these must have a depth near the middle's
+NEAR = 0.1  # a point whose depth differs by more than this share of the middle's lies on another surface
+FLATTEST = 0.3  # the points must lie this near to a plane: smallest over middle eigenvalue
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A pinhole camera: focal lengths and centre, in pixels."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+def points_of(depth: NDArray[np.float64], camera: Intrinsics) -> NDArray[np.float64]:
+    """Return the points (H, W, 3) of a depth image (H, W), in its unit: x right, y down, z forward."""
+    rows, columns = np.indices(depth.shape)
+    return np.stack([(columns - camera.cx) / camera.fx * depth, (rows - camera.cy) / camera.fy * depth, depth], axis=-1)
+
+
+def normals_of(depth: NDArray[np.float64], camera: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Fit a plane around every pixel.
+
+    Args:
+        depth: (H, W), 0 or less where there is none.
+        camera: that took it.
+
+    Returns:
+        Unit normals (H, W, 3) that point to the camera (negative z in front of it), 0 where there is none, and the
+        valid pixels (H, W): those with enough neighbours at about their depth that lie near one plane.
+    """
+    here = depth > 0
+    # Means over a square window are box filters, so no pixel needs a loop of its own.
+    size = 2 * RADIUS + 1
+    weight = here.astype(np.float64)
+    share = uniform_filter(weight, size, mode="constant")
+    mean_depth = uniform_filter(np.where(here, depth, 0.0), size, mode="constant") / np.maximum(share, 1e-9)
+    spread = uniform_filter(np.where(here, depth**2, 0.0), size, mode="constant") / np.maximum(share, 1e-9)
+    deviation = np.sqrt(np.maximum(spread - mean_depth**2, 0))
+    points = np.where(here[..., None], points_of(depth, camera), 0.0)
+    sums = np.stack([uniform_filter(points[..., a], size, mode="constant") for a in range(3)], axis=-1)
+    centre = sums / np.maximum(share, 1e-9)[..., None]
+    covariance = np.empty((*depth.shape, 3, 3))
+    for a in range(3):
+        for b in range(a, 3):
+            product = uniform_filter(points[..., a] * points[..., b], size, mode="constant")
+            value = product / np.maximum(share, 1e-9) - centre[..., a] * centre[..., b]
+            covariance[..., a, b] = covariance[..., b, a] = value
+    values, vectors = np.linalg.eigh(covariance)
+    normals = vectors[..., 0]
+    away = (normals * points).sum(-1) > 0
+    normals = np.where(away[..., None], -normals, normals)
+    flat = values[..., 0] <= FLATTEST * np.maximum(values[..., 1], 1e-12)
+    valid = here & (share >= LEAST_SHARE) & (deviation <= NEAR * mean_depth) & flat
+    return np.where(valid[..., None], normals, 0.0).astype(np.float32), valid
