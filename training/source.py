@@ -102,6 +102,36 @@ class TrainingSource(Protocol):
 
 
 @dataclass(frozen=True)
+class NoVideos:
+    """A source without videos, for a start that learns from a folder of pictures alone (`WithPictureFolder`)."""
+
+    generation: str = ""
+    fingerprint: str = "no videos"
+    feature_model: str = ""
+    track_length: int = 0
+
+    def table(self) -> PatchTable:
+        """Return an empty table."""
+        return PatchTable.build([])
+
+    def links(self) -> NDArray[np.int64]:
+        """Return no edges, (0, 2)."""
+        return np.empty((0, 2), np.int64)
+
+    def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
+        """Yield nothing."""
+        yield from ()
+
+    def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
+        """Return nothing: there is no patch to ask for."""
+        return []
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield nothing."""
+        yield from ()
+
+
+@dataclass(frozen=True)
 class WithPictureFolder:
     """A source whose frames are followed by the pictures of a folder (`--images DIR`); labels are not read."""
 

@@ -22,6 +22,10 @@ _RECIPES = ("scratch", START, "tracking", "inter", "transitive", "multitask", "t
 # Name, device, suite. `small` is the one of docs/results.md. On an H200 the context network takes 167 s and one seed
 # of all recipes 206 s (docs/benchmarks/), so three seeds take about 13 minutes (estimated). On CPUs most of the hour is
 # spent on the start, because links are only as good as its features.
+_MULTIVIEW = (
+    *("scratch", START, "tracking", "inter", "transitive", "multitask", "contrast-tracking", "contrast-transitive"),
+    "contrast-transitive, linked anew",  # training/evaluation/multiview.py
+)
 SUITES: dict[str, dict[str, Suite]] = {
     "small": {
         "cpu": Suite(
@@ -34,7 +38,11 @@ SUITES: dict[str, dict[str, Suite]] = {
         "cuda": Suite(
             _RECIPES, "h200", seeds=3, image_budget=100_000, start_iterations={"context": 2_400, "contrast": 0}
         ),
-    }
+    },
+    "multiview": {  # the narrow network on a GPU as well: forty objects are little for a wide one
+        device: Suite(_MULTIVIEW, "cpu-small", seeds=3, image_budget=24_000, start_iterations={"context": 4_000})
+        for device in ("cpu", "cuda")
+    },
 }
 
 

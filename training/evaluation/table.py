@@ -30,6 +30,14 @@ COLUMNS = {
     "retrieval/embedding/precision@1": "retrieval, embedding: precision@1",
     "retrieval/embedding/mAP@R": "mAP@R",
     "retrieval/embedding/kNN-20": "kNN-20",
+    "multiview/pool5/precision@1": "category, pool5: precision@1",
+    "multiview/pool5/mAP@R": "mAP@R",
+    "multiview/pool5/far precision@1": "far views: precision@1",
+    "multiview/pool5/far mAP@R": "mAP@R",
+    "multiview/embedding/precision@1": "category, embedding: precision@1",
+    "multiview/embedding/mAP@R": "mAP@R",
+    "multiview/embedding/far precision@1": "far views: precision@1",
+    "multiview/embedding/far mAP@R": "mAP@R",
 }
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
 

@@ -35,7 +35,10 @@ def compare(
         Path | None, typer.Option(help="Folder of pictures added to what the start learns from; labels are not read.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of labelled pictures, one folder per class, to retrieve from.")
+        Path | None,
+        typer.Option(
+            help="Folder of labelled pictures, one folder per class, to retrieve from; for multiview: of objects."
+        ),
     ] = None,
     preset: Annotated[str, typer.Option(help="Of all of them. Default: cpu-small, or h200 on a GPU.")] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: as the suite says.")] = 0,
@@ -54,6 +57,7 @@ def compare(
     Mines, trains the start, links, trains and measures; what was done before is found again, so the same
     command goes on after Ctrl-C. The table is written anew after every model: comparison.html, .md and .json.
     """
+    from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
     from api.cli.commands.ingest import find_videos  # these bring torch with them: only those who compare pay
     from api.cli.comparison_inputs import from_packs
     from training.devices import choose_device
@@ -62,6 +66,9 @@ def compare(
     from training.recipes import get_recipe
     from training.suites import START, get_suite
 
+    if suite == MULTIVIEW:
+        compare_objects(recipes, data, images, preset, seeds, budget, output, initial, start, as_json)
+        return
     device = settings().device
     plan = get_suite(suite, choose_device(device).type)
     preset = preset or plan.preset
