@@ -32,7 +32,9 @@ def tone_mapped(signal: NDArray[np.uint16], transfer: Transfer) -> NDArray[np.ui
     """Map (height, width, 3) RGB of BT.2020 in 16 bits to (height, width, 3) RGB of BT.709 in 8 bits."""
     out = np.empty(signal.shape, np.uint8)
     for top in range(0, len(signal), _ROWS):
-        out[top : top + _ROWS] = _encoded(_rolled_off(_light(signal[top : top + _ROWS], transfer)))
+        light = _light(signal[top : top + _ROWS], transfer)
+        _roll_off(light)
+        out[top : top + _ROWS] = _encoded(light)
     return out
 
 
@@ -74,20 +76,26 @@ def _linear_table(transfer: Transfer) -> Floats:
     return light.astype(np.float32)
 
 
-def _rolled_off(light: Floats) -> Floats:
-    """Bring light into 0..1: kept below the knee, and above it so that the peak becomes 1 (extended Reinhard)."""
-    brightest = np.maximum(light.max(axis=2), 1e-6)
-    if brightest.max() > _KNEE:
-        most = (_PEAK / _WHITE - _KNEE) / (1 - _KNEE)
-        over = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
-        rolled = _KNEE + (1 - _KNEE) * over * (1 + over / most**2) / (1 + over)
-        light *= np.where(brightest > _KNEE, rolled / brightest, 1)[..., None]
-    return np.clip(light, 0, 1, out=light)
+def _roll_off(light: Floats) -> None:
+    """Bring bright light down in place: kept below the knee, and above it so that the peak becomes 1.
+
+    The curve is the extended Reinhard operator, which leaves the knee with slope 1.
+    """
+    brightest = cv2.max(cv2.max(light[..., 0], light[..., 1]), light[..., 2])
+    if brightest.max() <= _KNEE:
+        return
+    most = (_PEAK / _WHITE - _KNEE) / (1 - _KNEE)
+    over = np.maximum(brightest - _KNEE, 0) * np.float32(1 / (1 - _KNEE))
+    rolled = _KNEE + (1 - _KNEE) * over * (1 + over / most**2) / (1 + over)
+    light *= np.where(brightest > _KNEE, rolled / np.maximum(brightest, _KNEE), np.float32(1))[..., None]
 
 
 def _encoded(light: Floats) -> NDArray[np.uint8]:
     # The table is fine where the curve is steep: its steps are even in the root of light.
-    return _screen_table()[np.round(np.sqrt(light) * (_FINE - 1)).astype(np.int32)]
+    place = np.sqrt(np.clip(light, 0, 1, out=light), out=light)
+    place *= _FINE - 1
+    place += 0.5
+    return _screen_table()[place.astype(np.uint16)]
 
 
 @cache

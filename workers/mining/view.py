@@ -1,6 +1,7 @@
 """Turning a decoded picture into what a viewer sees: display matrix, shape of pixels, and HDR's transfer curve."""
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +22,7 @@ Codes = NDArray[Any]  # uint8, or uint16 above 8 bits
 _PLANAR_LUMA = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
 _SQUARE = 0.03  # pixels whose sides differ by less are taken for square; encoders round sizes by as much
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
-_SEMI_PLANAR_SHIFT = {"p010le": 6, "p012le": 4, "p016le": 0}  # zero bits below each code
+_SEMI_PLANAR = re.compile("p[024]1[026]le")  # 16 bits a code, which lies in the upper ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +146,14 @@ def _half_luma(picture: VideoFrame, size: tuple[int, int], transfer: Transfer) -
 def _tone_mapped_luma(picture: VideoFrame, size: tuple[int, int], transfer: Transfer) -> Luma:
     """Scale the codes of HDR luma, then look up what a screen shows of them."""
     part = picture.format.components[0]
-    semi_planar = _SEMI_PLANAR_SHIFT.get(picture.format.name)
-    readable = picture.format.is_planar or semi_planar is not None
+    shift = 16 - part.bits if _SEMI_PLANAR.fullmatch(picture.format.name) else 0
+    readable = picture.format.is_planar or shift
     if picture.format.is_rgb or picture.format.is_big_endian or not readable:
         picture = picture.reformat(format="yuv420p10le", threads=1)
-        part, semi_planar = picture.format.components[0], None
+        part = picture.format.components[0]
     luma = _plane(picture, np.uint16 if part.bits > 8 else np.uint8)
     table = luma_table(transfer, part.bits, int(picture.color_range) == _FULL_RANGE)
-    codes = np.minimum(_scaled(luma, size) >> (semi_planar or 0), len(table) - 1)
+    codes = np.minimum(_scaled(luma, size) >> shift, len(table) - 1)
     return np.asarray(table[codes], np.uint8)
 
 

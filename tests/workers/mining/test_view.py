@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from graph.errors import BadVideo
 from tests.workers.mining.composites import paste, texture, write_video
@@ -16,7 +17,7 @@ from workers.mining.decode import Clip, Frame
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tone import luma_table, tone_mapped
 from workers.mining.video import mine
-from workers.mining.view import Orientation, orientation_of
+from workers.mining.view import Orientation, orientation_of, view_of
 
 Turn = Callable[[np.ndarray], np.ndarray]
 SHOWN: dict[tuple[int, int, int, int], Turn] = {  # by the matrix, as ffplay shows a stored picture
@@ -282,3 +283,16 @@ def test_a_change_of_the_shape_of_pixels_begins_a_shot(tmp_path: Path) -> None:
     assert {p.w / p.h for p in mined.patches if p.frame < 45} == {1.0}
     assert {p.w / p.h for p in mined.patches if p.frame >= 45} == {0.5}
     assert mined.report["shots_ended"]["size"] == 1
+
+
+@pytest.mark.parametrize("name", ["p010le", "p210le", "yuv422p10le", "yuv444p12le", "gbrp10le", "yuv420p10be"])
+def test_hdr_is_the_same_in_every_pixel_format(shared_data: Path, name: str) -> None:
+    with av.open(str(shared_data / "regressions/hdr/h_pq.mp4")) as container:
+        picture = next(container.decode(video=0))
+    other = picture.reformat(format=name)
+    other.color_trc = picture.color_trc
+    view, scales = view_of(picture, None), (0.5, 0.5)
+    lumas = [view.luma(one, scales).astype(int) for one in (picture, other)]
+    colours = [view.colour(one, VideoReformatter()).astype(int) for one in (picture, other)]
+    assert np.abs(lumas[0] - lumas[1]).max() <= 2
+    assert np.abs(colours[0] - colours[1]).mean() < 1
