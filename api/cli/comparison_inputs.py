@@ -1,7 +1,7 @@
-"""From a graph (or packs) to what a comparison of recipes trains on: the start of all, and a source for each recipe.
+"""The inputs of a comparison of recipes: one initial model for all, and a training source for each recipe.
 
-What is missing is made: the start, its links, links from HOG features, and tracks of 15 frames, which are
-mined in a home of their own below this one and come back as a pack. What is there is used as it is.
+They are found in the graph or in packs. From the graph, missing ones are made: the initial model, its links, links by
+HOG features, and tracks of 15 frames, which are mined in a second home below this one and exported as a pack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.cli.commands.ingest import ingest_files
+from api.cli.ingestion import ingest_files, say_failures
+from api.cli.session import open_session
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, say
 from graph import models
@@ -34,20 +35,20 @@ _TRACKS_15 = "tracks-15"  # the home of 15-frame tracks below this one, and thei
 
 
 @dataclass(frozen=True)
-class Materials:
-    """The start of all trainings, and what each recipe reads; a recipe whose kind is not there is left out."""
+class ComparisonInputs:
+    """The initial model of all trainings, and the source of each recipe; a recipe without its kind is left out."""
 
     initial: Path
     sources: Mapping[str, TrainingSource]
-    main: TrainingSource  # all are measured on
+    main: TrainingSource  # held-out measures of all models are taken on it
 
     def facts(self) -> dict[str, Any]:
-        """Name start and generations, to stand above a table."""
+        """Name the initial model and the generations, for the head of a table."""
         made = {name: f"{source.generation} (links by {source.feature_model})" for name, source in self.sources.items()}
         return {"start": read_card(self.initial)["id"], "generations": ", ".join(dict.fromkeys(made.values()))}
 
 
-def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> Materials:
+def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> ComparisonInputs:
     """Take for each recipe the first pack whose links and tracks are of its kind."""
     if initial is None:
         raise InvalidInput("With --pack, name the folder of the model that all start from: --initial DIR.")
@@ -59,7 +60,7 @@ def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial
             sources[name] = fitting[0]
         else:
             say(f"{name} is left out: {_unfit(get_recipe(name, preset), known[0])}")
-    return Materials(initial, sources, sources.get("transitive", known[0]))
+    return ComparisonInputs(initial, sources, sources.get("transitive", known[0]))
 
 
 def _unfit(recipe: Recipe, source: TrainingSource) -> str:
@@ -72,17 +73,17 @@ def _unfit(recipe: Recipe, source: TrainingSource) -> str:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Makes materials out of the graph of one home."""
+    """Finds or makes the inputs in the graph of one home."""
 
     context: StageContext
     preset: str
-    start: str  # recipe of the network that all start from
-    images: Path | None  # folder of pictures that it learns from as well
+    start: str  # recipe of the initial model
+    images: Path | None  # folder of pictures added to its training
     start_iterations: int
     progress: Progress
 
-    def gather(self, names: Sequence[str], initial: Path | None) -> Materials:
-        """Find or make the start and the links, `transitive-15` aside."""
+    def gather(self, names: Sequence[str], initial: Path | None) -> ComparisonInputs:
+        """Find or make the initial model and the links; `transitive-15` has a function of its own."""
         recipes = {name: get_recipe(name, self.preset, self.start) for name in names}
         start, linked = self._start_and_links(initial)
         main = GraphSource(self.context, linked)
@@ -92,10 +93,10 @@ class Gathering:
                 sources[name] = GraphSource(self.context, self._hog(linked))
             elif recipe.track_length == 30 or not _unfit(recipe, main):
                 sources[name] = main
-        return Materials(start, sources, main)
+        return ComparisonInputs(start, sources, main)
 
     def _start_and_links(self, initial: Path | None) -> tuple[Path, Generation]:
-        """Return the start and the newest generation by a network's features that knows all videos."""
+        """Return the initial model and the newest generation by a network's features that has all videos."""
         connection = self.context.connection
         known = [
             one
@@ -107,7 +108,7 @@ class Gathering:
         return start, linked or self.link_by(start)
 
     def link_by(self, start: Path) -> Generation:
-        """Find or make the links by this model's features; one that was trained elsewhere becomes known here."""
+        """Find or make the links by this model's features; a model that was trained elsewhere is imported."""
         return catalogue.get_generation(self.context.connection, self._link(adopt(self.context, start).id))
 
     def _start(self, linked: Generation | None) -> Path:
@@ -125,7 +126,7 @@ class Gathering:
         return link(self.context, prepare_link(self.context, asked, self.progress), self.progress)
 
     def _hog(self, main: Generation) -> Generation:
-        """Find or make the links by HOG features, and leave the other generation the current one."""
+        """Find or make the links by HOG features; `main` is the current generation afterwards."""
         connection = self.context.connection
         known = [
             one
@@ -135,7 +136,7 @@ class Gathering:
         if known:
             return known[-1]
         made = catalogue.get_generation(connection, self._link("hog"))
-        self._link(main.feature_model, main.parameters)  # the same content: this only switches back
+        self._link(main.feature_model, main.parameters)  # it exists with this content: this only makes it current
         return made
 
 
@@ -144,7 +145,7 @@ def tracks_of_15(
 ) -> TrainingSource | None:
     """Mine 15-frame tracks (section 6.2) in a home below this one, link them by the same network, return their pack.
 
-    None, and a line that says so, where there is nothing to mine or no second graph to write to.
+    Returns None, with a message, where there is nothing to mine or no second graph to write to.
     """
     pack = output / f"{_TRACKS_15}.pack"
     if pack.is_file() and PackSource(pack).feature_model == read_card(initial)["id"]:
@@ -158,20 +159,16 @@ def tracks_of_15(
         return None
     data = f"{home.data_url.rstrip('/')}/{_TRACKS_15}" if home.data_url else ""
     second = home.model_copy(update={"home": home.home.absolute() / _TRACKS_15, "data_url": data})
-    stack = Stack(second)
     try:
-        with Bars() as bars:
-            found = stack.up(bars, api=False)
-        context = StageContext.open(found)
-        with context.connection:
-            outcome = ingest_files(stack, found, context.connection, files, {"track_length": 15})
-            for job in outcome.failed:
-                say(f"{job.target} could not be mined: {job.reason}")
+        with open_session(second, api=False) as session:
+            outcome = ingest_files(session, files, {"track_length": 15})
+            say_failures(outcome)
             if outcome.cancelled:
                 raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+            recipe = str(read_card(initial)["recipe"])
             with Bars() as bars:
-                linked = Gathering(context, preset, str(read_card(initial)["recipe"]), None, 0, bars).link_by(initial)
-                export_pack(context, linked, pack)
+                linked = Gathering(session.context, preset, recipe, None, 0, bars).link_by(initial)
+                export_pack(session.context, linked, pack)
     finally:
-        stack.down()
+        Stack(second).down()
     return PackSource(pack)

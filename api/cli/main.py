@@ -1,6 +1,6 @@
-"""The `transitive` command: arguments come in; a result goes to standard output, everything else to standard error.
+"""The `transitive` command: results on standard output, everything else on standard error.
 
-Exit status 0: done. 1: it failed, and one line says why and what to do. 2: it was called wrongly.
+Exit status 0: done. 1: it failed, and one line names the cause and the cure. 2: it was called wrongly.
 """
 
 import importlib
@@ -15,10 +15,11 @@ from types import FrameType
 import typer
 
 from api.cli.terminal import say
+from api.cli.usage import WrongCall
 from graph.errors import TransitiveError
 
-# Each file of api/commands and the commands it adds. Only the file of the command that is called is imported: together
-# they bring in Celery, the Neo4j driver, Arrow and Jinja, which takes longer than many a command.
+# Each file of api/cli/commands and its commands. Only the file of the called command is imported: all together import
+# Celery, the Neo4j driver, Arrow and Jinja, which takes longer than most commands run.
 FAMILIES = {
     "stack": ("up", "down", "status"),
     "ingest": ("ingest",),
@@ -37,7 +38,7 @@ _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Make the app for these arguments: with the family of the command they name, or with all."""
+    """Make the app with the family of the command that the arguments name, or with all families."""
     app = typer.Typer(
         name="transitive",
         help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
@@ -56,13 +57,13 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command; a `TransitiveError` ends as one line and exit status 1, never as a stack trace."""
+    """Run the command; a `TransitiveError` ends as one line and exit status 1 (2 for a wrong call)."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         build(sys.argv[1:])()
     except TransitiveError as error:
         say(f"transitive: {error}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, WrongCall) else 1)
     except KeyboardInterrupt:
         _say_stopped()
     except SystemExit as leaving:
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def _group() -> None:
-    """Keep the commands below one name, also where only one family was imported."""
+    """Make a group of the app, also where it has only one command."""
 
 
 def _say_stopped() -> None:
@@ -90,7 +91,7 @@ def _say_stopped() -> None:
 
 
 def _began_with_interrupt(error: BaseException | None) -> bool:
-    """Say whether Ctrl-C set it off: a library may fail in other ways while it lets go of what it held."""
+    """Say whether Ctrl-C caused the error: a library may raise another one while it closes its resources."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
@@ -105,7 +106,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _keep_trace() -> Path:
-    """Write the trace of what we did not foresee where a maintainer finds it."""
+    """Append the trace of an unexpected error to HOME/logs/command.log."""
     path = Path(os.environ.get("TRANSITIVE_HOME", ".transitive")) / "logs" / "command.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

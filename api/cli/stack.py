@@ -1,8 +1,8 @@
-"""From the settings to a running local stack: Neo4j, Redis, three Celery workers and the API, below TRANSITIVE_HOME.
+"""The local stack of one home: Neo4j, Redis, three Celery workers and the API.
 
-Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are, and then nothing is downloaded or started in
-their place; with a Redis of your own that has workers already, no local workers are started either. Every start is
-idempotent: what runs is left alone, what died is started again. Two homes run side by side: ports move when taken.
+Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are; nothing is downloaded or started in their
+place. Workers that answer on such a Redis replace the local ones. Starting is idempotent: what runs is left alone, what
+died is started again. Two homes run side by side: a port that is taken is replaced by the next free one.
 """
 
 import socket
@@ -30,9 +30,9 @@ from graph.settings import Settings
 from workers import queue, recovery
 from workers.redis_server import RedisServer
 
-_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this
-# To end what it does; a job cut short is queued again by the next worker, a training goes on from its checkpoint. No
-# QUIT in between: Celery raises it inside the running task, which then counts as failed.
+_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of it
+# Time to end a task after TERM. The next worker repeats a job that was cut short; a training goes on from its
+# checkpoint. QUIT is not sent: Celery raises it inside the running task, which then counts as failed.
 _END_SECONDS = 4.0
 
 
@@ -52,7 +52,7 @@ class Stack:
     """The local stack of one home."""
 
     def __init__(self, settings: Settings) -> None:
-        """Speak of the stack these settings describe; nothing is started yet."""
+        """Describe the stack of these settings; nothing is started yet."""
         self.settings = settings
         self.home = settings.home.absolute()
         self._neo4j = Neo4jServer(
@@ -63,9 +63,9 @@ class Stack:
         self.api = StackProcess(self.home, "api")
 
     def up(self, progress: Progress = no_progress, api: bool = True) -> Settings:
-        """Start what does not run, wait for all but the workers, and return the settings with the addresses found.
+        """Start what does not run, wait for all but the workers, and return the settings with all addresses.
 
-        `api=False` leaves the HTTP service out, for a home that only works.
+        `api=False` leaves the HTTP service out.
         """
         with self._alone():
             found = self._start_servers(progress)
@@ -193,7 +193,7 @@ class Stack:
         raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
 
     def _environment(self, found: Settings) -> dict[str, str]:
-        """Hand the found addresses on to a process of ours, on top of what it inherits."""
+        """Make the environment that gives the addresses to a process of this stack."""
         return {
             "TRANSITIVE_HOME": str(self.home),
             "NEO4J_URI": found.neo4j_uri,
@@ -211,8 +211,3 @@ class Stack:
             if not ignore.exists():
                 ignore.write_text("*\n")
             yield
-
-
-def ensure_up(settings: Settings, progress: Progress = no_progress) -> Settings:
-    """Make sure the stack runs, for a command that needs it; returns the settings with all addresses."""
-    return Stack(settings).up(progress)

@@ -1,7 +1,7 @@
-"""What the command shows: results on standard output, everything else (logs, bars) on standard error.
+"""Output of the command: results on standard output; messages and progress bars on standard error.
 
-A bar says what is done, how much of it, how fast, and how long still. Where standard error is no terminal, a line is
-written when a stage begins, every twenty seconds while it lasts, and when it ends, so that a log file stays readable.
+A bar shows the stage, its progress, its speed and the time left. Where standard error is no terminal, a line is written
+when a stage begins, every twenty seconds while it lasts, and when it ends, so that a log file stays readable.
 """
 
 import json
@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -43,7 +42,7 @@ def table(rows: Mapping[str, Any], title: str = "") -> str:
 
 
 class _Speed(ProgressColumn):
-    """How fast: units per second."""
+    """Column with the speed in units per second."""
 
     def render(self, task: Task) -> Text:
         """Draw the speed of one bar."""
@@ -83,11 +82,11 @@ class Bars:
         self._live.stop()
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Show one stage of work after the other, each on a line of its own; " · " parts its name from how it goes."""
+        """Show one stage of work after the other, each on its own line; the text after " · " may change in a stage."""
         self.show(stage.split(" · ")[0], stage, done, total, unit)
 
     def show(self, name: str, text: str, done: int, total: int, unit: str, speed: float = 0.0) -> None:
-        """Draw bar `name`, labelled `text`; total 0 means that the end is not known yet."""
+        """Draw bar `name` with label `text`; total 0 means that the end is not known yet."""
         if name not in self._tasks:
             self._tasks[name] = self._live.add_task(text, total=None, unit=unit, amount="", speed=0.0)
             self._note(f"{text} …")
@@ -125,13 +124,3 @@ class Bars:
     def _note(self, text: str) -> None:
         if not errors.is_terminal:
             say(text)
-
-
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Draw a table for people on standard output."""
-    drawn = Table(title=title, title_justify="left")
-    for column in columns:
-        drawn.add_column(column)
-    for row in rows:
-        drawn.add_row(*row)
-    Console(highlight=False).print(drawn)

@@ -1,8 +1,8 @@
-"""From submitted jobs to finished ones: what a command does between asking for work and telling how it went.
+"""Submission of jobs, and waiting for their end.
 
-While it waits it keeps the work alive: local workers that died (SIGKILL, out of memory) are started again and what they
-held is queued again. Where nobody answers and nothing can be started, it says so instead of waiting for ever. Ctrl-C
-cancels the jobs; running the same command again goes on.
+While a command waits, it starts local workers again that died (SIGKILL, out of memory), and queues their jobs again.
+It raises `Unavailable` when no worker answers and none can be started. Ctrl-C cancels the jobs; the same command goes
+on later.
 """
 
 import time
@@ -13,17 +13,15 @@ from types import TracebackType
 from typing import Any
 
 from api.cli.interrupt import deferred
-from api.cli.stack import Stack
+from api.cli.session import Session
 from api.cli.terminal import Bars, answer, say
-from graph.connection import Connection
 from graph.errors import Cancelled, TransitiveError, Unavailable
 from graph.records import Job, JobKind
-from graph.settings import Settings
 from workers import ledger, queue, recovery
 
 _POLL_SECONDS = 0.4
 _LOOK_AFTER_SECONDS = 5.0  # between two looks at the workers
-_SILENCE_SECONDS = 60.0  # nothing moves for this long: ask whether anybody is there
+_SILENCE_SECONDS = 60.0  # without progress of any job: ask whether a worker answers
 _CANCEL_SECONDS = 30.0  # how long Ctrl-C waits for running jobs to stop
 _MOST_RESTARTS = 5  # of workers that die without any job moving on
 
@@ -34,11 +32,11 @@ Draw = Callable[[Bars, Mapping[str, Job]], None]
 class Waiting:
     """Jobs that a command asks for and waits for; leaving the `with` block by Ctrl-C cancels them."""
 
-    def __init__(self, stack: Stack, found: Settings, connection: Connection) -> None:
-        """Work on the stack whose addresses are in `found`."""
-        self._stack = stack
-        self._found = found
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        """Use the running stack of `session`."""
+        self._stack = session.stack
+        self._context = session.context
+        self._connection = session.connection
         self._ids: list[str] = []
         self._jobs: dict[str, Job] = {}
         self._moved = time.monotonic()
@@ -66,7 +64,7 @@ class Waiting:
 
     @property
     def _redis_url(self) -> str:
-        return self._found.redis_url.get_secret_value()
+        return self._context.redis_url
 
     def until_finished(self, bars: Bars, draw: Draw) -> dict[str, Job]:
         """Return the jobs by id once all are finished; raises `Unavailable` when nobody works on them."""
@@ -94,19 +92,19 @@ class Waiting:
             self._moved = time.monotonic()
 
     def _look_after_workers(self) -> None:
-        dead = self._stack.restart_dead_workers(self._found)
+        dead = self._stack.restart_dead_workers(self._context.settings)
         for name in dead:
             self._restarts += 1
             if self._restarts > _MOST_RESTARTS:
                 log = self._stack.workers[name].log
-                raise Unavailable(f"The {name} worker keeps dying. Its log is {log}; then run the same command again.")
+                raise Unavailable(f"The {name} worker keeps dying. Read {log}, then run the same command again.")
             say(f"The {name} worker died and was started again; its work goes on.")
         recovery.requeue_lost(self._connection, self._redis_url)
         if time.monotonic() - self._moved < _SILENCE_SECONDS:
             return
         if not any(worker.running() for worker in self._stack.workers.values()) and not self._somebody_answers():
             raise Unavailable(
-                "No worker answers on this Redis, so nothing would ever be done. Start one (`transitive up`, or "
+                "No worker answers on this Redis, so the jobs cannot run. Start one (`transitive up`, or "
                 "`celery -A workers.tasks worker -Q mining,graph`); then run the same command again."
             )
         self._moved = time.monotonic()
@@ -143,9 +141,9 @@ class JobRequest:
     target: str
 
 
-def run_job(stack: Stack, found: Settings, connection: Connection, asked: JobRequest, bars: Bars) -> Job:
+def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
     """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as an error of ours."""
-    with Waiting(stack, found, connection) as waiting:
+    with Waiting(session) as waiting:
         job = waiting.submit(asked.kind, asked.arguments, asked.target)
         finished = waiting.until_finished(bars, _draw_stages)[job.id]
     if finished.state == "failed":
@@ -155,9 +153,9 @@ def run_job(stack: Stack, found: Settings, connection: Connection, asked: JobReq
     return finished
 
 
-def detached(connection: Connection, found: Settings, asked: JobRequest, as_json: bool) -> None:
+def detached(session: Session, asked: JobRequest, as_json: bool) -> None:
     """Ask for a job, print its id, and do not wait."""
-    job = queue.submit(connection, found.redis_url.get_secret_value(), asked.kind, asked.arguments, asked.target)
+    job = queue.submit(session.connection, session.redis_url, asked.kind, asked.arguments, asked.target)
     answer({"job": job.id}, as_json, job.id)
 
 

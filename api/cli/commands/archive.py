@@ -1,4 +1,4 @@
-"""`transitive export` and `import`: the graph and its files, to move or back up; `export --pack`: a training's file."""
+"""`transitive export` and `import`: a folder with the graph and its files, or (`--pack`) the input of a training."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.session import open_session
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, table
+from api.cli.usage import WrongCall, checked_arguments
 from graph.archive import bolt, files
 from graph.archive.export import export_graph
 from graph.errors import Conflict, StorageError
@@ -18,7 +20,7 @@ from workers import ledger
 from workers.stage_context import StageContext
 from workers.stages.pack import export_pack
 
-_BUSY = "Work is under way ({count} jobs), and an export would hold half of it. Wait for it, or cancel it."
+_BUSY = "{count} jobs are not finished, so an export would be incomplete. Wait for them, or cancel them."
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +40,11 @@ def export(
     """Write the graph and its files into a folder, for `transitive import`; or what a training reads into one file."""
     if (folder is None) == (pack is None):
         raise typer.BadParameter("Name a folder for all of it, or a file by --pack for a training.")
-    with Bars() as bars:
-        context = StageContext.open(Stack(settings()).up(bars))
-        with context.connection:
-            facts = _export_pack(context, pack, generation) if pack else _export_all(context, folder, bars)
+    if folder is not None and folder.expanduser().exists():
+        raise WrongCall(f"{folder} exists already. Name a folder that does not.")
+    with open_session() as session, Bars() as bars:
+        context = session.context
+        facts = _export_pack(context, pack, generation) if pack else _export_all(context, folder, bars)
     if pack:
         size, linked = facts["bytes"] / 1e6, facts["generation"]
         answer(facts, as_json, f"{pack}: {size:,.1f} MB, {facts['quadruples']:,} quadruples of generation {linked}")
@@ -53,9 +56,10 @@ def export(
 def import_(
     folder: Annotated[Path, typer.Argument(help="Folder that `transitive export` made.")], as_json: Json = False
 ) -> None:
-    """Bring an exported graph and its files into a home that has none; an import that was interrupted begins anew."""
+    """Read an exported graph and its files into an empty home; an interrupted import starts over."""
     chosen = settings()
-    made = files.open_export(folder.expanduser())
+    with checked_arguments():
+        made = files.open_export(folder.expanduser())
     marker = chosen.home.absolute() / "importing"
     stack = Stack(chosen)
     with Bars() as bars:
@@ -71,8 +75,6 @@ def import_(
 def _export_all(context: StageContext, folder: Path | None, progress: Progress) -> dict[str, Any]:
     assert folder is not None  # noqa: S101
     target = folder.expanduser().absolute()
-    if target.exists():
-        raise Conflict(f"{target} is there already. Name a folder that is not.")
     open_jobs = ledger.open_jobs(context.connection)
     if open_jobs:
         raise Conflict(_BUSY.format(count=len(open_jobs)))
@@ -101,7 +103,7 @@ def _export_pack(context: StageContext, pack: Path, generation: str) -> dict[str
 
 
 def _import(chosen: Settings, stack: Stack, folder: Path, made: files.Export, marker: Path, progress: Progress) -> None:
-    """Files first and the graph last, its small parts at the very end: until then nothing in it counts as there."""
+    """Copy the files first and write the graph last, so that a graph never names a file that is missing."""
     begun = marker.is_file() and marker.read_text() == chosen.neo4j_uri
     if not begun and not stack.never_ran:
         with StageContext.open(stack.up(progress)).connection as connection:
@@ -109,7 +111,7 @@ def _import(chosen: Settings, stack: Stack, folder: Path, made: files.Export, ma
         if there:
             raise Conflict(
                 f"The graph of {chosen.home} holds {there:,} nodes. An import goes into an empty one: set "
-                "TRANSITIVE_HOME (or NEO4J_URI) to another context."
+                "TRANSITIVE_HOME (or NEO4J_URI) to another one."
             )
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(chosen.neo4j_uri)

@@ -1,19 +1,23 @@
-"""`transitive compare`: from videos and pictures to one table that tells recipes apart, in one command."""
+"""`transitive compare`: training and measurement of several recipes, in one table."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.ingestion import ingest_files, say_failures
 from api.cli.interrupt import cancelling
-from api.cli.stack import Stack
-from api.cli.terminal import Bars, Json, answer, say
+from api.cli.session import Session, open_session
+from api.cli.terminal import Bars, Json, answer
+from api.cli.usage import checked_arguments
+from api.cli.video_files import list_videos
 from graph.errors import TransitiveError
-from graph.settings import Settings, settings
+from graph.settings import settings
 
 if TYPE_CHECKING:
-    from api.cli.comparison_inputs import Materials
+    from api.cli.comparison_inputs import ComparisonInputs
 
 _SUITE = "small"
 
@@ -58,8 +62,7 @@ def compare(
     command goes on after Ctrl-C. The table is written anew after every model: comparison.html, .md and .json.
     """
     from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
-    from api.cli.commands.ingest import find_videos  # these bring torch with them: only those who compare pay
-    from api.cli.comparison_inputs import from_packs
+    from api.cli.comparison_inputs import from_packs  # these bring torch with them: only those who compare pay
     from training.devices import choose_device
     from training.evaluation.compare import compare as compare_recipes
     from training.model_folder import read_card
@@ -70,35 +73,40 @@ def compare(
         compare_objects(recipes, data, images, preset, seeds, budget, output, initial, start, as_json)
         return
     device = settings().device
-    plan = get_suite(suite, choose_device(device).type)
-    preset = preset or plan.preset
-    begin = str(read_card(initial)["recipe"]) if initial else start
-    asked = [begin if name == START else name for name in recipes or plan.recipes]
-    names = [get_recipe(name, preset, begin).name for name in asked]
+    with checked_arguments():
+        plan = get_suite(suite, choose_device(device).type)
+        preset = preset or plan.preset
+        begin = str(read_card(initial)["recipe"]) if initial else start
+        asked = [begin if name == START else name for name in recipes or plan.recipes]
+        names = [get_recipe(name, preset, begin).name for name in asked]
     # another preset than the suite's has a schedule of its own
     images_each = budget or (plan.image_budget if preset == plan.preset else 0)
     folder = output or settings().home / "comparisons" / f"{suite}-{preset}-{begin}"
     for path, option in ((data, "--data"), (images, "--images")):
         if path is not None and not path.is_dir():
             raise typer.BadParameter(f"{option}: there is no folder {path}.")
-    if pack:
-        materials = from_packs(pack, names, preset, initial)
-    else:
-        files = find_videos(videos) if videos else []
-        steps = plan.start_iterations.get(begin, 0) if preset == plan.preset else 0
-        materials = _from_graph(settings(), files, names, preset, begin, images, steps, initial, folder)
-    with Bars() as bars, cancelling(bars) as progress:
+    with ExitStack() as opened:
+        if pack:
+            with checked_arguments():
+                inputs = from_packs(pack, names, preset, initial)
+        else:
+            files = list_videos(videos) if videos else []
+            steps = plan.start_iterations.get(begin, 0) if preset == plan.preset else 0
+            session = opened.enter_context(open_session())
+            inputs = _from_graph(session, files, names, preset, begin, images, steps, initial, folder)
+        bars = opened.enter_context(Bars())
+        progress = opened.enter_context(cancelling(bars))
         found = compare_recipes(
-            [name for name in names if name in materials.sources],
-            lambda name: materials.sources.get(name, materials.main),
+            [name for name in names if name in inputs.sources],
+            lambda name: inputs.sources.get(name, inputs.main),
             folder,
             preset=preset,
             seeds=seeds or plan.seeds,
-            initial=materials.initial,
+            initial=inputs.initial,
             image_budget=images_each,
             labelled=data,
             device=device,
-            facts=materials.facts(),
+            facts=inputs.facts(),
             progress=progress,
         )
     facts = {"folder": str(folder), "preset": preset, "seeds": seeds or plan.seeds, "images": found.images}
@@ -106,7 +114,7 @@ def compare(
 
 
 def _from_graph(
-    home: Settings,
+    session: Session,
     files: list[Path],
     names: list[str],
     preset: str,
@@ -115,29 +123,22 @@ def _from_graph(
     start_iterations: int,
     initial: Path | None,
     output: Path,
-) -> "Materials":
-    """Mine the videos named, and find or make start and links in this home's graph."""
-    from api.cli.commands.ingest import ingest_files
+) -> "ComparisonInputs":
+    """Mine the videos named, and find or make initial model and links in this home's graph."""
     from api.cli.comparison_inputs import Gathering, tracks_of_15
     from training.recipes import get_recipe
-    from workers.stage_context import StageContext
 
-    stack = Stack(home)
-    with Bars() as bars:
-        found = stack.up(bars)
-    context = StageContext.open(found)
     if files:
-        outcome = ingest_files(stack, found, context.connection, files, {})
-        for job in outcome.failed:
-            say(f"{job.target} could not be mined: {job.reason}")
+        outcome = ingest_files(session, files, {})
+        say_failures(outcome)
         if outcome.cancelled:
             raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
     with Bars() as bars, cancelling(bars) as progress:
-        gathering = Gathering(context, preset, start, images, start_iterations, progress)
-        materials = gathering.gather(names, initial)
-    sources = dict(materials.sources)
+        gathering = Gathering(session.context, preset, start, images, start_iterations, progress)
+        inputs = gathering.gather(names, initial)
+    sources = dict(inputs.sources)
     for name in names:
         if name not in sources and get_recipe(name, preset).track_length == 15:
-            pack = tracks_of_15(home, files, preset, materials.initial, output)
+            pack = tracks_of_15(settings(), files, preset, inputs.initial, output)
             sources |= {name: pack} if pack else {}
-    return replace(materials, sources=sources)
+    return replace(inputs, sources=sources)

@@ -1,4 +1,4 @@
-"""`transitive demo` and `transitive report`: the whole way from videos to embeddings, and the page that shows it."""
+"""`transitive demo` and `transitive report`: every step from videos to embeddings, and the HTML report."""
 
 import importlib.metadata
 import time
@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.commands import ingest, link, train
-from api.cli.commands.stack import open_connection
+from api.cli.commands import link, train
+from api.cli.ingestion import ingest_files, say_failures
+from api.cli.session import Session, open_session
 from api.cli.stack import Stack
-from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.terminal import Bars, Json, answer, table
+from api.cli.video_files import list_videos
 from api.cli.waiting import JobRequest, run_job
 from api.report.facts import ReportInput
 from api.report.write import write_report
@@ -23,7 +25,6 @@ from graph.errors import NotFound, TransitiveError
 from graph.generations import catalogue
 from graph.queries.counts import graph_counts
 from graph.records import Job, Model
-from graph.settings import Settings, settings
 from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
@@ -40,11 +41,9 @@ _PRESET = "demo"
 
 @dataclass
 class _Demo:
-    """The running demo: where it runs, and how long each stage took."""
+    """A running demo, with the seconds that each stage took."""
 
-    stack: Stack
-    found: Settings
-    connection: Connection
+    session: Session
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -55,7 +54,7 @@ class _Demo:
 
     def run(self, name: str, asked: JobRequest) -> Job:
         with self.stage(name), Bars() as bars:
-            return run_job(self.stack, self.found, self.connection, asked, bars)
+            return run_job(self.session, asked, bars)
 
 
 def register(app: typer.Typer) -> None:
@@ -69,22 +68,16 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run all of it with small numbers (preset demo), end in a report, and leave the system running."""
-    files = ingest.find_videos([videos]) if videos else packaged_clips()
-    stack = Stack(settings())
+    files = list_videos([videos]) if videos else packaged_clips()
     begun = time.monotonic()
-    with Bars() as bars:
-        found = stack.up(bars)
-    with open_connection(found) as connection:
-        run = _Demo(stack, found, connection, {"starting the servers": time.monotonic() - begun})
+    with open_session() as session:
+        run = _Demo(session, {"starting the servers": time.monotonic() - begun})
         with run.stage("mining"):
-            outcome = ingest.ingest_files(
-                stack, found, connection, files, _FEW_MINING if len(files) < _FEW_VIDEOS else {}
-            )
-        for job in outcome.failed:
-            say(f"{job.target} could not be mined: {job.reason}")
-        if not outcome.ingested and not outcome.already:
+            outcome = ingest_files(session, files, _FEW_MINING if len(files) < _FEW_VIDEOS else {})
+        say_failures(outcome)
+        if not outcome.ingested and not outcome.files.already:
             raise TransitiveError("None of the videos could be mined; the reasons are above.")
-        few = len(ready_video_ids(connection)) < _FEW_VIDEOS
+        few = len(ready_video_ids(session.connection)) < _FEW_VIDEOS
         trained = _learn(run, few)
         with run.stage("report"):
             page, facts = _write(run, trained, notes(few))
@@ -99,12 +92,9 @@ def demo(
 
 def report(as_json: Json = False) -> None:
     """Write the report on what the graph holds now, for the newest model with embeddings."""
-    stack = Stack(settings())
-    with Bars() as bars:
-        found = stack.up(bars)
-    with open_connection(found) as connection:
-        run = _Demo(stack, found, connection)
-        page, facts = _write(run, newest_embedded(connection, Shards(found.data)), [])
+    with open_session() as session:
+        trained = newest_embedded(session.connection, session.context.shards)
+        page, facts = _write(_Demo(session), trained, [])
     answer({**facts, "report": str(page)}, as_json, str(page))
 
 
@@ -158,11 +148,11 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
 def _learn(run: _Demo, few: bool) -> Model:
     """Train the start, link, train the paper's recipe, embed; what was done before is found again."""
     start = run.run("training the start", train.training(_training("contrast")))
-    arguments = {"features": start.result, "preset": _PRESET, **_numbers(run.connection, few)}
-    run.run("features and linking", link.linking(run.connection, arguments))
+    arguments = {"features": start.result, "preset": _PRESET, **_numbers(run.session.connection, few)}
+    run.run("features and linking", link.linking(run.session.connection, arguments))
     trained = run.run("training transitive", train.training(_training("transitive")))
     run.run("embedding", JobRequest("embed", {"model": trained.result}, trained.result))
-    return models.get_model(run.connection, trained.result)
+    return models.get_model(run.session.connection, trained.result)
 
 
 def _numbers(connection: Connection, few: bool) -> dict[str, Any]:
@@ -189,18 +179,19 @@ def _training(recipe: str) -> dict[str, Any]:
 
 
 def _write(run: _Demo, trained: Model, words: list[str]) -> tuple[Path, dict[str, Any]]:
-    generation = catalogue.require_generation(run.connection)
+    context = run.session.context
+    generation = catalogue.require_generation(context.connection)
     given = ReportInput(
-        connection=run.connection,
-        shards=Shards(run.found.data),
-        models=Path(run.found.data) / "models",
-        context=models.get_model(run.connection, generation.feature_model),
+        connection=context.connection,
+        shards=context.shards,
+        models=context.models,
+        context=models.get_model(context.connection, generation.feature_model),
         trained=trained,
         stages=run.seconds,
-        addresses=_addresses(run.stack),
+        addresses=_addresses(run.session.stack),
         notes=words,
     )
-    return write_report(given, run.stack.home / "reports")
+    return write_report(given, run.session.stack.home / "reports")
 
 
 def _addresses(stack: Stack) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.commands import evaluate_normals, evaluate_probe, evaluate_units
-from api.cli.stack import Stack
+from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
 from graph.generations import catalogue
@@ -102,10 +102,8 @@ def open_source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContex
     if pack is not None:
         yield PackSource(pack), None
         return
-    with Bars() as bars:
-        found = Stack(settings()).up(bars)
-    context = StageContext.open(found)
-    with context.connection:
+    with open_session() as session:
+        context = session.context
         yield GraphSource(context, catalogue.require_generation(context.connection)), context
 
 

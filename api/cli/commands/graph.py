@@ -1,4 +1,4 @@
-"""`transitive graph`: the linking runs listed and deleted, a pair explained, Neo4j Browser given its looks."""
+"""`transitive graph`: list and delete linking runs, explain a pair of patches, style Neo4j Browser."""
 
 import zipfile
 from dataclasses import asdict
@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.commands.stack import open_connection
-from api.cli.stack import Stack
+from api.cli.session import open_graph
 from api.cli.terminal import Bars, Json, answer, table
-from graph.connection import Connection
-from graph.errors import StorageError, Unavailable
+from graph.errors import StorageError
 from graph.generations import catalogue as linkings
 from graph.generations.centroids import forget_centroids
 from graph.queries.browser_style import QUERIES, grass, style_command
@@ -57,7 +55,7 @@ def style(
 @app.command()
 def generations(as_json: Json = False) -> None:
     """List the linking runs; the current one is marked, and how many videos it does not know yet."""
-    with _connection() as connection:
+    with open_graph() as connection:
         found = linkings.list_generations(connection)
         stale = linkings.unlinked_videos(connection)
     facts = [
@@ -80,7 +78,7 @@ def delete(
     as_json: Json = False,
 ) -> None:
     """Delete an old linking run with its clusters and edges; the current one cannot be deleted."""
-    with _connection() as connection, Bars() as bars:
+    with open_graph() as connection, Bars() as bars:
         linkings.delete_generation(connection, generation, bars)
     forget_centroids(Shards(settings().data), generation)
     answer({"deleted": generation}, as_json, f"Deleted generation {generation}.")
@@ -93,7 +91,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Say why two patches are treated as alike: the chain of tracks, edges and clusters between them."""
-    with _connection() as connection:
+    with open_graph() as connection:
         explanation = why_alike(connection, one, other)
     answer(asdict(explanation), as_json, "\n".join(explanation.sentences()))
 
@@ -101,7 +99,7 @@ def why(
 @app.command()
 def quadruples(as_json: Json = False) -> None:
     """Count the quadruples of the current linking run and the positives of each kind."""
-    with _connection() as connection:
+    with open_graph() as connection:
         counts = asdict(count_quadruples(connection))
     names = {
         "quadruples": "quadruples",
@@ -111,11 +109,3 @@ def quadruples(as_json: Json = False) -> None:
         "transitive": "A–B', A'–B, A'–B'",
     }
     answer(counts, as_json, table({names[name]: f"{value:,}" for name, value in counts.items()}))
-
-
-def _connection() -> Connection:
-    """Connect to the Neo4j of these settings, or to the one that `transitive up` started."""
-    addresses = Stack(settings()).addresses()
-    if not addresses.neo4j_uri:
-        raise Unavailable("Neo4j does not run. `transitive up` starts it.")
-    return open_connection(addresses)

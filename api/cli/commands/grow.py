@@ -1,21 +1,18 @@
 """`transitive grow`: link by the newest model, train, measure on held-out tracks, and again while it gains."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli.commands.link import linking
-from api.cli.commands.stack import open_connection
 from api.cli.commands.train import check_recipe, training
-from api.cli.stack import Stack
+from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say
+from api.cli.usage import checked_arguments
 from api.cli.waiting import run_job
 from graph.generations import catalogue
 from graph.linking.parameters import LinkParameters
-from graph.settings import settings
-from workers.stage_context import StageContext
 from workers.training_source import GraphSource
 
 
@@ -40,30 +37,27 @@ def grow(
     from training.evaluation import growth
     from training.evaluation.measure import evaluate_held_out
 
-    check_recipe(recipe, preset)
-    stack = Stack(settings())
-    with Bars() as bars:
-        found = stack.up(bars)
-        with open_connection(found) as connection:
-            context = StageContext.open(found)
-            numbers = asdict(LinkParameters())
+    with checked_arguments():
+        check_recipe(recipe, preset)
+    with open_session() as session, Bars() as bars:
+        context = session.context
+        numbers = asdict(LinkParameters())
 
-            def link(model: str) -> str:
-                arguments = {"features": model, "start": "", "preset": preset, **numbers, "join": False}
-                return run_job(stack, found, connection, linking(connection, arguments), bars).result
+        def link(model: str) -> str:
+            arguments = {"features": model, "start": "", "preset": preset, **numbers, "join": False}
+            return run_job(session, linking(session.connection, arguments), bars).result
 
-            def train(generation: str) -> str:
-                asked = {"recipe": recipe, "preset": preset, "seed": seed, "generation": generation}
-                return run_job(stack, found, connection, training(asked), bars).result
+        def train(generation: str) -> str:
+            asked = {"recipe": recipe, "preset": preset, "seed": seed, "generation": generation}
+            return run_job(session, training(asked), bars).result
 
-            def measure(model: str) -> dict[str, float]:
-                source = GraphSource(context, catalogue.require_generation(connection))
-                encoder = Encoder.load(Path(context.models) / model, found.device)
-                return evaluate_held_out(encoder, source, bars)["pool5"]
+        def measure(model: str) -> dict[str, float]:
+            source = GraphSource(context, catalogue.require_generation(session.connection))
+            encoder = Encoder.load(context.models / model, context.settings.device)
+            return evaluate_held_out(encoder, source, bars)["pool5"]
 
-            with context.connection:
-                first = catalogue.get_generation(connection, link(features)).feature_model
-                done = growth.grow(first, rounds, link, train, measure)
+        first = catalogue.get_generation(session.connection, link(features)).feature_model
+        done = growth.grow(first, rounds, link, train, measure)
     names = ("auc", growth.GAIN, "transitive_auc", "effective_rank")
     for one in done:
         shown = "  ".join(f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics)

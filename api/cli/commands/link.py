@@ -1,13 +1,13 @@
-"""`transitive link`: features, two-stage clustering and inter-instance edges become a new generation (section 4.2)."""
+"""`transitive link`: a new generation of clusters and inter-instance edges (https://arxiv.org/abs/1708.02901, 4.2)."""
 
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.commands.stack import open_connection
-from api.cli.stack import Stack
+from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.usage import checked_arguments
 from api.cli.waiting import JobRequest, detached, run_job
 from graph.connection import Connection
 from graph.errors import NotFound
@@ -15,7 +15,6 @@ from graph.generations import catalogue
 from graph.linking.parameters import PAPER, LinkParameters
 from graph.models import latest_model
 from graph.queries.counts import graph_counts
-from graph.settings import settings
 
 _DEFAULT = LinkParameters()
 
@@ -71,23 +70,21 @@ def link(
         PAPER if paper else chosen, parents=parents, smallest=smallest, seed=seed, exclude_same_video=not same_video
     )
     if start:
-        check_start(start)
+        with checked_arguments():
+            check_start(start)
     arguments = {"features": features, "start": start, "preset": preset, **asdict(asked), "join": join}
     if join and (features or start or preset or asked != LinkParameters()):
         raise typer.BadParameter(
             "The numbers and features of the linking that is joined are kept.", param_hint="--join"
         )
-    stack = Stack(settings())
-    with Bars() as bars:
-        found = stack.up(bars)
-        with open_connection(found) as connection:
-            request = linking(connection, arguments)
-            if detach:
-                detached(connection, found, request, as_json)
-                return
-            generation = run_job(stack, found, connection, request, bars).result
-            made = catalogue.get_generation(connection, generation)
-            counts = graph_counts(connection)
+    with open_session() as session, Bars() as bars:
+        request = linking(session.connection, arguments)
+        if detach:
+            detached(session, request, as_json)
+            return
+        generation = run_job(session, request, bars).result
+        made = catalogue.get_generation(session.connection, generation)
+        counts = graph_counts(session.connection)
     facts: dict[str, Any] = {
         "generation": made.id,
         "feature_model": made.feature_model,

@@ -1,4 +1,4 @@
-"""`transitive mine` and `transitive track`: look at what mining does to one video, without writing to the graph."""
+"""`transitive mine` and `transitive track`: inspect the mining of one video without writing to the graph."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.terminal import Bars, Json, answer, table
-from graph.errors import InvalidInput, NotFound
+from api.cli.usage import WrongCall
 from graph.settings import settings
 
 _VideoFile = Annotated[Path, typer.Argument(help="A video file.")]
@@ -73,9 +73,9 @@ def track(
 
 def _check(video: Path, sheet: Path | None) -> None:
     if not video.is_file():
-        raise NotFound(f"There is no file {video}. Check the name.")
+        raise WrongCall(f"There is no file {video}. Check the name.")
     if sheet is not None and not sheet.absolute().parent.is_dir():
-        raise InvalidInput(f"The folder of {sheet} is not there. Create it first.")
+        raise WrongCall(f"The folder of {sheet} does not exist. Create it first.")
 
 
 def _numbers(box: str) -> tuple[float, float, float, float]:

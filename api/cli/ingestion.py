@@ -1,0 +1,113 @@
+"""Ingestion of files as jobs that a command waits for; `ingest`, `demo` and `compare` share it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.cli.session import Session
+from api.cli.terminal import Bars, say
+from api.cli.video_files import unreadable
+from api.cli.waiting import FINISHED, Waiting
+from graph.connection import Connection
+from graph.records import Job
+from graph.videos import ready_video_ids
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A file to ingest, and the id that its bytes give it."""
+
+    path: Path
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SortedFiles:
+    """Files by what is to be done with them."""
+
+    new: list[VideoFile]
+    already: list[VideoFile]  # in the graph
+    doubles: list[Path]  # their bytes are those of another file
+    unreadable: Mapping[Path, str]  # with the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an ingestion, video by video."""
+
+    ingested: list[Job]
+    failed: list[Job]
+    cancelled: list[Job]
+    files: SortedFiles
+
+
+def sort_out(connection: Connection, files: Iterable[Path]) -> SortedFiles:
+    """Split files into those to mine, those in the graph already, doubles by their bytes, and unreadable ones."""
+    from workers.mining.video import video_id  # it brings OpenCV
+
+    ready = set(ready_video_ids(connection))
+    new: dict[str, VideoFile] = {}
+    already: dict[str, VideoFile] = {}
+    doubles: list[Path] = []
+    refused: dict[Path, str] = {}
+    for path in files:
+        try:
+            video = VideoFile(path, video_id(path))
+        except OSError as error:
+            refused[path] = unreadable(error)
+            continue
+        if video.id in new or video.id in already:
+            doubles.append(path)
+        else:
+            (already if video.id in ready else new)[video.id] = video
+    return SortedFiles(list(new.values()), list(already.values()), doubles, refused)
+
+
+def ingest_arguments(video: VideoFile, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the arguments of a video's job; `numbers` are those of `Mining` that differ from the defaults, by name."""
+    asked = {"path": str(video.path), "video": video.id, "name": video.path.name}
+    return asked | ({"mining": dict(numbers)} if numbers else {})
+
+
+def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, Any]) -> Outcome:
+    """Mine what is not in the graph yet and wait for it, with a bar for every video that is being mined."""
+    found = sort_out(session.connection, files)
+    if found.already:
+        say(f"{len(found.already)} of {len(files)} videos are in the graph already and are left alone.")
+    for double in found.doubles:
+        say(f"{double.name} has the bytes of another file; it is taken once.")
+    if not found.new:
+        return Outcome([], [], [], found)
+    with Waiting(session) as waiting, Bars() as bars:
+        jobs = [waiting.submit("ingest", ingest_arguments(video, numbers), video.path.name) for video in found.new]
+        ended = waiting.until_finished(bars, _Drawing())
+    by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
+    for job in jobs:
+        by_state[ended[job.id].state].append(ended[job.id])
+    return Outcome(by_state["done"], by_state["failed"], by_state["cancelled"], found)
+
+
+def say_failures(outcome: Outcome) -> None:
+    """Name the videos that could not be mined, for commands that go on without them."""
+    for job in outcome.failed:
+        say(f"{job.target} could not be mined: {job.reason}")
+    for path, reason in outcome.files.unreadable.items():
+        say(f"{path.name} {reason}.")
+
+
+class _Drawing:
+    """One bar for all videos, and one for each that is being mined."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def __call__(self, bars: Bars, jobs: Mapping[str, Job]) -> None:
+        finished = sum(job.state in FINISHED for job in jobs.values())
+        bars.show("all", "videos", finished, len(jobs), "videos")
+        running = {job.id: job for job in jobs.values() if job.state == "running" and job.stage}
+        for gone in self._shown - set(running):
+            bars.remove(gone)
+        for job in running.values():
+            bars.show(job.id, f"  {job.target[:32]} · {job.stage}", job.done, job.total, job.unit)
+        self._shown = set(running)

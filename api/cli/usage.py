@@ -1,0 +1,19 @@
+"""The error of a command that was called wrongly: exit status 2, and one line that says why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graph.errors import InvalidInput, NotFound
+
+
+class WrongCall(InvalidInput):
+    """An argument cannot be used. Commands raise it before they start a server."""
+
+
+@contextmanager
+def checked_arguments() -> Iterator[None]:
+    """Raise `InvalidInput` and `NotFound` of this block as `WrongCall`."""
+    try:
+        yield
+    except (InvalidInput, NotFound) as error:
+        raise WrongCall(str(error)) from None
