@@ -64,7 +64,8 @@ def test_links_and_pipes_are_listed_and_a_linked_file_is_taken(tmp_path: Path, c
 # As root the kernel lets every file be read, so the search runs without that right.
 _AS_A_USER = ["setpriv", "--inh-caps=-dac_override,-dac_read_search", "--bounding-set=-dac_override,-dac_read_search"]
 _SEARCH = (
-    "import sys; from pathlib import Path; from api.cli.video_files import find_videos as f; r = f([Path(sys.argv[1])]);"
+    "import sys; from pathlib import Path; from api.cli.video_files import find_videos;"
+    "r = find_videos([Path(sys.argv[1])]);"
     "print([p.name for p in r.videos], sorted((p.name, w) for p, w in r.left_out.items()), r.unreadable)"
 )
 
