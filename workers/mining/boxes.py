@@ -13,7 +13,7 @@ from workers.mining.recipe import Mining
 
 Floats = NDArray[np.float32]
 
-_SIDES = (12, 17, 24, 34, 48, 68)  # pixels of the small picture: squares tried, a factor √2 apart
+_SIDES = (6, 8, 12, 17, 24, 34)  # squares tried, a factor √2 apart, in pixels of a quarter of the luma's size
 _AROUND = 1.7  # side of the surroundings, in sides of the square
 _GROWTH = 0.75  # larger squares win where the contrast falls by less than the side to this power
 _CORE = 1.7  # half of the core's extent in standard deviations of the motion in it; √3 for a filled rectangle
@@ -61,8 +61,11 @@ def place_boxes(moving: Floats, area: Area, side: float, recipe: Mining) -> list
     left, top = -(-area.left // 2), -(-area.top // 2)
     shown = np.ascontiguousarray(moving[top : area.bottom // 2, left : area.right // 2])
     boxes: list[Box] = []
+    coarse = cv2.resize(shown, (shown.shape[1] // 2, shown.shape[0] // 2), interpolation=cv2.INTER_AREA)
     scores = [
-        (_smooth(contrast_with_surroundings(shown, size), size), size) for size in _SIDES if size <= min(shown.shape)
+        (_smooth(contrast_with_surroundings(np.asarray(coarse, np.float32), size), size), size)
+        for size in _SIDES
+        if size <= min(coarse.shape)
     ]
     for _ in range(4 * recipe.most_boxes):
         best = max(scores, key=lambda found: float(found[0].max()) * found[1] ** _GROWTH, default=None)
@@ -76,7 +79,7 @@ def place_boxes(moving: Floats, area: Area, side: float, recipe: Mining) -> list
         for other, reach in scores:  # what this square explains is not found again
             near = max(size, reach) // 2
             other[max(0, row - near) : row + near + 1, max(0, column - near) : column + near + 1] = 0
-        square = (column - size / 2, row - size / 2, float(size))
+        square = (2.0 * column - size, 2.0 * row - size, 2.0 * size)
         box = _box(shown, square, (left, top), area, side, recipe, height)
         if not any(_same(box, earlier) for earlier in boxes):
             boxes.append(box)
@@ -135,7 +138,7 @@ def _box(
 ) -> Box:
     """Put the core on the motion within a square of the small picture, and the crop around it."""
     place, extent = [square[0] + square[2] / 2, square[1] + square[2] / 2], [square[2], square[2]]
-    for _ in range(2):  # the square may have cut the object
+    for _ in range(3):  # the square may have cut the object
         lows = [max(0, round(middle - _GROWN * size / 2)) for middle, size in zip(place, extent, strict=True)]
         highs = [round(middle + _GROWN * size / 2) for middle, size in zip(place, extent, strict=True)]
         inside = shown[lows[1] : highs[1], lows[0] : highs[0]]

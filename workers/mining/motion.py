@@ -24,10 +24,11 @@ _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much
 _STOP = (3, 10, 0.1)  # at most ten iterations, or steps under 0.1 pixels: .03 ends at the same place a fifth later
 _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
 _BAND = 0.2  # of the picture's sides: the border
-_STANDS = 0.75  # weighted share of the texture that stands: no other hypothesis is tried
-_STILL = 0.15  # residual of texture that stands, in pixels of the small picture
+_STANDS = 0.6  # weighted share of the texture that stands: no other hypothesis is tried
+_STILL = 0.1  # residual of texture that stands, in pixels of the small picture
 _EXPLAINED = 0.35  # residual of what the background explains
 _GAIN = 0.98  # the moving hypotheses must leave less than this share of what standing leaves
+_ONE_PLANE = 0.85  # support of one plane that needs no second
 _SECOND = 40  # points for a second plane ...
 _BOTH = 0.08  # ... and the share of them near the left border, and near the right one
 
@@ -77,18 +78,21 @@ def corners(luma: Luma, recipe: Mining) -> Floats:
     return np.stack([column * cell + within % cell, row * cell + within // cell], axis=1).astype(np.float32)
 
 
-def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, recipe: Mining) -> Camera:
-    """Fit the background's motion from `before` to `after`; `first` and `second` are their small pictures."""
+def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, recipe: Mining) -> tuple[Camera, Floats]:
+    """Fit the background's motion from `before` to `after`; `first` and `second` are their small pictures.
+
+    Also returns the residual of `first` against it, as `residual` does.
+    """
     weights = _weights(first.detail.shape)
     standing = residual(first, second, [np.eye(3)])
     texture = weights * first.textured
     total = float(texture.sum())
     if total == 0 or float((texture * (standing < _STILL)).sum()) > _STANDS * total:
-        return Camera((np.eye(3),), _support(standing, weights))
+        return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(before, after, recipe)
     left = float((weights * np.minimum(standing, 1)).sum()) * _GAIN
     found: Doubles | None = None
-    support = _support(standing, weights)
+    least, support = standing, _support(standing, weights)
     for use in _hypotheses(places, before.shape):
         if found is not None and support > recipe.least_support:
             break
@@ -98,11 +102,15 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
         moved = residual(first, second, [scaled_down(candidate)])
         lost = float((weights * np.minimum(moved, 1)).sum())
         if lost < left:
-            left, found, support = lost, candidate, _support(moved, weights)
+            left, found, least, support = lost, candidate, moved, _support(moved, weights)
     if found is None:
-        return Camera((np.eye(3),), support)
-    plane = _second_plane(places, there, found, before.shape, recipe)
-    return Camera((found,) if plane is None else (found, plane), support)
+        return Camera((np.eye(3),), support), standing
+    plane = None
+    if support < _ONE_PLANE:
+        plane = _second_plane(places, there, found, before.shape, recipe)
+    if plane is None:
+        return Camera((found,), support), least
+    return Camera((found, plane), support), np.minimum(least, residual(first, second, [scaled_down(plane)]))
 
 
 def _weights(shape: tuple[int, int]) -> Floats:

@@ -43,7 +43,7 @@ class Mining:
     full_rate: float = 40.0  # videos with more frames a second are taken with a stride
 
     step: int = 5  # frames between two anchor frames, in which motion is measured
-    cell: int = 12  # one corner per cell of this side
+    cell: int = 14  # one corner per cell of this side
     corner_quality: float = 4e-4  # smallest eigenvalue of a corner, of luma in 0..1 over 3×3
     backward_error: float = 0.7  # a point is lost when tracking it back misses by more
     inlier: float = 1.0  # residual of a point that moves with the camera, in one step

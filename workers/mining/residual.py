@@ -68,9 +68,7 @@ def _residual(one: Picture, other: Picture, plane: Doubles) -> Floats:
     if (plane != np.eye(3)).any():
         size, inverse = (width, height), cv2.WARP_INVERSE_MAP
         aligned = np.asarray(cv2.warpPerspective(other.detail, plane, size, flags=cv2.INTER_LINEAR | inverse), np.uint8)
-        white = np.full((height, width), 255, np.uint8)
-        seen = cv2.warpPerspective(white, plane, size, flags=cv2.INTER_NEAREST | inverse)
-        unseen = cv2.erode(seen, _SQUARE) == 0
+        unseen = cv2.erode(aligned, _SQUARE) == 0  # detail is about 128 wherever there is a picture
     gain = one.strength / max(other.strength, 1.0)
     if abs(gain - 1) > _DIMMED:
         aligned = np.asarray(cv2.convertScaleAbs(aligned, alpha=gain, beta=128 * (1 - gain)), np.uint8)

@@ -44,8 +44,9 @@ class _Step:
     """The way from one anchor to the next: directly, or by a frame between where that is explained better."""
 
     whole: Camera
+    moved: Floats  # residual of this anchor against the nearest frame that is compared
     middle: Picture | None  # the frame between, where the direct way explains too little
-    halves: tuple[Camera, Camera]
+    back: Camera  # from the next anchor to the frame that it is compared with
 
 
 def watch(lumas: Sequence[Luma], recipe: Mining) -> Scene:
@@ -62,27 +63,25 @@ def watch(lumas: Sequence[Luma], recipe: Mining) -> Scene:
 
 def _step(lumas: Sequence[Luma], first: Picture, last: Picture, recipe: Mining) -> _Step:
     """Fit the camera from the first of `lumas` to the last."""
-    whole = camera_motion(lumas[0], lumas[-1], first, last, recipe)
+    whole, moved = camera_motion(lumas[0], lumas[-1], first, last, recipe)
     if whole.support >= recipe.least_support:
-        return _Step(whole, None, (STANDING, STANDING))
+        return _Step(whole, moved, None, whole.inverse())
     luma = lumas[len(lumas) // 2 - 1]
     middle = Picture.of(luma)
-    halves = camera_motion(lumas[0], luma, first, middle, recipe), camera_motion(luma, lumas[-1], middle, last, recipe)
-    if min(half.support for half in halves) > whole.support:
-        whole = halves[0].then(halves[1])
-    return _Step(whole, middle, halves)
+    before, moved = camera_motion(lumas[0], luma, first, middle, recipe)
+    after, _ = camera_motion(luma, lumas[-1], middle, last, recipe)
+    if min(before.support, after.support) > whole.support:
+        whole = before.then(after)
+    return _Step(whole, moved, middle, after.inverse())
 
 
 def _moving(pictures: Sequence[Picture], steps: Sequence[_Step], k: int) -> Floats:
     """Take the smaller residual to two other frames: what an object uncovers differs from one of them only."""
     here, maps = pictures[k], []
     if k < len(steps):
-        step = steps[k]
-        maps.append(_residual(here, step.middle or pictures[k + 1], step.halves[0] if step.middle else step.whole))
+        maps.append(steps[k].moved)
     if k > 0:
-        step = steps[k - 1]
-        back = (step.halves[1] if step.middle else step.whole).inverse()
-        maps.append(_residual(here, step.middle or pictures[k - 1], back))
+        maps.append(_residual(here, steps[k - 1].middle or pictures[k - 1], steps[k - 1].back))
     if len(maps) == 1 and len(steps) > 1:
         both = steps[:2] if k == 0 else steps[-2:]
         way = both[0].whole.then(both[1].whole)

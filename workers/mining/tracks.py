@@ -13,14 +13,14 @@ from workers.mining.scene import Scene
 from workers.mining.standing import overlay_share
 from workers.mining.view import Luma
 
-_FILTER = Filter(grid=36)  # half the work of 48, and as good on the choosing part: .728 against .736
+_FILTER = Filter(grid=36, scales=())  # half the work of 48, and as good on the choosing part: .728 against .736
 _STOOD = 0.5  # luma pixels over a whole track; an object that a camera follows trembles more
 _TREMBLES = 2.0  # luma pixels that an object which a camera follows moves on the screen, or more
 _TOLD = 3.0  # luma pixels that the background moves before what stands on the screen can be told
 _PULL = 0.3  # of the way from the filter's centre to the middle of the motion ...
 _MOST_PULL = 0.08  # ... and at most this share of the core, at each anchor frame ...
 _PULLS = 0.15  # ... where this share of the core moves
-_MOST_SHIFT = 0.2  # of the crop's side; the core stays in its middle
+_MOST_SHIFT = 0.2  # of the crop's side, or more where the core stays in it
 _CORE_IN_CROP = 1.1  # side of the smallest crop, in sides of the core
 
 
@@ -219,7 +219,8 @@ def _crop_inside(box: Box, dx: float, dy: float, area: Area) -> tuple[float, flo
         low_y, high_y = area.top - min(0, dy) + side / 2, area.bottom - max(0, dy) - side / 2
         if low_x <= high_x and low_y <= high_y:
             at_x, at_y = min(max(x, low_x), high_x), min(max(y, low_y), high_y)
-            if max(abs(at_x - x), abs(at_y - y)) <= _MOST_SHIFT * side:
+            most = max(_MOST_SHIFT * side, (side - max(box.core[2:])) / 2)
+            if max(abs(at_x - x), abs(at_y - y)) <= most:
                 return at_x - side / 2, at_y - side / 2, side
         if side <= least:
             return None
