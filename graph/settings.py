@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     same_pictures: str = Field(
         "drop", pattern="^(drop|flag)$", description="Pairs whose ends are the same picture: drop, or keep and flag."
     )
+    least_confidence: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Tracks of less confidence are kept in the graph, and neither linked nor trained on.",
+    )
     max_pixels: int = Field(3840 * 2160 * 2, gt=0, description="Largest frame accepted, in pixels.")
     max_frames: int = Field(2_000_000, gt=0, description="Longest video accepted, in frames.")
     upload_bytes: int = Field(4 * 1024**3, gt=0, description="Largest upload over HTTP, in bytes.")

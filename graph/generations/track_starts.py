@@ -1,6 +1,6 @@
-"""Videos come in; the starts of their tracks go out as the columns that linking works with, a query a video.
+"""Reading of the starts of tracks as the columns that linking works with, one query per video.
 
-(:Video)-[:HAS_PATCH]->(p:Patch {role: "start"})
+(:Video)-[:HAS_PATCH]->(p:Patch {role: "start"})-[:INTRA_INSTANCE {confidence}]->(:Patch)
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,23 @@ from graph.linking.track_starts import TrackStarts
 _STARTS = """
 MATCH (p:Patch)
 WHERE p.video_id = $video AND p.id > '' AND p.role = 'start'
+  AND ($confidence = 0 OR EXISTS { (p)-[e:INTRA_INSTANCE]->() WHERE e.confidence >= $confidence })
 RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 """
 
 
-def read_track_starts(connection: Connection, videos: Sequence[str], twins: Mapping[str, str]) -> TrackStarts:
-    """Return the starts of all tracks of these videos; `twins` names for a video the one it is a re-encoding of."""
+def read_track_starts(
+    connection: Connection, videos: Sequence[str], twins: Mapping[str, str], confidence: float = 0.0
+) -> TrackStarts:
+    """Return the starts of these videos' tracks that have this confidence or more.
+
+    `twins` names for a video the one it is a re-encoding of.
+    """
     ids: list[str] = []
     names: list[str] = []
     places = [np.empty((0, 5), np.int64)]
     for video in videos:
-        row = connection.read(_STARTS, video=video)[0]
+        row = connection.read(_STARTS, video=video, confidence=confidence)[0]
         ids += row["ids"]
         names += [video] * len(row["ids"])
         places.append(np.array(row["places"], np.int64).reshape(-1, 5))

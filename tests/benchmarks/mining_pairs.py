@@ -1,4 +1,4 @@
-"""Videos in; a contact sheet of 64 random pairs (A, A') to be looked at and counted out.
+"""Contact sheet of 64 random pairs (A, A'), to be looked at and counted.
 
 python -m tests.benchmarks.mining_pairs FOLDER --sheet pairs.png [--clips 60] [--seed 0]
 """
@@ -6,6 +6,7 @@ python -m tests.benchmarks.mining_pairs FOLDER --sheet pairs.png [--clips 60] [-
 import argparse
 import time
 from collections import Counter
+from hashlib import blake2b
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,11 @@ from workers.mining.sheet import write_png
 _PAIRS, _COLUMNS = 64, 8
 
 
+def is_tuning(name: str) -> bool:
+    """Say whether a clip belongs to the half that numbers are chosen on: by the hash of its name."""
+    return blake2b(name.encode(), digest_size=8).digest()[0] % 2 == 0
+
+
 def main() -> None:
     """Mine, draw lots, draw the sheet, print the counts."""
     parser = argparse.ArgumentParser()
@@ -25,14 +31,18 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=0, help="mine a random part; 0: all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trust", type=float, default=0.6, help="least confidence of a pair that counts")
+    parser.add_argument("--part", choices=("all", "tune", "report"), default="all", help="half of the clips, by name")
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)
     paths = sorted(p for p in arguments.folder.iterdir() if p.is_file())
+    if arguments.part != "all":
+        paths = [path for path in paths if is_tuning(path.name) == (arguments.part == "tune")]
     if arguments.clips:
         paths = [paths[i] for i in sorted(random.permutation(len(paths))[: arguments.clips])]
     pairs: list[tuple[str, int, bytes, bytes]] = []
     windows, tracks, failures, minutes, began = Counter(), Counter(), [], 0.0, time.monotonic()
-    used = total = 0
+    used = total = kept = 0
     for path in paths:
         try:
             mined = mine_isolated(path)
@@ -44,7 +54,10 @@ def main() -> None:
         tracks.update(mined.report["refused_tracks"])
         total += mined.report["windows"]
         used += mined.report["windows"] - sum(mined.report["refused_windows"].values())
+        kept += len(mined.tracks)
         for number in range(0, len(mined.patches), 2):
+            if mined.tracks[number // 2].confidence < arguments.trust:
+                continue
             pairs.append((path.name, mined.patches[number].frame, mined.jpegs[number], mined.jpegs[number + 1]))
     stop_children()
     chosen = sorted(random.permutation(len(pairs))[:_PAIRS])
@@ -63,6 +76,7 @@ def main() -> None:
     print(
         f"{len(paths)} clips, {minutes:.1f} minutes, {len(pairs)} tracks ({len(pairs) / max(minutes, 1e-9):.0f}/minute)"
     )
+    print(f"{kept} tracks of any trust")
     print(f"{used} of {total} windows used; refused windows {dict(windows)}; refused tracks {dict(tracks)}")
     print(f"{len(failures)} failed: {failures}; {time.monotonic() - began:.0f} s")
 

@@ -24,6 +24,7 @@ from graph.generations.catalogue import (
     unlinked_videos,
 )
 from graph.generations.centroids import read_centroids
+from graph.generations.track_starts import read_track_starts
 from graph.linking.children import children, pairs_of
 from graph.linking.neighbours import nearest
 from graph.linking.parameters import PAPER
@@ -57,6 +58,7 @@ RETURN c.id AS child, collect(p.id) AS patches
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graph.linking.track_starts.PART_ROWS", 60)
+    monkeypatch.setenv("TRANSITIVE_LEAST_CONFIDENCE", "0")  # the world's confidences are random
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,13 @@ def add(context: StageContext, world: World, videos: slice = slice(None)) -> Non
         context.shards.write_vectors(
             f"features/net/{video.id}", [world.starts[r].id for r in rows], world.features[rows]
         )
+
+
+def test_doubtful_tracks_are_not_linked(linked_videos: StageContext, world: World) -> None:
+    videos = [video.id for video in world.videos]
+    found = read_track_starts(linked_videos.connection, videos, {}, 0.5)
+    assert set(found.ids) == {track.start_id for track in world.tracks if track.confidence >= 0.5}
+    assert len(found) < len(read_track_starts(linked_videos.connection, videos, {})) == len(world.starts)
 
 
 def edges(connection: Connection, generation: str) -> set[tuple[str, str, float]]:

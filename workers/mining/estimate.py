@@ -16,7 +16,7 @@ from workers.mining.recipe import Limits, Mining
 from workers.mining.scene import watch
 
 # Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
-_PATCHES_PER_WINDOW = 2.2
+_PATCHES_PER_WINDOW = 3.5
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
 _SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks

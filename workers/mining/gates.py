@@ -1,4 +1,4 @@
-"""Tests that refuse a window before any work is spent on it, and the detector of cuts."""
+"""Gates that refuse a window before any work is spent on it: one picture twice, or a recorded screen."""
 
 from collections.abc import Sequence
 
@@ -9,40 +9,9 @@ from workers.mining.boxes import Area
 from workers.mining.recipe import Mining
 from workers.mining.view import Luma
 
-_THUMB = (32, 20)
-_CUT_CHANGE, _CUT_LIKENESS = 6.0, 0.6  # mean grey levels; correlation of thumbnails
-_FLASH = 40.0  # mean grey levels
 _BLOCK = 16  # luma pixels
 _AROUND, _ONE_GREY = np.ones((3, 3), np.uint8), 0.5
 _BAR = 24  # luma; black of studio range is 16
-
-
-class CutFinder:
-    """Says of each frame whether a shot ended just before it: a cut, a flash, a hard flicker."""
-
-    def __init__(self) -> None:
-        """Start before the first frame."""
-        self._thumb: Luma | None = None
-        self._usual = 0.0
-
-    def broke(self, luma: Luma) -> bool:
-        """Compare with the frame before: far more change than usual, into a picture that is unlike it; or a flash."""
-        small = cv2.resize(luma, (4 * _THUMB[0], 4 * _THUMB[1]), interpolation=cv2.INTER_LINEAR)
-        thumb = np.asarray(cv2.resize(small, _THUMB, interpolation=cv2.INTER_AREA), np.uint8)
-        before, self._thumb = self._thumb, thumb
-        if before is None:
-            return False
-        change = cv2.norm(thumb, before, cv2.NORM_L1) / thumb.size
-        unusual = change > _CUT_CHANGE + 3 * self._usual and _likeness(before, thumb) < _CUT_LIKENESS
-        jumped = unusual or change > _FLASH
-        self._usual = 0.0 if jumped else 0.8 * self._usual + 0.2 * change
-        return jumped
-
-
-def _likeness(a: Luma, b: Luma) -> float:
-    """Correlate two thumbnails."""
-    first, second = a - a.mean(), b - b.mean()
-    return float((first * second).sum() / max(float(np.sqrt((first**2).sum() * (second**2).sum())), 1e-6))
 
 
 def picture_area(lumas: Sequence[Luma]) -> Area:

@@ -53,7 +53,8 @@ class Mining:
     moves: float = 1.0  # ... and more surely is
     least_contrast: float = 0.1  # share of a square that moves, less the share of what surrounds it
     most_boxes: int = 4  # of one window
-    least_confidence: float = 0.6  # of a track that is kept
+    least_confidence: float = 0.25  # of a track that is kept; less is surely nothing
+    trusted: float = 0.6  # confidence of the tracks that the report counts as trusted
     most_overlay: float = 0.5  # share of the edges in a box that stand on the screen while the camera moves
     static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
     same_picture: float = 0.98  # correlation of A and A' that teaches nothing ...
@@ -65,7 +66,11 @@ class Mining:
     @classmethod
     def of(cls, settings: Settings, numbers: Mapping[str, Any]) -> "Mining":
         """Take the numbers from the settings; `numbers` are those that are not the usual ones, by name."""
-        recipe = cls(segment=settings.segment_frames, keep_same=settings.same_pictures == "flag")
+        recipe = cls(
+            segment=settings.segment_frames,
+            keep_same=settings.same_pictures == "flag",
+            trusted=settings.least_confidence,
+        )
         return replace(recipe, **numbers)
 
     def __post_init__(self) -> None:

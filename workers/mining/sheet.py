@@ -1,4 +1,4 @@
-"""A video in; a picture of what would be mined out: boxes, moving points, first and last patches, and every refusal."""
+"""Sheet and list of what would be mined from a video: what moves, boxes, pairs, trust, and every refusal."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from graph.records import Progress, no_progress
 from workers.mining.boxes import Box
 from workers.mining.pixels import Pixels, cut_out
 from workers.mining.recipe import Limits, Mining
+from workers.mining.segments import MinedVideo
 from workers.mining.tracks import Track
 from workers.mining.video import Ends, Seen, mine, own_pixels
 from workers.mining.view import resize
@@ -28,17 +29,63 @@ def draw_sheet(
     recipe: Mining | None = None,
     sheet: Path | None = None,
 ) -> dict[str, Any]:
-    """Mine `path` without keeping anything, draw the sheet, and return the report of the video.
+    """Mine `path` without keeping anything, draw the sheet, and return the report, tracks and windows of the video.
 
     Raises:
         BadVideo: it cannot be mined.
         StorageError: the picture cannot be written.
     """
     tiles: list[Pixels] = []
-    mined = mine(path, limits, progress, recipe, lambda seen: tiles.append(_tile(seen)) if sheet else None)
+    windows: list[dict[str, Any]] = []
+
+    def watch(seen: Seen) -> None:
+        windows.append(_window(seen))
+        if sheet:
+            tiles.append(_tile(seen))
+
+    mined = mine(path, limits, progress, recipe, watch)
     if sheet is not None:
         write_png(sheet, _grid(tiles or [_text_tile("no windows")]))
-    return {"video": mined.video.name, "patches": len(mined.patches), "report": mined.report}
+    return {
+        "video": mined.video.name,
+        "patches": len(mined.patches),
+        "report": mined.report,
+        "tracks": _tracks(mined),
+        "windows": windows,
+    }
+
+
+def _tracks(mined: MinedVideo) -> list[dict[str, Any]]:
+    """List the tracks that are kept: both boxes as x, y, w, h in the video's own pixels, and the trust."""
+    patches = {patch.id: patch for patch in mined.patches}
+    return [
+        {
+            "frames": [patches[end].frame for end in (track.start_id, track.end_id)],
+            "boxes": [[p.x, p.y, p.w, p.h] for p in (patches[track.start_id], patches[track.end_id])],
+            "confidence": track.confidence,
+            "trust": track.trust,
+        }
+        for track in mined.tracks
+    ]
+
+
+def _window(seen: Seen) -> dict[str, Any]:
+    """Describe one window: its frames, why it was refused, and what became of each of its boxes."""
+    scale = seen.ends.first.colour().shape[1] / seen.ends.first.luma.shape[1] if seen.boxes else 1.0
+    boxes = []
+    for box, track in zip(seen.boxes, seen.tracks, strict=True):
+        left, top, side = (round(float(v) * scale) for v in box.crop)
+        why = track.why() if isinstance(track, Track) else track
+        boxes.append({"box": [left, top, side, side], "kept": isinstance(track, Track), "why": why})
+    found: dict[str, Any] = {
+        "frames": [seen.ends.first.index, seen.ends.last.index],
+        "reason": seen.reason,
+        "boxes": boxes,
+    }
+    if seen.scene is not None:
+        camera = seen.scene.cameras[min(seen.anchor, len(seen.scene.cameras) - 1)]
+        found |= {"camera_stands": camera.stands, "background": round(camera.support, 3)}
+    return found
 
 
 def _tile(seen: Seen) -> Pixels:

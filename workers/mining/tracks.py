@@ -75,7 +75,7 @@ class Track:
             - 2.5
         )
         # What these pairs do not hold, composites do: texture that moves everywhere, and overlays.
-        stands_out = min(1.0, max(0.0, known["contrast"]) / 0.1)
+        stands_out = min(1.0, max(0.0, known["contrast"]) / 0.15)
         return float(stands_out * max(0.0, 1 - 2 * known["overlay"]) / (1 + np.exp(-score)))
 
 

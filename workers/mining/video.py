@@ -18,8 +18,9 @@ import numpy as np
 
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
 from workers.mining.boxes import Area, Box, place_boxes
+from workers.mining.cuts import CutFinder
 from workers.mining.decode import Clip, Frame, Segment
-from workers.mining.gates import CutFinder, picture_area, screen_reason, still_reason
+from workers.mining.gates import picture_area, screen_reason, still_reason
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
@@ -261,6 +262,7 @@ class _Work:
             "refused_windows": dict(sorted(self.refused.items())),
             "refused_tracks": dict(sorted(self.refused_tracks.items())),
             "tracks": len(self.tracks),
+            "trusted_tracks": sum(track.confidence >= self.recipe.trusted for track in self.tracks),
             "cuts": self.cuts,
             "streams_left_out": clip.left_out,
             **clip.tally.facts(),

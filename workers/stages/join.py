@@ -47,7 +47,7 @@ def join(context: StageContext, progress: Progress) -> str:
             return old.id
         centroids = read_centroids(context.shards, old.id)
         twins = find_twins(context.shards, ready, progress)
-        starts = read_track_starts(context.connection, ready, twins)
+        starts = read_track_starts(context.connection, ready, twins, context.settings.least_confidence)
         linking = _join(context, old, starts, centroids, progress)
         held_out = _held_out(old, starts, twins)
         generation = write_generation(

@@ -47,7 +47,7 @@ def link(context: StageContext, arguments: dict[str, Any], progress: Progress) -
         if known:
             return known
         twins = find_twins(context.shards, ready, progress)
-        starts = read_track_starts(context.connection, ready, twins)
+        starts = read_track_starts(context.connection, ready, twins, context.settings.least_confidence)
         if not len(starts):
             raise InvalidInput("There are no patches to link. Ingest videos in which something moves.")
         run = begin_run(context, model, starts, parameters.resolve(len(starts)))

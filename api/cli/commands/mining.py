@@ -34,6 +34,7 @@ def mine(
     rows = {
         "windows": report["windows"],
         "tracks": report["tracks"],
+        "trusted tracks": report["trusted_tracks"],
         **{f"refused window: {reason}": count for reason, count in report["refused_windows"].items()},
         **{f"refused track: {reason}": count for reason, count in report["refused_tracks"].items()},
         **({"sheet": str(sheet)} if sheet else {}),

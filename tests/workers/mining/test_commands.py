@@ -105,7 +105,14 @@ def test_mine_draws_windows_and_counts_refusals(clip: Path, tmp_path: Path) -> N
     sheet = tmp_path / "sheet.png"
     facts = run("mine", path, "--sheet", sheet, "--json")
     report = facts["report"]
-    assert report["tracks"] == facts["patches"] / 2 > 0
+    assert report["tracks"] == facts["patches"] / 2 == len(facts["tracks"]) > 0
+    assert report["trusted_tracks"] == sum(track["confidence"] >= 0.6 for track in facts["tracks"]) > 0
+    assert len(facts["windows"]) == report["windows"]
+    for track in facts["tracks"]:
+        assert track["frames"][1] - track["frames"][0] == 30
+        assert all(0 <= x <= 480 - w and 0 <= y <= 320 - h for x, y, w, h in track["boxes"])
+    refused = [window["reason"] for window in facts["windows"] if window["reason"]]
+    assert len(refused) == sum(report["refused_windows"].values())
     assert report["refused_windows"]["static"] > 0
     picture = cv2.imread(str(sheet))
     assert picture.shape[1] > 600

@@ -1,0 +1,68 @@
+"""Detector of picture cuts: frames whose content cannot be found near its place in the frame before.
+
+A cut changes the picture by more than usual, and blocks of the new frame have no match in the old one. Fast motion,
+blur, flashes and fades change as much, and their blocks are found: correlation ignores brightness and contrast, and the
+search allows for motion. Breaks of time, size or damaged data are `Frame.broken_before`, not cuts.
+"""
+
+import cv2
+import numpy as np
+
+from workers.mining.decode import Luma
+
+_SIZE = (80, 50)  # pixels of the thumbnails that are compared
+_SMALL = (32, 20)  # of those that measure change
+_CHANGE, _UNUSUAL = 4.0, 1.5  # mean grey levels; times the usual change
+_BLOCK, _REACH = 10, 4  # side of a block and how far it is searched, in pixels of a thumbnail
+_TEXTURE = 3.0  # standard deviation of a block that can be found
+_LEAST_BLOCKS = 6
+# Median correlation. On the tuning split 1,461 of 1,463 pairs of following frames that change have .64 or more, and 95
+# of 100 pairs of frames of different clips have .56 or less.
+_MATCH = 0.6
+_PLAIN = 20.0  # mean grey levels between two pictures without texture
+
+
+class CutFinder:
+    """Says of each frame whether a shot ended just before it."""
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self._before: Luma | None = None
+        self._usual = 0.0
+
+    def broke(self, luma: Luma) -> bool:
+        """Compare a frame with the one before: True where a cut lies between."""
+        quarter = cv2.resize(luma, (2 * _SIZE[0], 2 * _SIZE[1]), interpolation=cv2.INTER_LINEAR)
+        thumb = np.asarray(cv2.resize(quarter, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, thumb
+        if before is None:
+            return False
+        small, small_before = (cv2.resize(t, _SMALL, interpolation=cv2.INTER_AREA) for t in (thumb, before))
+        change = cv2.norm(small, small_before, cv2.NORM_L1) / small.size
+        cut = change > _CHANGE + _UNUSUAL * self._usual and is_cut(before, thumb, change)
+        self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change
+        return cut
+
+
+def is_cut(before: Luma, after: Luma, change: float) -> bool:
+    """Say whether two thumbnails (50, 80) uint8 that differ by `change` grey levels are of different shots."""
+    found = _matches(before, after)
+    if len(found) < _LEAST_BLOCKS:
+        found = _matches(after, before)  # a cut to a plain picture
+    if len(found) < _LEAST_BLOCKS:
+        return change > _PLAIN
+    return float(np.median(found)) < _MATCH
+
+
+def _matches(before: Luma, after: Luma) -> list[float]:
+    """Return the best correlation near its place of each block of `after` that has texture."""
+    found = []
+    for top in range(_BLOCK // 2, _SIZE[1] - _BLOCK, _BLOCK):
+        for left in range(_BLOCK // 2, _SIZE[0] - _BLOCK, _BLOCK):
+            block = after[top : top + _BLOCK, left : left + _BLOCK]
+            if block.std() < _TEXTURE:
+                continue
+            low, high = max(0, top - _REACH), max(0, left - _REACH)
+            near = before[low : top + _BLOCK + _REACH, high : left + _BLOCK + _REACH]
+            found.append(float(cv2.matchTemplate(near, block, cv2.TM_CCOEFF_NORMED).max()))
+    return found
