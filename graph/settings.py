@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         "drop", pattern="^(drop|flag)$", description="Pairs whose ends are the same picture: drop, or keep and flag."
     )
     least_confidence: float = Field(
-        0.6,
+        0.75,
         ge=0,
         le=1,
         description="Tracks of less confidence are kept in the graph, and neither linked nor trained on.",

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--part", choices=("choose", "report"), default="report")
-    parser.add_argument("--trust", type=float, default=0.6, help="least confidence of a track that counts")
+    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a track that counts")
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.iterdir() if p.is_file())
     order = np.random.default_rng(0).permutation(len(paths))

@@ -42,7 +42,7 @@ def main() -> None:
     """Print one line per sequence and the totals."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--trust", type=float, default=0.6, help="count tracks of this confidence or more")
+    parser.add_argument("--trust", type=float, default=0.75, help="count tracks of this confidence or more")
     arguments = parser.parse_args()
     found, starts, ends, total = 0, 0, 0, 0
     boxes = truth(arguments.folder)

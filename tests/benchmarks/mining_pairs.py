@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=0, help="mine a random part; 0: all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trust", type=float, default=0.6, help="least confidence of a pair that counts")
+    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a pair that counts")
     parser.add_argument("--part", choices=("all", "tune", "report"), default="all", help="half of the clips, by name")
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)

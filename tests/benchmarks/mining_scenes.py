@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", choices=("choose", "report"), default="report")
     parser.add_argument("--count", type=int, default=16, help="clips of each kind")
-    parser.add_argument("--trust", type=float, default=0.6, help="least confidence of a track that counts")
+    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a track that counts")
     arguments = parser.parse_args()
     first = {"choose": 0, "report": 1000}[arguments.part]
     kinds = (*CAMERAS, *LIGHTS, *OVERLAYS, *MOVERS)

@@ -8,7 +8,7 @@ search allows for motion. Breaks of time, size or damaged data are `Frame.broken
 import cv2
 import numpy as np
 
-from workers.mining.decode import Luma
+from workers.mining.view import Luma
 
 _SIZE = (80, 50)  # pixels of the thumbnails that are compared
 _SMALL = (32, 20)  # of those that measure change

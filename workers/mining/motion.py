@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.mining.recipe import Mining
-from workers.mining.residual import Picture, residual, scaled_down
+from workers.mining.residual import Picture, residual, residual_and_noise, scaled_down
 from workers.mining.view import Luma
 
 Floats = NDArray[np.float32]
@@ -26,6 +26,8 @@ _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
 _BAND = 0.2  # of the picture's sides: the border
 _STANDS = 0.6  # weighted share of the texture that stands: no other hypothesis is tried
 _STILL = 0.1  # residual of texture that stands, in pixels of the small picture
+_QUIET = 3.0  # grey levels of noise, above which all of the picture may have moved
+_CLEARER = 0.6  # share of the noise that a hypothesis leaves, which is then better whatever the residuals
 _EXPLAINED = 0.35  # residual of what the background explains
 _GAIN = 0.98  # the moving hypotheses must leave less than this share of what standing leaves
 _ONE_PLANE = 0.85  # support of one plane that needs no second
@@ -84,10 +86,11 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
     Also returns the residual of `first` against it, as `residual` does.
     """
     weights = _weights(first.detail.shape)
-    standing = residual(first, second, [np.eye(3)])
+    standing, noise = residual_and_noise(first, second, np.eye(3))
     texture = weights * first.textured
     total = float(texture.sum())
-    if total == 0 or float((texture * (standing < _STILL)).sum()) > _STANDS * total:
+    still = float((texture * (standing < _STILL)).sum()) > _STANDS * total
+    if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(before, after, recipe)
     left = float((weights * np.minimum(standing, 1)).sum()) * _GAIN
@@ -99,10 +102,10 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
         candidate = _homography(places[use], there[use], recipe)
         if candidate is None:
             continue
-        moved = residual(first, second, [scaled_down(candidate)])
+        moved, rest = residual_and_noise(first, second, scaled_down(candidate))
         lost = float((weights * np.minimum(moved, 1)).sum())
-        if lost < left:
-            left, found, least, support = lost, candidate, moved, _support(moved, weights)
+        if lost < left or rest < _CLEARER * noise:
+            left, noise, found, least, support = lost, rest, candidate, moved, _support(moved, weights)
     if found is None:
         return Camera((np.eye(3),), support), standing
     plane = None

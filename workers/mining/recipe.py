@@ -54,7 +54,7 @@ class Mining:
     least_contrast: float = 0.1  # share of a square that moves, less the share of what surrounds it
     most_boxes: int = 4  # of one window
     least_confidence: float = 0.25  # of a track that is kept; less is surely nothing
-    trusted: float = 0.6  # confidence of the tracks that the report counts as trusted
+    trusted: float = 0.75  # confidence of the tracks that the report counts as trusted
     most_overlay: float = 0.5  # share of the edges in a box that stand on the screen while the camera moves
     static: float = 0.8  # mean absolute grey difference of two frames that are the same picture
     same_picture: float = 0.98  # correlation of A and A' that teaches nothing ...

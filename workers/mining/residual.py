@@ -58,11 +58,15 @@ def residual(one: Picture, other: Picture, planes: Sequence[Doubles]) -> Floats:
 
     `planes` are homographies of the small pictures, from `one` to `other`. What `other` does not show has no residual.
     """
-    maps = [_residual(one, other, plane) for plane in planes]
+    maps = [residual_and_noise(one, other, plane)[0] for plane in planes]
     return np.asarray(np.minimum.reduce(maps), np.float32)
 
 
-def _residual(one: Picture, other: Picture, plane: Doubles) -> Floats:
+def residual_and_noise(one: Picture, other: Picture, plane: Doubles) -> tuple[Floats, float]:
+    """Measure the residual to one plane, and the difference in grey levels that counts as noise in it.
+
+    The noise is 2.5 times the median difference: a plane that fits nowhere has much of it and little residual.
+    """
     height, width = one.detail.shape
     aligned, unseen = other.detail, None
     if (plane != np.eye(3)).any():
@@ -78,4 +82,4 @@ def _residual(one: Picture, other: Picture, plane: Doubles) -> Floats:
     noise = max(_NOISE, 2.5 * float(np.median(change[::3, ::3])))
     np.maximum(change - np.float32(noise), 0, out=change)
     moved = cv2.sqrt(cv2.blur(change * change, _AROUND) / (one.slope + np.float32(_FLOOR)))
-    return np.asarray(moved, np.float32)
+    return np.asarray(moved, np.float32), noise

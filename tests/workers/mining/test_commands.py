@@ -106,7 +106,7 @@ def test_mine_draws_windows_and_counts_refusals(clip: Path, tmp_path: Path) -> N
     facts = run("mine", path, "--sheet", sheet, "--json")
     report = facts["report"]
     assert report["tracks"] == facts["patches"] / 2 == len(facts["tracks"]) > 0
-    assert report["trusted_tracks"] == sum(track["confidence"] >= 0.6 for track in facts["tracks"]) > 0
+    assert report["trusted_tracks"] == sum(track["confidence"] >= 0.75 for track in facts["tracks"]) > 0
     assert len(facts["windows"]) == report["windows"]
     for track in facts["tracks"]:
         assert track["frames"][1] - track["frames"][0] == 30
