@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.commands import evaluate_normals, evaluate_probe, evaluate_units
+from api.cli.commands import evaluate_detection, evaluate_normals, evaluate_probe, evaluate_units
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 def register(parent: typer.Typer) -> None:
     """Add the family."""
+    evaluate_detection.register(app)
     evaluate_normals.register(app)
     evaluate_probe.register(app)
     evaluate_units.register(app)

@@ -1,0 +1,69 @@
+"""`transitive evaluate detection`: tables 1 to 3, Fast and Faster R-CNN on the trunk."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.interrupt import cancelling
+from api.cli.terminal import Bars, Json, answer
+from graph.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(detection)
+
+
+def detection(
+    data: Annotated[Path, typer.Option(help="Folder in VOC's layout: Annotations, ImageSets/Main, JPEGImages.")],
+    model: ModelOption,
+    head: Annotated[str, typer.Option(help="fast (tables 1 and 2) or faster (table 3).")] = "faster",
+    freeze: Annotated[str, typer.Option(help="Last conv stage that is not tuned: none, c1, … c5.")] = "none",
+    preset: Annotated[str, typer.Option(help="paper, gpu-small or cpu-small.")] = "paper",
+    iterations: Annotated[int, typer.Option(min=0, help="Steps; 0: the preset's.")] = 0,
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    as_json: Json = False,
+) -> None:
+    """Train Fast or Faster R-CNN on trainval and measure VOC 2007's 11-point AP on test (section 6.2, tables 1 to 3).
+
+    Fast R-CNN's proposals come from selective search; they are kept beside the data, or in the home where that cannot
+    be written. PASCAL VOC 2007 is at http://host.robots.ox.ac.uk/pascal/VOC/voc2007/. COCO (table 4) is not read yet.
+    Run the command again to go on after a stop.
+    """
+    from training.evaluation.detection.evaluate import evaluate_detection
+    from training.evaluation.detection.presets import get_preset, with_iterations
+    from training.evaluation.detection.voc import read_voc
+
+    numbers = get_preset(preset, head)
+    if iterations:
+        numbers = with_iterations(numbers, iterations)
+    pictures = read_voc(data)
+    subject = open_model(model, preset, seed)
+    folder = output or subject.folder / f"detection-{head}-{freeze}-{preset}-s{seed}"
+    with Bars() as bars, cancelling(bars) as progress:
+        proposals = None
+        if head == "fast":
+            from workers.mining.selective_search import propose_for
+
+            beside = data / "SelectiveSearch"
+            writable = os.access(beside if beside.is_dir() else data, os.W_OK)
+            proposals = beside if writable else settings().home / "proposals" / pictures.fingerprint
+            propose_for([(one.id, one.picture) for one in pictures.train + pictures.test], proposals, progress)
+        found = evaluate_detection(
+            subject,
+            pictures,
+            folder,
+            numbers,
+            freeze=freeze,
+            proposals=proposals,
+            seed=seed,
+            device=settings().device,
+            progress=progress,
+        )
+    lines = [f"model {subject.id}", *(f"{name:<16} {value:.3f}" for name, value in found.items())]
+    lines.append(str(folder / "detection.png"))
+    answer({"model": subject.id, "folder": str(folder), "AP": found}, as_json, "\n".join(lines))

@@ -1,0 +1,168 @@
+"""Tables 1 to 3: a detector is trained on a data set's trainval pictures and measured on its test pictures."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from graph.atomic_write import atomic_write, replacement
+from graph.errors import InvalidInput, NotFound
+from graph.records import Progress, no_progress
+from training.checkpoints import Identity
+from training.devices import choose_device, deterministic
+from training.evaluation.detection.average_precision import Found, voc07
+from training.evaluation.detection.detector import Detector
+from training.evaluation.detection.presets import DetectionPreset
+from training.evaluation.detection.voc import Detection, Labelled
+from training.evaluation.exclusive import alone_in
+from training.evaluation.head_training import train_head
+from training.evaluation.subject import Subject
+from training.pictures import read_picture
+from training.random_streams import RandomStream, generator
+
+_SHOWN, _SHOWN_SCORE = 4, 0.3
+
+
+def evaluate_detection(
+    subject: Subject,
+    data: Detection,
+    output: Path,
+    preset: DetectionPreset,
+    *,
+    freeze: str = "none",
+    proposals: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> dict[str, float]:
+    """Train and measure; writes detection.json and detection.png into `output`.
+
+    Args:
+        subject: whose convolutions.
+        data: from `read_voc`.
+        output: folder of results and checkpoints; a stopped run goes on there.
+        preset: from `get_preset`.
+        freeze: the last stage that is not tuned.
+        proposals: folder of ID.npy, for Fast R-CNN.
+        seed: of heads and batches.
+        device: where to train.
+        progress: told about steps and test pictures.
+
+    Returns:
+        Average precision by class, and "mAP", their mean.
+
+    Raises:
+        InvalidInput: a damaged picture, no training picture with an object, another trunk than VGG16's.
+        NotFound: a picture has no proposals.
+        Conflict: another run works in `output`, or it holds the checkpoint of another training.
+        Cancelled: raised by `progress`; a checkpoint is kept.
+    """
+    usable = [one for one in data.train if (~one.difficult).any()]
+    if not usable:
+        raise InvalidInput("No training picture has an object that is not difficult. Give another trainval split.")
+    with alone_in(output, "detection"):
+        chosen = choose_device(device)
+        torch.manual_seed(seed)
+        detector = Detector(subject, len(data.classes), preset, freeze).to(chosen)
+        subject.network.to(chosen)
+        numbers = json.loads(json.dumps(asdict(preset))) | {"freeze": freeze}
+        identity = Identity(numbers, "detection", data.fingerprint, seed, subject.id)
+
+        def loss_of(step: int) -> dict[str, Tensor]:
+            draws = generator(seed, RandomStream.HEADS, step, 1)
+            pictures, targets, regions = [], [], []
+            for row in draws.integers(len(usable), size=preset.batch):
+                one, mirrored = usable[row], bool(draws.integers(2))
+                pixels = _pixels(one)
+                boxes = torch.from_numpy(one.boxes[~one.difficult])
+                region = _proposals(proposals, one) if preset.head == "fast" else torch.zeros((0, 4))
+                if mirrored:
+                    pixels = pixels.flip(1)
+                    boxes, region = (_mirrored(some, pixels.shape[1]) for some in (boxes, region))
+                pictures.append(pixels.to(chosen))
+                labels = torch.from_numpy(one.labels[~one.difficult])
+                targets.append({"boxes": boxes.to(chosen), "labels": labels.to(chosen)})
+                regions.append(region.to(chosen))
+            with torch.autocast(chosen.type, torch.bfloat16, enabled=chosen.type == "cuda"):
+                losses: dict[str, Tensor] = detector(pictures, targets, regions)
+            return losses
+
+        with deterministic(chosen, same_shapes=False):
+            detector.train()
+            seconds = train_head(
+                detector, loss_of, preset.schedule, output, identity, f"detection, {preset.head}", progress
+            )
+        found = _detect(detector, data.test, proposals, chosen, preset.head, progress)
+        each = dict(zip(data.classes, voc07(data.test, found, len(data.classes)), strict=True))
+        scores = {name: value for name, value in each.items() if not math.isnan(value)}
+        if not scores:
+            raise InvalidInput("No test picture has an object that is not difficult. Give another test split.")
+        scores["mAP"] = float(np.mean(list(scores.values())))
+        facts = {"model": subject.id, "preset": asdict(preset), "freeze": freeze, "seed": seed}
+        facts |= {"train": len(usable), "test": len(data.test), "seconds": round(seconds, 1), "AP": scores}
+        with replacement(output / "detection.png") as temporary:
+            _draw(data, found).save(temporary, "PNG")
+        atomic_write(output / "detection.json", json.dumps(facts, indent=2) + "\n")
+    return scores
+
+
+def _pixels(one: Labelled) -> Tensor:
+    """Return uint8 (H, W, 3)."""
+    picture = read_picture(str(one.picture), one.picture.read_bytes())
+    return torch.from_numpy(np.array(picture))
+
+
+def _mirrored(boxes: Tensor, width: int) -> Tensor:
+    return torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], dim=1)
+
+
+def _proposals(folder: Path | None, one: Labelled) -> Tensor:
+    file = (folder or Path()) / f"{one.id}.npy"
+    if folder is None or not file.is_file():
+        raise NotFound(f"{file} is missing. Fast R-CNN needs proposals: run the command without --proposals first.")
+    return torch.from_numpy(np.load(file)).float()
+
+
+@torch.inference_mode()
+def _detect(
+    detector: Detector,
+    pictures: list[Labelled],
+    proposals: Path | None,
+    device: torch.device,
+    head: str,
+    progress: Progress,
+) -> list[Found]:
+    detector.eval()
+    found = []
+    for done, one in enumerate(pictures, start=1):
+        regions = [_proposals(proposals, one).to(device)] if head == "fast" else None
+        result = {
+            name: value.cpu().numpy() for name, value in detector([_pixels(one).to(device)], None, regions)[0].items()
+        }
+        found.append(Found(result["boxes"], result["labels"], result["scores"]))
+        progress("detection, test pictures", done, len(pictures), "pictures")
+    return found
+
+
+def _draw(data: Detection, found: list[Found]) -> Image.Image:
+    """Return the first test pictures side by side, objects in green and detections in red with their scores."""
+    drawn = []
+    for one, here in list(zip(data.test, found, strict=True))[:_SHOWN]:
+        picture = read_picture(str(one.picture), one.picture.read_bytes())
+        draw = ImageDraw.Draw(picture)
+        for box in one.boxes:
+            draw.rectangle(tuple(box), outline="#2a9d3a", width=2)
+        for box, label, score in zip(here.boxes, here.labels, here.scores, strict=True):
+            if score >= _SHOWN_SCORE:
+                draw.rectangle(tuple(box), outline="#d62728", width=2)
+                draw.text((box[0] + 3, box[1] + 2), f"{data.classes[label - 1]} {score:.2f}", fill="#d62728")
+        drawn.append(picture.resize((320, max(1, round(picture.height * 320 / picture.width)))))
+    sheet = Image.new("RGB", (324 * len(drawn), max(one.height for one in drawn)), "white")
+    for place, picture in enumerate(drawn):
+        sheet.paste(picture, (324 * place, 0))
+    return sheet

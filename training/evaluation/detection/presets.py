@@ -1,0 +1,71 @@
+"""The numbers of the detection trainings: the paper's (section 6.2), and small ones with the same losses."""
+
+from dataclasses import dataclass, replace
+
+from graph.errors import InvalidInput
+from training.evaluation.head_training import Schedule
+
+HEADS = ("fast", "faster")
+
+
+@dataclass(frozen=True)
+class DetectionPreset:
+    """All numbers of a detection training but the data and the seed."""
+
+    name: str
+    head: str  # fast or faster
+    schedule: Schedule
+    shorter: int  # pixels of a picture's shorter side
+    longer: int  # most pixels of its longer side
+    hidden: int  # of fc6 and fc7
+    deviation: float  # of their Gaussian; 0: torch's default, because 0.001 lets narrow layers vanish
+    batch: int  # pictures
+    rois: int  # regions of a picture that the head is trained on
+    anchors: tuple[int, ...]  # sides in pixels of the resized picture
+
+
+def get_preset(name: str, head: str) -> DetectionPreset:
+    """Return a preset: `paper`, `gpu-small` or `cpu-small`; raises `InvalidInput`."""
+    if head not in HEADS:
+        raise InvalidInput(f"There is no head {head!r}. Heads: {', '.join(HEADS)}.")
+    fast = Schedule(150_000, 0.00025, drops=(50_000, 100_000))
+    faster = Schedule(35_000, 0.00025, drops=(15_000, 30_000))
+    common = (600, 1000, 4096, 0.001)
+    paper = (
+        DetectionPreset("paper", head, fast, *common, 2, 64, ())
+        if head == "fast"
+        else DetectionPreset("paper", head, faster, *common, 1, 128, (128, 256, 512))
+    )
+    presets = {
+        "paper": paper,
+        "gpu-small": replace(
+            paper,
+            name="gpu-small",
+            schedule=Schedule(4_000, 0.001, drops=(3_000,)),
+            shorter=400,
+            longer=667,
+            hidden=1024,
+        ),
+        "cpu-small": replace(
+            paper,
+            name="cpu-small",
+            schedule=Schedule(400, 0.01, drops=(300,), gradient_clip=5.0, checkpoint_every=50),
+            shorter=160,
+            longer=256,
+            hidden=128,
+            deviation=0.0,
+            batch=2,
+            rois=64,
+            anchors=(32, 64, 128),
+        ),
+    }
+    if name not in presets:
+        raise InvalidInput(f"There is no preset {name!r}. Presets: {', '.join(presets)}.")
+    return presets[name]
+
+
+def with_iterations(preset: DetectionPreset, iterations: int) -> DetectionPreset:
+    """Set the number of steps; the drops of the rate keep their share of the schedule."""
+    schedule = preset.schedule
+    drops = tuple(drop * iterations // schedule.iterations for drop in schedule.drops)
+    return replace(preset, schedule=replace(schedule, iterations=iterations, drops=drops))
