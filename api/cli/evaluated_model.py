@@ -26,6 +26,5 @@ def open_model(name: str, preset: str, seed: int) -> "Subject":
     data = settings().data
     local = Path(data) / "models" / name
     known = "://" not in data and name != "scratch" and (local / "model.json").is_file()
-    # cpu-small's width for every small preset; the paper's for all others
-    size = "cpu-small" if preset.endswith("small") else "paper"
+    size = "cpu-small" if preset == "cpu-small" else "paper"  # of `scratch`: an eighth of the width, or all of it
     return open_subject(str(local) if known else name, settings().home / "evaluations", size, seed)
