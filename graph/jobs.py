@@ -1,65 +1,242 @@
-"""Jobs, the long work of the system, are read newest first, and asked to stop. workers/ledger.py moves them on.
+"""The (:Job) nodes: one per piece of long work, with its state, progress, request and outcome.
 
-(:Job {id, kind, state, target, stage, done, total, unit, reason, result, created_at, updated_at, finished_at})
+(:Job {id, kind, state, target, arguments, owner, stage, done, total, unit, reason, result,
+       created_at, updated_at, finished_at})
+
+    queued ──claim──> running ──finish──> done | failed
+      │                  │
+      └──cancel──> cancelled <──finish── cancelling
+
+A running job's `updated_at` is its heartbeat. Every query that changes the state first takes the node's write lock (its
+first SET) and reads the state afterwards, so of two workers that received the same message only one runs the job.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from graph.connection import Connection
 from graph.errors import Conflict, NotFound
-from graph.records import Job
+from graph.records import ENDED, Job, JobKind
 from graph.rows import as_record
 
+STALE_SECONDS = 30  # without a heartbeat for this long, the worker counts as dead; it beats every 5 seconds
+
+_OPEN = """
+MERGE (job:Job {id: $id})
+ON CREATE SET job.created_at = $now
+SET job.kind = $kind
+WITH job, job.state IS NOT NULL AND NOT job.state IN $ended AS active
+FOREACH (ignored IN CASE WHEN active THEN [] ELSE [1] END |
+    SET job.state = 'queued', job.target = $target, job.arguments = $arguments, job.stage = '', job.done = 0,
+        job.total = 0, job.unit = '', job.reason = '', job.result = '', job.owner = '', job.created_at = $now,
+        job.updated_at = $now, job.finished_at = '')
+RETURN job {.*} AS job, NOT active AS fresh
+"""
+_CLAIM = """
+MATCH (job:Job {id: $id})
+SET job.kind = job.kind
+WITH job, NOT job.state IN $ended AS open,
+     job.state = 'running' AND job.updated_at > $stale AND ($previous = '' OR job.owner <> $previous) AS busy
+FOREACH (ignored IN CASE WHEN open AND NOT busy AND job.state <> 'cancelling' THEN [1] ELSE [] END |
+    SET job.state = 'running', job.owner = $owner, job.updated_at = $now)
+FOREACH (ignored IN CASE
+        WHEN job.state = 'cancelling' AND (job.updated_at <= $stale OR ($previous <> '' AND job.owner = $previous))
+        THEN [1] ELSE [] END |
+    SET job.state = 'cancelled', job.updated_at = $now, job.finished_at = $now)
+RETURN job {.*} AS job, open, busy
+"""
+_BEAT = """
+MATCH (job:Job {id: $id})
+SET job.updated_at = $now, job.stage = $stage, job.done = $done, job.total = $total, job.unit = $unit
+RETURN job.state AS state, job.owner AS owner
+"""
+_FINISH = """
+MATCH (job:Job {id: $id})
+WHERE $owner = '' OR job.owner = $owner
+SET job.state = $state, job.reason = $reason, job.result = $result, job.updated_at = $now, job.finished_at = $now
+"""
+_HAND_OVER = """
+MATCH (job:Job {id: $id, owner: $owner})
+SET job.state = CASE WHEN job.state = 'cancelling' THEN 'cancelled' ELSE 'queued' END,
+    job.arguments = $arguments, job.updated_at = $now
+"""
+_ORPHAN = """
+MATCH (job:Job {id: $id})
+SET job.kind = job.kind
+WITH job WHERE job.state IN ['running', 'cancelling']
+SET job.finished_at = CASE WHEN job.state = 'running' THEN '' ELSE $now END,
+    job.state = CASE WHEN job.state = 'running' THEN 'queued' ELSE 'cancelled' END,
+    job.owner = '',
+    job.updated_at = $now
+"""
+# a running job's updated_at is its worker's heartbeat and stays as it is
+_CANCEL = """
+UNWIND $ids AS id
+MATCH (job:Job {id: id})
+SET job.kind = job.kind
+WITH job, job.state AS before
+FOREACH (ignored IN CASE WHEN before = 'queued' THEN [1] ELSE [] END |
+    SET job.state = 'cancelled', job.updated_at = $now, job.finished_at = $now)
+FOREACH (ignored IN CASE WHEN before = 'running' THEN [1] ELSE [] END |
+    SET job.state = 'cancelling')
+RETURN job {.*} AS job
+"""
+_FORGET_SEGMENTS = """
+MATCH (job:Job {kind: 'segment'})
+WHERE job.arguments CONTAINS $video
+DETACH DELETE job
+"""
 _GET = """
-MATCH (j:Job {id: $id})
-RETURN j {.*} AS job
+UNWIND $ids AS id
+MATCH (job:Job {id: id})
+RETURN job {.*} AS job
 """
 _FIRST_PAGE = """
-MATCH (j:Job)
-WHERE j.created_at >= ''
-RETURN j {.*} AS job ORDER BY j.created_at DESC, j.id DESC LIMIT $limit
+MATCH (job:Job)
+WHERE job.created_at >= ''
+RETURN job {.*} AS job ORDER BY job.created_at DESC, job.id DESC LIMIT $limit
 """
 _NEXT_PAGE = """
 MATCH (last:Job {id: $after})
-MATCH (j:Job)
-WHERE j.created_at <= last.created_at AND (j.created_at < last.created_at OR j.id < last.id)
-RETURN j {.*} AS job ORDER BY j.created_at DESC, j.id DESC LIMIT $limit
+MATCH (job:Job)
+WHERE job.created_at <= last.created_at AND (job.created_at < last.created_at OR job.id < last.id)
+RETURN job {.*} AS job ORDER BY job.created_at DESC, job.id DESC LIMIT $limit
 """
-# the first SET takes the lock, so the state that is compared is the last one written
-_CANCEL = """
-MATCH (j:Job {id: $id})
-SET j.updated_at = $now
-WITH j, j.state AS before
-SET j.state = CASE before WHEN 'queued' THEN 'cancelled' WHEN 'running' THEN 'cancelling' ELSE before END
-SET j.finished_at = CASE WHEN before = 'queued' THEN $now ELSE j.finished_at END
-RETURN j {.*} AS job, before
+_UNFINISHED = """
+MATCH (job:Job)
+WHERE NOT job.state IN $ended
+RETURN job {.*} AS job ORDER BY job.created_at
 """
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedJob:
+    """An unfinished job, the worker that holds it, and whether its heartbeat has stopped."""
+
+    job: Job
+    owner: str
+    stale: bool
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC with microseconds, which sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def open_job(
+    connection: Connection, job_id: str, kind: JobKind, target: str, arguments: Mapping[str, Any]
+) -> tuple[Job, bool]:
+    """Create a job, or queue it again if it has ended; returns it and whether it was queued by this call."""
+    text = json.dumps(arguments, sort_keys=True)
+    row = connection.write(_OPEN, id=job_id, kind=kind, target=target, arguments=text, now=now(), ended=list(ENDED))[0]
+    return _job(row), bool(row["fresh"])
+
+
+def claim_job(connection: Connection, job_id: str, owner: str, previous: str = "") -> tuple[Job, dict[str, Any]] | None:
+    """Take a job for the worker `owner`; returns it with its arguments, or None when there is nothing to do.
+
+    `previous` is an owner that is known to have stopped: its job can be taken before its heartbeat is stale. Raises
+    `BlockingIOError` when another worker is running the job.
+    """
+    rows = connection.write(
+        _CLAIM, id=job_id, owner=owner, previous=previous, now=now(), stale=_stale(), ended=list(ENDED)
+    )
+    if not rows or not rows[0]["open"]:
+        return None
+    if rows[0]["busy"]:
+        raise BlockingIOError(f"another worker is running job {job_id}")
+    job = _job(rows[0])
+    return (job, json.loads(rows[0]["job"]["arguments"])) if job.state == "running" else None
+
+
+def beat(connection: Connection, job_id: str, owner: str, stage: str, done: int, total: int, unit: str) -> bool:
+    """Write a running job's heartbeat and progress; returns False when the worker must stop (cancelled or lost it)."""
+    rows = connection.write(_BEAT, id=job_id, now=now(), stage=stage, done=done, total=total, unit=unit)
+    return bool(rows) and rows[0]["state"] == "running" and rows[0]["owner"] == owner
+
+
+def finish_job(
+    connection: Connection,
+    job_id: str,
+    state: Literal["done", "failed", "cancelled"],
+    *,
+    owner: str = "",
+    reason: str = "",
+    result: str = "",
+) -> None:
+    """End a job; without effect where it is no longer held by `owner` ("": whoever holds it)."""
+    connection.write(_FINISH, id=job_id, state=state, owner=owner, reason=reason, result=result, now=now())
+
+
+def hand_over_job(connection: Connection, job_id: str, owner: str, arguments: Mapping[str, Any]) -> None:
+    """Queue a running job again for its next stage, with the arguments of that stage."""
+    text = json.dumps(arguments, sort_keys=True)
+    connection.write(_HAND_OVER, id=job_id, owner=owner, arguments=text, now=now())
+
+
+def orphan_job(connection: Connection, job_id: str) -> None:
+    """Take a job from its worker, which is dead or silent; later writes of that worker have no effect."""
+    connection.write(_ORPHAN, id=job_id, now=now())
+
+
+def request_cancel(connection: Connection, job_id: str) -> Job:
+    """Ask one job to stop, as `request_cancels` does, and return it; asking twice is no error.
+
+    Raises `NotFound`, and `Conflict` when the job is done or has failed.
+    """
+    job = _only(connection.write(_CANCEL, ids=[job_id], now=now()), job_id)
+    if job.state in ("done", "failed"):
+        raise Conflict(f"Job {job_id} is {job.state} already; it cannot be cancelled.")
+    return job
+
+
+def request_cancels(connection: Connection, job_ids: Iterable[str]) -> None:
+    """Ask jobs to stop: queued ones are cancelled, running ones become `cancelling`, ended ones stay as they are."""
+    connection.write(_CANCEL, ids=sorted(set(job_ids)), now=now())
+
+
+def forget_segment_jobs(connection: Connection, video: str) -> None:
+    """Remove the jobs of a video's segments; a worker that runs one stops at its next heartbeat."""
+    connection.write(_FORGET_SEGMENTS, video=video)
 
 
 def get_job(connection: Connection, job_id: str) -> Job:
     """Read one job; raises `NotFound`."""
-    return _only(connection.read(_GET, id=job_id), job_id)
+    return _only(connection.read(_GET, ids=[job_id]), job_id)
+
+
+def get_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, Job]:
+    """Read those of these jobs that exist, by id."""
+    return {row["job"]["id"]: _job(row) for row in connection.read(_GET, ids=list(job_ids))}
+
+
+def job_arguments(connection: Connection, job_id: str) -> dict[str, Any]:
+    """Read a job's request as it is stored (see `workers.requests`); raises `NotFound`."""
+    rows = connection.read(_GET, ids=[job_id])
+    _only(rows, job_id)
+    found: dict[str, Any] = json.loads(rows[0]["job"].get("arguments") or "{}")
+    return found
 
 
 def list_jobs(connection: Connection, after: str = "", limit: int = 100) -> list[Job]:
-    """Read `limit` jobs, newest first: the newest ones, or those which follow the job `after`."""
+    """Read `limit` jobs, newest first: the newest ones, or those that follow the job `after`."""
     if not after:
         return [_job(row) for row in connection.read(_FIRST_PAGE, limit=limit)]
     return [_job(row) for row in connection.read(_NEXT_PAGE, after=after, limit=limit)]
 
 
-def request_cancel(connection: Connection, job_id: str) -> Job:
-    """Ask a job to stop: a queued one is cancelled, a running one becomes `cancelling`; returns the job.
+def unfinished_jobs(connection: Connection) -> list[UnfinishedJob]:
+    """List all jobs that have not ended, oldest first."""
+    limit = _stale()
+    rows = connection.read(_UNFINISHED, ended=list(ENDED))
+    return [UnfinishedJob(_job(row), row["job"].get("owner", ""), row["job"]["updated_at"] <= limit) for row in rows]
 
-    Asking twice is no error. Raises `NotFound`, and `Conflict` when the job has ended otherwise.
-    """
-    rows = connection.write(_CANCEL, id=job_id, now=_now())
-    job = _only(rows, job_id)
-    if job.state in ("done", "failed"):
-        raise Conflict(f"Job {job_id} is {job.state} already; it cannot be cancelled.")
-    return job
+
+def _stale() -> str:
+    return (datetime.now(UTC) - timedelta(seconds=STALE_SECONDS)).isoformat(timespec="microseconds")
 
 
 def _only(rows: list[dict[str, Any]], job_id: str) -> Job:
@@ -70,7 +247,3 @@ def _only(rows: list[dict[str, Any]], job_id: str) -> Job:
 
 def _job(row: Mapping[str, Any]) -> Job:
     return as_record(Job, row["job"])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -1,8 +1,9 @@
-"""Trained models go into the graph as nodes that list them, and come out by id, by recipe, page by page.
+"""The (:Model) nodes: one per trained network, read by id, page by page, or the newest first.
 
 (:Model {id, recipe, preset, step, pool5_dim, embedding_dim, generation, created_at})
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from graph.connection import Connection
@@ -23,10 +24,11 @@ MATCH (m:Model)
 WHERE m.id > $after
 RETURN m {.*} AS model ORDER BY m.id LIMIT $limit
 """
-_LATEST = """
+_NEWEST = """
 MATCH (m:Model)
-WHERE $recipe IS NULL OR m.recipe = $recipe
-RETURN m {.*} AS model ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+WHERE ($recipes = [] OR m.recipe IN $recipes) AND ($preset = '' OR m.preset = $preset)
+  AND (NOT $embedding OR m.embedding_dim > 0)
+RETURN m {.*} AS model ORDER BY m.created_at DESC, m.id DESC
 """
 
 
@@ -48,11 +50,19 @@ def list_models(connection: Connection, after: str = "", limit: int = 100) -> li
     return [as_record(Model, row["model"]) for row in connection.read(_LIST, after=after, limit=limit)]
 
 
-def latest_model(connection: Connection, recipe: str | None = None) -> Model:
+def newest_models(
+    connection: Connection, recipes: Sequence[str] = (), preset: str = "", embedding: bool = False
+) -> list[Model]:
+    """Read all models, the newest first: of these recipes ((): any), this preset ("": any), with an embedding only."""
+    rows = connection.read(_NEWEST, recipes=list(recipes), preset=preset, embedding=embedding)
+    return [as_record(Model, row["model"]) for row in rows]
+
+
+def latest_model(connection: Connection, recipe: str = "") -> Model:
     """Read the newest model, of one recipe or of any; raises `NotFound` with the command that makes one."""
-    rows = connection.read(_LATEST, recipe=recipe)
-    if not rows:
+    known = newest_models(connection, [recipe] if recipe else [])
+    if not known:
         raise NotFound(
             f"There is no {recipe or 'trained'} model yet. `transitive train {recipe or 'RECIPE'}` makes one."
         )
-    return as_record(Model, rows[0]["model"])
+    return known[0]

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 Role = Literal["start", "end"]
 JobKind = Literal["ingest", "segment", "link", "train", "embed"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
+ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # states that a job never leaves by itself
 
 
 class Progress(Protocol):

@@ -72,6 +72,22 @@ MATCH (v:Video)
 WHERE v.status = 'ready'
 RETURN v.id AS id ORDER BY v.id
 """
+# (v)-[:HAS_PATCH]->(:start)
+_WITH_TRACKS = """
+MATCH (v:Video {status: 'ready'})
+WHERE EXISTS { (v)-[:HAS_PATCH]->(:Patch {role: 'start'}) }
+RETURN v.id AS id ORDER BY id
+"""
+_COUNT_PATCHES = """
+MATCH (p:Patch)
+WHERE p.video_id IN $videos
+RETURN count(p) AS count
+"""
+_VIDEO_OF_PATCH = """
+UNWIND $ids AS id
+MATCH (p:Patch {id: id})
+RETURN p.id AS id, p.video_id AS video
+"""
 _NAMES = """
 MATCH (v:Video) WHERE v.id IN $videos
 RETURN v.id AS id, v.name AS name
@@ -159,6 +175,21 @@ def list_videos(connection: Connection, after: str = "", limit: int = 100) -> li
 def ready_video_ids(connection: Connection) -> list[str]:
     """Return the ids of all videos that were mined, sorted."""
     return [row["id"] for row in connection.read(_READY_IDS)]
+
+
+def video_ids_with_tracks(connection: Connection) -> list[str]:
+    """Return the ids of the mined videos in which a track was found, sorted."""
+    return [row["id"] for row in connection.read(_WITH_TRACKS)]
+
+
+def count_patches(connection: Connection, video_ids: Sequence[str]) -> int:
+    """Return how many patches these videos have together."""
+    return int(connection.read(_COUNT_PATCHES, videos=list(video_ids))[0]["count"])
+
+
+def videos_of_patches(connection: Connection, patch_ids: Sequence[str]) -> dict[str, str]:
+    """Return the video of each of these patches; a patch that does not exist is left out."""
+    return {row["id"]: row["video"] for row in connection.read(_VIDEO_OF_PATCH, ids=list(patch_ids))}
 
 
 def video_names(connection: Connection, video_ids: Sequence[str]) -> dict[str, str]:

@@ -9,9 +9,9 @@ import threading
 import time
 from types import TracebackType
 
+from graph import jobs
 from graph.connection import Connection
 from graph.errors import Cancelled, StorageError, Unavailable
-from workers import ledger
 
 _WRITE_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
@@ -22,7 +22,7 @@ class JobProgress:
     """A `Progress` that writes to the job's node; use it as a context manager around the stage."""
 
     def __init__(self, connection: Connection, job_id: str, owner: str) -> None:
-        """Report for job `job_id`, held by `owner` (see `ledger.claim`)."""
+        """Report for job `job_id`, held by `owner` (see `jobs.claim_job`)."""
         self._connection = connection
         self._job_id = job_id
         self._owner = owner
@@ -66,7 +66,7 @@ class JobProgress:
         with self._lock:
             self._written = time.monotonic()
             try:
-                alive = ledger.beat(self._connection, self._job_id, self._owner, *self._now)
+                alive = jobs.beat(self._connection, self._job_id, self._owner, *self._now)
             except (Unavailable, StorageError) as error:
                 # the work itself needs no graph here; if Neo4j stays away, the stage's own write says so
                 _log.warning("job %s: its progress could not be written: %s", self._job_id, error)

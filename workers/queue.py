@@ -1,17 +1,14 @@
-"""From a kind of work and its arguments to a (:Job) node and a message in one of three Celery queues.
+"""The three Celery queues, and how a request becomes a (:Job) node and a message in one of them.
 
-    mining   videos to patches and tracks              processes of its own, a thread each
-    graph    clusters and edges                        one at a time
-    torch    features, training, embeddings            one at a time, in one process that never forks
+    mining   videos to patches and tracks      a process of its own with several threads
+    graph    clusters and edges                one job at a time
+    torch    features, trainings, embeddings   one job at a time, in a process that never forks
 
-A message holds nothing but the job's id; what to do stands in the node, so that a lost message can be sent again
-(see workers.recovery). A job's id is the hash of its kind and arguments: asking twice for the same work is one job.
+A message holds only the job's id, and the request is in the node, so a lost message can be sent again
+(workers/recovery.py). Submitting the same request twice gives one job (`workers.requests.job_id`).
 """
 
-import json
 from functools import cache
-from hashlib import blake2b
-from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
@@ -19,10 +16,11 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from graph import jobs
 from graph.connection import Connection
 from graph.errors import Unavailable
 from graph.records import Job, JobKind
-from workers import ledger
+from workers.requests import JobRequest, job_id, to_arguments
 
 QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {
@@ -32,9 +30,8 @@ FIRST_QUEUE: dict[JobKind, str] = {
     "train": "torch",
     "embed": "torch",
 }
-_NO_IDENTITY = {"path", "name", "resume"}  # where a video lies and how it is called; how a training is continued
-# Celery hands a message out again when it was not acknowledged for this long; a job that really is still running then
-# is left alone by `ledger.claim`, so this only decides how late a message of a machine that vanished is found.
+# Redis delivers a message again when it was not acknowledged for this long. `jobs.claim_job` refuses a job that still
+# runs, so this only decides how late the message of a vanished machine is delivered again.
 _VISIBILITY_SECONDS = 6 * 3600
 
 
@@ -71,30 +68,18 @@ def celery_app(redis_url: str) -> Celery:
     return app
 
 
-def job_id(kind: JobKind, arguments: dict[str, Any]) -> str:
-    """Name a job by what it does: 24 hexadecimal digits, the same for the same kind and arguments."""
-    text = json.dumps([kind, arguments], sort_keys=True, ensure_ascii=False)
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
+    """Submit a request and return its job; while that job is queued or running, the same request returns the same job.
 
-
-def identity(kind: JobKind, arguments: dict[str, Any]) -> str:
-    """Return the id that `submit` will give: known beforehand, so that even a half-made request can be cancelled."""
-    return job_id(kind, {key: value for key, value in arguments.items() if key not in _NO_IDENTITY})
-
-
-def submit(connection: Connection, redis_url: str, kind: JobKind, arguments: dict[str, Any], target: str = "") -> Job:
-    """Ask for work and return its job; asked for again while it is queued or running, the same job.
-
-    `arguments` are plain JSON values that the stage of this kind reads (workers.stages). Raises `Unavailable` when
-    Neo4j or Redis does not answer; nothing is left queued then.
+    Raises `Unavailable` when Neo4j or Redis does not answer; nothing is left queued then.
     """
-    identifier = identity(kind, arguments)
-    job, fresh = ledger.open_job(connection, identifier, kind, target, arguments)
+    identifier = job_id(request)
+    job, fresh = jobs.open_job(connection, identifier, request.kind, request.target, to_arguments(request))
     if fresh:
         try:
-            send(redis_url, kind, FIRST_QUEUE[kind], identifier)
+            send(redis_url, request.kind, FIRST_QUEUE[request.kind], identifier)
         except Unavailable as error:
-            ledger.finish(connection, identifier, "failed", reason=str(error))
+            jobs.finish_job(connection, identifier, "failed", reason=str(error))
             raise
     return job
 

@@ -1,7 +1,7 @@
 """From the unfinished (:Job) nodes and the queues in Redis to the jobs that were lost and are sent again.
 
 A job is lost when its worker died (SIGKILL, power) or its message did (Redis emptied). Redis would hand the message of
-a dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: `ledger.claim`.
+a dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: `jobs.claim_job`.
 """
 
 import json
@@ -11,8 +11,9 @@ import socket
 import psutil
 import redis
 
+from graph import jobs
 from graph.connection import Connection
-from workers import ledger, queue
+from workers import queue
 
 
 def owner_name(token: str) -> str:
@@ -24,10 +25,10 @@ def requeue_lost(connection: Connection, redis_url: str) -> int:
     """Send every lost job again; returns how many."""
     waiting = _waiting_ids(redis_url)
     sent = 0
-    for entry in ledger.open_jobs(connection):
+    for entry in jobs.unfinished_jobs(connection):
         dead = entry.job.state != "queued" and (entry.stale or _is_dead(entry.owner))
         if dead:
-            ledger.orphan(connection, entry.job.id)
+            jobs.orphan_job(connection, entry.job.id)
         lost = (dead and entry.job.state == "running") or (entry.job.state == "queued" and entry.stale)
         if lost and entry.job.id not in waiting:
             queue.send(redis_url, entry.job.kind, queue.FIRST_QUEUE[entry.job.kind], entry.job.id)

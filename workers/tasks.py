@@ -1,22 +1,25 @@
-"""From a message (a job's id) to the stage that does it: the Celery tasks, thin, and what a worker does at its start.
+"""The Celery tasks: one thin task per stage, and what a worker does when it starts.
 
-Run as `celery -A workers.tasks worker -Q mining --pool threads` (or graph; torch with `--pool solo`).
+A worker runs as `celery -A workers.tasks worker -Q mining --pool threads`, or with `-Q graph`, or with
+`-Q torch --pool solo`.
 """
 
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from celery import Task
 from celery.signals import setup_logging, worker_ready
 
+from graph import jobs
 from graph.errors import Cancelled, NoDevice, TransitiveError, Unavailable
 from graph.records import Progress
 from graph.settings import settings
-from workers import ledger, queue, recovery
+from workers import queue, recovery
 from workers.progress import JobProgress
+from workers.requests import parse_request, to_arguments
 from workers.stage_context import StageContext
 
 _RETRY_SECONDS = 10
@@ -24,12 +27,16 @@ _log = logging.getLogger(__name__)
 
 app = queue.celery_app(settings().redis_url.get_secret_value())
 
-Stage = Callable[[StageContext, dict[str, Any], Progress], Any]  # returns its result, or arguments to go on with
+# a stage takes the request of its own kind, and returns the job's result or the request of the next stage
+Stage = Callable[[StageContext, Any, Progress], Any]
+# jobs whose server went away while this process ran them: job → owner. The node still says that the owner runs the job,
+# because that could not be written; with this the retry need not wait until its heartbeat is stale.
+_interrupted: dict[str, str] = {}
 
 
 @cache
 def stage_context() -> StageContext:
-    """Open this process's connection once; its threads share it."""
+    """Return this process's context, opened at the first call; its threads share it."""
     return StageContext.open(settings())
 
 
@@ -70,7 +77,7 @@ def _embed() -> Stage:
 
 
 def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
-    """Make a task of a stage; it is imported when first needed, so a worker carries only its queue's libraries."""
+    """Register a task for a stage; the stage is imported at its first use, so a worker loads only its own libraries."""
 
     def run(task: Task, job_id: str) -> None:
         perform(task, job_id, load(), following)
@@ -87,53 +94,57 @@ _add_task("embed", _embed)
 
 
 def link_part(run: str, kind: str, number: int) -> None:
-    """Do one part of a linking that another machine leads; what fails here, fails there again and is told there."""
+    """Compute one part of a linking led by another machine; failures are logged, and the leader redoes the part."""
     from workers.stages.help_link import help_link
 
     try:
         help_link(stage_context(), run, kind, number)
     except TransitiveError as error:
-        _log.warning("part %s of linking %s (%s) was not done here: %s", number, run, kind, error)
+        _log.warning("part %s of linking %s (%s) failed here: %s", number, run, kind, error)
 
 
 app.task(link_part, name="link_part")
 
 
 def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | None = None) -> None:
-    """Claim the job, run its stage, and close the job (or send it on to the `following` task and queue).
+    """Claim the job, run its stage, and end the job (or send it to the `following` task and queue).
 
-    A job that somebody else is running, or whose Neo4j is away, comes back later; one that is finished or cancelled is
-    left alone. Every failure ends as the job's reason, in a line for people; the trace stays in this worker's log.
+    A job that another worker is running, or whose Neo4j does not answer, is tried again later; one that has ended is
+    left alone. Every failure becomes the job's reason, one line for people; the traceback stays in the worker's log.
     """
     owner = recovery.owner_name(uuid4().hex)
     try:
         context = stage_context()
-        claimed = ledger.claim(context.connection, job_id, owner)
+        claimed = jobs.claim_job(context.connection, job_id, owner, previous=_interrupted.get(job_id, ""))
     except (Unavailable, BlockingIOError) as error:
         _log.warning("job %s waits: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
+    _interrupted.pop(job_id, None)
     if claimed is None:
         return
-    _, arguments = claimed
+    job, arguments = claimed
     try:
+        request = parse_request(job.kind, arguments)
         with JobProgress(context.connection, job_id, owner) as progress:
-            result = stage(context, arguments, progress)
+            result = stage(context, request, progress)
             progress.flush()
         if following is None:
-            ledger.finish(context.connection, job_id, "done", owner=owner, result=str(result))
+            jobs.finish_job(context.connection, job_id, "done", owner=owner, result=str(result))
         else:
-            ledger.hand_over(context.connection, job_id, owner, dict(result))
+            jobs.hand_over_job(context.connection, job_id, owner, to_arguments(result))
             queue.send(context.redis_url, *following, job_id)
-    except NoDevice as error:  # a GPU that is not there does not come by waiting
+    except NoDevice as error:  # a missing GPU does not appear by waiting
         _close_failed(context, job_id, owner, error)
     except Unavailable as error:
         _log.warning("job %s will be tried again: %s", job_id, error)
+        _interrupted[job_id] = owner
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
         _close_failed(context, job_id, owner, error)
 
 
 def _close_failed(context: StageContext, job_id: str, owner: str, error: Exception) -> None:
+    state: Literal["failed", "cancelled"]
     if isinstance(error, Cancelled):
         state, reason = "cancelled", str(error)
     elif isinstance(error, TransitiveError):
@@ -142,7 +153,7 @@ def _close_failed(context: StageContext, job_id: str, owner: str, error: Excepti
         _log.exception("job %s failed unexpectedly", job_id)
         text = str(error).splitlines()[0] if str(error) else "no text"
         state, reason = "failed", f"Unexpected {type(error).__name__} ({text}). The worker's log has the details."
-    ledger.finish(context.connection, job_id, state, owner=owner, reason=reason)
+    jobs.finish_job(context.connection, job_id, state, owner=owner, reason=reason)
 
 
 def _log_plainly(**_: Any) -> None:
@@ -153,9 +164,9 @@ def _take_up_lost_jobs(**_: Any) -> None:
     try:
         count = recovery.requeue_lost(stage_context().connection, stage_context().redis_url)
     except Unavailable as error:
-        _log.warning("lost jobs could not be looked for: %s", error)
+        _log.warning("cannot look for lost jobs: %s", error)
     else:
-        _log.info("ready; %d lost jobs were queued again", count)
+        _log.info("ready; queued %d lost jobs again", count)
 
 
 setup_logging.connect(_log_plainly)

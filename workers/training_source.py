@@ -1,4 +1,4 @@
-"""From the graph and the shards to what training reads (`training.source.TrainingSource`); no driver shows."""
+"""A `training.source.TrainingSource` that reads one generation from the graph and the pictures from the shards."""
 
 import threading
 from collections import OrderedDict
@@ -14,29 +14,14 @@ from graph import videos
 from graph.errors import NotFound
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
+from graph.generations.reader import links_of_bucket
 from graph.linking.twins import find_twins
 from graph.queries import quadruples
+from graph.queries.tracks import tracks_of_video
 from training.source import PatchRow, PatchTable
 from workers.stage_context import StageContext
 
 _CACHE_BYTES = 4 * 1024**3  # of JPEGs kept in memory; a patch takes about 5 KB
-
-# (v)-[:HAS_PATCH]->(a:start)-[:INTRA_INSTANCE]->(b:end), (a)-[:IN_PARENT]->(c of this generation)
-_STARTS = """
-MATCH (v:Video {id: $video})-[:HAS_PATCH]->(a:Patch {role: 'start'})
-OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
-RETURN a.id AS id, coalesce(c.id, -1) AS parent, [(a)-[:INTRA_INSTANCE]->(b) | b.id] AS ends
-"""
-# (v)-[:HAS_PATCH]->(:start)
-_WITH_TRACKS = """
-MATCH (v:Video {status: 'ready'}) WHERE EXISTS { (v)-[:HAS_PATCH]->(:Patch {role: 'start'}) }
-RETURN v.id AS video ORDER BY video
-"""
-# (a)-[e:INTER_INSTANCE]->(b), one bucket of the generation
-_LINKS = """
-MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket = $bucket
-RETURN a.id AS a, b.id AS b ORDER BY a, b
-"""
 
 
 @dataclass
@@ -82,7 +67,7 @@ class GraphSource:
         if self.linked:
             return frozenset(self.linked.held_out)
         # as linking will choose them, so that a context network has not seen what is held out afterwards
-        with_tracks = [row["video"] for row in self.context.connection.read(_WITH_TRACKS)]
+        with_tracks = videos.video_ids_with_tracks(self.context.connection)
         return frozenset(catalogue.held_out_videos(with_tracks, find_twins(self.context.shards, self.videos)))
 
     @property
@@ -96,9 +81,9 @@ class GraphSource:
 
     def _rows_of(self, video: str) -> Iterator[PatchRow]:
         held_out = video in self.held_out
-        for row in self.context.connection.read(_STARTS, video=video, generation=self.generation):
-            for patch in (row["id"], *row["ends"]):
-                yield PatchRow(patch, video, row["parent"], row["id"], held_out)
+        for track in tracks_of_video(self.context.connection, video, self.generation):
+            for patch in (track.start, *track.ends):
+                yield PatchRow(patch, video, track.parent, track.start, held_out)
 
     @cached_property
     def _video_of(self) -> dict[str, str]:
@@ -122,10 +107,10 @@ class GraphSource:
         """Return every inter-instance edge: (L, 2) rows of starts."""
         row = self._table.row
         found = [
-            (row[edge["a"]], row[edge["b"]])
+            (row[a], row[b])
             for bucket in range(self.linked.buckets if self.linked else 0)
-            for edge in self.context.connection.read(_LINKS, generation=self.generation, bucket=bucket)
-            if edge["a"] in row and edge["b"] in row
+            for a, b in links_of_bucket(self.context.connection, self.generation, bucket)
+            if a in row and b in row
         ]
         return np.array(found, np.int64).reshape(-1, 2)
 

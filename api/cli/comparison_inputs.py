@@ -17,6 +17,7 @@ from graph import models
 from graph.errors import InvalidInput, TransitiveError
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
+from graph.linking.parameters import LinkParameters, stored_parameters
 from graph.records import Progress
 from graph.settings import Settings
 from training.model_folder import read_card
@@ -24,6 +25,7 @@ from training.pack import PackSource
 from training.recipes import Recipe, get_recipe
 from training.source import TrainingSource
 from training.source_checks import check_links
+from workers.requests import LinkRequest, TrainRequest
 from workers.stage_context import StageContext
 from workers.stages.features import prepare_link
 from workers.stages.link import link
@@ -112,18 +114,18 @@ class Gathering:
         return catalogue.get_generation(self.context.connection, self._link(adopt(self.context, start).id))
 
     def _start(self, linked: Generation | None) -> Path:
-        known = models.list_models(self.context.connection, limit=100_000)
-        if any(model.recipe == self.start and model.preset == self.preset for model in known):
+        if models.newest_models(self.context.connection, recipes=[self.start], preset=self.preset):
             recipe = get_recipe("transitive", self.preset, self.start)
             folder = initial_model(self.context, recipe, linked, self.progress)
             assert folder is not None  # noqa: S101
             return folder
-        asked = {"recipe": self.start, "preset": self.preset, "iterations": self.start_iterations}
-        return self.context.models / train(self.context, asked | {"images": str(self.images or "")}, self.progress)
+        request = TrainRequest(self.start, self.preset, iterations=self.start_iterations, images=str(self.images or ""))
+        return self.context.models / train(self.context, request, self.progress)
 
     def _link(self, features: str, parameters: Mapping[str, Any] | None = None) -> str:
-        asked = {**(parameters or {}), "features": features, "preset": self.preset}
-        return link(self.context, prepare_link(self.context, asked, self.progress), self.progress)
+        chosen = stored_parameters(parameters) if parameters else LinkParameters()
+        request = LinkRequest(features, preset=self.preset, parameters=chosen)
+        return link(self.context, prepare_link(self.context, request, self.progress), self.progress)
 
     def _hog(self, main: Generation) -> Generation:
         """Find or make the links by HOG features; `main` is the current generation afterwards."""

@@ -8,10 +8,11 @@ from typing import Any
 from api.cli.session import Session
 from api.cli.terminal import Bars, say
 from api.cli.video_files import unreadable
-from api.cli.waiting import FINISHED, Waiting
+from api.cli.waiting import Waiting
 from graph.connection import Connection
-from graph.records import Job
+from graph.records import ENDED, Job
 from graph.videos import ready_video_ids
+from workers.requests import IngestRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,9 @@ def sort_out(connection: Connection, files: Iterable[Path]) -> SortedFiles:
     return SortedFiles(list(new.values()), list(already.values()), doubles, refused)
 
 
-def ingest_arguments(video: VideoFile, numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the arguments of a video's job; `numbers` are those of `Mining` that differ from the defaults, by name."""
-    asked = {"path": str(video.path), "video": video.id, "name": video.path.name}
-    return asked | ({"mining": dict(numbers)} if numbers else {})
+def ingest_request(video: VideoFile, numbers: Mapping[str, Any]) -> IngestRequest:
+    """Return the request for a video; `numbers` are the fields of `Mining` that differ from the defaults, by name."""
+    return IngestRequest(str(video.path), video.id, video.path.name, dict(numbers))
 
 
 def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, Any]) -> Outcome:
@@ -80,7 +80,7 @@ def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, 
     if not found.new:
         return Outcome([], [], [], found)
     with Waiting(session) as waiting, Bars() as bars:
-        jobs = [waiting.submit("ingest", ingest_arguments(video, numbers), video.path.name) for video in found.new]
+        jobs = [waiting.submit(ingest_request(video, numbers)) for video in found.new]
         ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:
@@ -103,7 +103,7 @@ class _Drawing:
         self._shown: set[str] = set()
 
     def __call__(self, bars: Bars, jobs: Mapping[str, Job]) -> None:
-        finished = sum(job.state in FINISHED for job in jobs.values())
+        finished = sum(job.state in ENDED for job in jobs.values())
         bars.show("all", "videos", finished, len(jobs), "videos")
         running = {job.id: job for job in jobs.values() if job.state == "running" and job.stage}
         for gone in self._shown - set(running):

@@ -8,16 +8,16 @@ on later.
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from api.cli.interrupt import deferred
 from api.cli.session import Session
 from api.cli.terminal import Bars, answer, say
+from graph import jobs
 from graph.errors import Cancelled, TransitiveError, Unavailable
-from graph.records import Job, JobKind
-from workers import ledger, queue, recovery
+from graph.records import ENDED, Job
+from workers import queue, recovery
+from workers.requests import JobRequest, job_id
 
 _POLL_SECONDS = 0.4
 _LOOK_AFTER_SECONDS = 5.0  # between two looks at the workers
@@ -25,7 +25,6 @@ _SILENCE_SECONDS = 60.0  # without progress of any job: ask whether a worker ans
 _CANCEL_SECONDS = 30.0  # how long Ctrl-C waits for running jobs to stop
 _MOST_RESTARTS = 5  # of workers that die without any job moving on
 
-FINISHED = ("done", "failed", "cancelled")
 Draw = Callable[[Bars, Mapping[str, Job]], None]
 
 
@@ -56,11 +55,11 @@ class Waiting:
             if isinstance(error, KeyboardInterrupt) and self._ids:
                 self._cancel()
 
-    def submit(self, kind: JobKind, arguments: dict[str, Any], target: str) -> Job:
-        """Ask for work, and wait for it as well."""
+    def submit(self, request: JobRequest) -> Job:
+        """Submit a request, and wait for its job as well."""
         self._stop_if_interrupted()
-        self._ids.append(queue.identity(kind, arguments))
-        return queue.submit(self._connection, self._redis_url, kind, arguments, target)
+        self._ids.append(job_id(request))
+        return queue.submit(self._connection, self._redis_url, request)
 
     @property
     def _redis_url(self) -> str:
@@ -72,7 +71,7 @@ class Waiting:
         while True:
             self._read()
             draw(bars, self._jobs)
-            if all(job.state in FINISHED for job in self._jobs.values()):
+            if all(job.state in ENDED for job in self._jobs.values()):
                 return self._jobs
             time.sleep(_POLL_SECONDS)
             self._stop_if_interrupted()
@@ -86,8 +85,8 @@ class Waiting:
 
     def _read(self) -> None:
         before = self._jobs
-        unfinished = [one for one in self._ids if one not in before or before[one].state not in FINISHED]
-        self._jobs = before | ledger.jobs(self._connection, unfinished)
+        unfinished = [one for one in self._ids if one not in before or before[one].state not in ENDED]
+        self._jobs = before | jobs.get_jobs(self._connection, unfinished)
         if any(before.get(one) != self._jobs.get(one) for one in unfinished):
             self._moved = time.monotonic()
 
@@ -119,11 +118,11 @@ class Waiting:
         """Ask the unfinished jobs to stop, and wait a little for those that run, so that nothing writes afterwards."""
         say("Stopping …")
         try:
-            ledger.cancel(self._connection, self._ids)
+            jobs.request_cancels(self._connection, self._ids)
             end = time.monotonic() + _CANCEL_SECONDS
             while time.monotonic() < end:
                 self._read()
-                if all(job.state in FINISHED for job in self._jobs.values()):
+                if all(job.state in ENDED for job in self._jobs.values()):
                     return
                 time.sleep(_POLL_SECONDS)
         except TransitiveError as error:
@@ -132,19 +131,10 @@ class Waiting:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class JobRequest:
-    """Work to ask for: a job's kind, its arguments, and what it is called for people."""
-
-    kind: JobKind
-    arguments: dict[str, Any]
-    target: str
-
-
 def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
     """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as an error of ours."""
     with Waiting(session) as waiting:
-        job = waiting.submit(asked.kind, asked.arguments, asked.target)
+        job = waiting.submit(asked)
         finished = waiting.until_finished(bars, _draw_stages)[job.id]
     if finished.state == "failed":
         raise TransitiveError(finished.reason)
@@ -155,7 +145,7 @@ def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
 
 def detached(session: Session, asked: JobRequest, as_json: bool) -> None:
     """Ask for a job, print its id, and do not wait."""
-    job = queue.submit(session.connection, session.redis_url, asked.kind, asked.arguments, asked.target)
+    job = queue.submit(session.connection, session.redis_url, asked)
     answer({"job": job.id}, as_json, job.id)
 
 

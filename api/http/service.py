@@ -13,18 +13,17 @@ from api.http.uploads import Inbox
 from graph import jobs, models
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound, TransitiveError
-from graph.records import Job, JobKind, Model
+from graph.records import ENDED, Job, Model
 from graph.settings import Settings
 from graph.shards import Shards
-from workers import ledger, queue, recovery
+from workers import queue, recovery
+from workers.requests import IngestRequest, JobRequest, job_id
 from workers.stage_context import StageContext
 
 if TYPE_CHECKING:
     from training.encoder import Encoder
 
 PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
-MOST_MODELS = 1000
-ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass
@@ -60,9 +59,9 @@ class Service:
         """Close the connections."""
         self.context.connection.close()
 
-    def submit(self, kind: JobKind, arguments: dict[str, object], target: str) -> Job:
-        """Ask the workers for long work; raises `Unavailable`."""
-        return queue.submit(self.connection, self.context.redis_url, kind, arguments, target)
+    def submit(self, request: JobRequest) -> Job:
+        """Submit long work to the workers; raises `Unavailable`."""
+        return queue.submit(self.connection, self.context.redis_url, request)
 
     def check_backends(self) -> None:
         """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is taken in)."""
@@ -76,10 +75,10 @@ class Service:
         """
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
-        kept = {path: queue.job_id("ingest", {"video": path.name}) for path in self.inbox.settled()}
-        known = ledger.jobs(self.connection, kept.values()) if kept else {}
-        for path, job_id in kept.items():
-            if job_id not in known or known[job_id].state in ENDED:
+        kept = {path: job_id(IngestRequest("", video=path.name)) for path in self.inbox.settled()}
+        known = jobs.get_jobs(self.connection, kept.values()) if kept else {}
+        for path, ingest_id in kept.items():
+            if ingest_id not in known or known[ingest_id].state in ENDED:
                 shutil.rmtree(path, ignore_errors=True)
 
     def checks(self) -> dict[str, tuple[bool, str]]:
@@ -106,8 +105,7 @@ class Service:
         """Return the id of the model that is asked for, or of the newest one with embeddings; raises `NotFound`."""
         if model_id is not None:
             return models.get_model(self.connection, model_id).id
-        known = models.list_models(self.connection, limit=MOST_MODELS)
-        for model in sorted(known, key=lambda m: (m.created_at, m.id), reverse=True):
+        for model in models.newest_models(self.connection):
             if self.files.embedded(model.id):
                 return model.id
         raise NotFound(

@@ -14,7 +14,9 @@ from graph.errors import NotFound
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
 from graph.queries import clusters, quadruples
+from graph.queries.browser_style import example_queries
 from graph.queries.counts import graph_counts
+from graph.queries.tracks import all_tracks
 from graph.records import Model
 from graph.shards import Shards
 
@@ -23,33 +25,6 @@ _CHILDREN_SHOWN = 8
 _QUERIES_SHOWN = 6
 _NEIGHBOURS_SHOWN = 6
 _TRACKS_THAT_TELL = 100  # with fewer held-out tracks the report says that its shares tell little
-
-# (a)-[:INTRA_INSTANCE]->(b), with the parent cluster of a
-_TRACKS = """
-MATCH (a:Patch)-[:INTRA_INSTANCE]->(b:Patch)
-OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
-RETURN a.id AS start, b.id AS end, coalesce(c.id, -1) AS parent, a.video_id AS video
-"""
-
-CYPHER = (
-    (
-        "One quadruple A, A', B, B' as a picture",
-        "MATCH path = (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[:INTER_INSTANCE {{generation: '{generation}'}}]->"
-        "(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)\nRETURN path LIMIT 1",
-    ),
-    (
-        "A parent cluster with its patches and their child clusters",
-        "MATCH (c:ParentCluster {{generation: '{generation}'}})\nWITH c ORDER BY c.size DESC LIMIT 1\n"
-        "MATCH path = (c)<-[:IN_PARENT]-(:Patch)\nRETURN path LIMIT 60",
-    ),
-    (
-        "Which pairs of videos are linked most",
-        "MATCH (a:Patch)-[e:INTER_INSTANCE {{generation: '{generation}'}}]->(b:Patch)\n"
-        "MATCH (v:Video {{id: a.video_id}}), (w:Video {{id: b.video_id}})\n"
-        "RETURN v.name AS one, w.name AS other, count(e) AS edges, round(avg(e.distance), 3) AS mean_distance\n"
-        "ORDER BY edges DESC LIMIT 20",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +71,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
         "loss": read_losses(report.models / report.trained.id),
         "notes": list(report.notes),
         "addresses": dict(report.addresses),
-        "cypher": [{"title": title, "query": text.format(generation=generation.id)} for title, text in CYPHER],
+        "cypher": [{"title": one.title, "query": one.cypher} for one in example_queries(generation.id)],
     }
 
 
@@ -122,8 +97,11 @@ def illustrate(report: ReportInput) -> dict[str, Any]:
 
 def _tracks(connection: Connection, generation: Generation) -> list[Track]:
     held_out = set(generation.held_out)
-    rows = connection.stream(_TRACKS, generation=generation.id)
-    return [Track(row["start"], row["end"], row["parent"], row["video"] in held_out) for row in rows]
+    return [
+        Track(track.start, end, track.parent, track.video in held_out)
+        for track in all_tracks(connection, generation.id)
+        for end in track.ends
+    ]
 
 
 def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pictures) -> list[list[str]]:

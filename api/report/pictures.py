@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from graph.connection import Connection
 from graph.shards import Shards
+from graph.videos import videos_of_patches
 
 _SHARDS_KEPT = 64
-
-_VIDEO_OF = "UNWIND $ids AS id MATCH (p:Patch {id: id}) RETURN p.id AS id, p.video_id AS video"
 
 
 @dataclass
@@ -25,8 +24,7 @@ class Pictures:
     def know(self, ids: Iterable[str]) -> None:
         """Look up the videos of many patches at once."""
         missing = sorted(set(ids) - set(self._video_of))
-        for row in self.connection.read(_VIDEO_OF, ids=missing) if missing else []:
-            self._video_of[row["id"]] = row["video"]
+        self._video_of |= videos_of_patches(self.connection, missing) if missing else {}
 
     def video(self, patch: str) -> str:
         """Return the video of a patch."""

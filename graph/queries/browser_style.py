@@ -1,4 +1,4 @@
-"""Nothing comes in; the look of the graph in Neo4j Browser and a set of queries to keep there go out, as text.
+"""GraSS style and saved queries for Neo4j Browser.
 
 The colours are those of the paper's Figure 2: parent clusters blue, child clusters green, tracks purple.
 """
@@ -110,6 +110,34 @@ QUERIES = (
         "WHERE all(e IN relationships(path) WHERE type(e) = 'INTRA_INSTANCE' OR e.generation = g.id)\nRETURN path",
     ),
 )
+
+
+def example_queries(generation: str) -> tuple[SavedQuery, ...]:
+    """Return three queries to start with, for one generation; the report prints them."""
+    name = f"{{generation: '{generation}'}}"
+    return (
+        SavedQuery(
+            "quadruple",
+            "One quadruple A, A', B, B' as a picture",
+            # (A')<-[:INTRA_INSTANCE]-(A)-[:INTER_INSTANCE]->(B)-[:INTRA_INSTANCE]->(B')
+            f"MATCH path = (a2:Patch)<-[:INTRA_INSTANCE]-(a:Patch)-[:INTER_INSTANCE {name}]->"
+            "(b:Patch)-[:INTRA_INSTANCE]->(b2:Patch)\nRETURN path LIMIT 1",
+        ),
+        SavedQuery(
+            "parent",
+            "A parent cluster with its patches and their child clusters",
+            f"MATCH (c:ParentCluster {name})\nWITH c ORDER BY c.size DESC LIMIT 1\n"
+            "MATCH path = (c)<-[:IN_PARENT]-(:Patch)\nRETURN path LIMIT 60",
+        ),
+        SavedQuery(
+            "videos",
+            "Which pairs of videos are linked most",
+            f"MATCH (a:Patch)-[e:INTER_INSTANCE {name}]->(b:Patch)\n"
+            "MATCH (v:Video {id: a.video_id}), (w:Video {id: b.video_id})\n"
+            "RETURN v.name AS one, w.name AS other, count(e) AS edges, round(avg(e.distance), 3) AS mean_distance\n"
+            "ORDER BY edges DESC LIMIT 20",
+        ),
+    )
 
 
 def grass() -> str:

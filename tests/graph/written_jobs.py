@@ -4,9 +4,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from graph.connection import Connection
-from graph.jobs import get_job
+from graph.jobs import get_job, now
 from graph.records import Job
-from workers.ledger import now
 
 _WRITE = "MERGE (job:Job {id: $id}) SET job += $properties"
 

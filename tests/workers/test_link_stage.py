@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from graph.generations.centroids import read_centroids
 from graph.generations.track_starts import read_track_starts
 from graph.linking.children import children, pairs_of
 from graph.linking.neighbours import nearest
-from graph.linking.parameters import PAPER
+from graph.linking.parameters import PAPER, LinkParameters
 from graph.linking.points import NumpyPoints
 from graph.linking.run import link as link_matrix
 from graph.linking.track_starts import track_starts_of
@@ -37,11 +37,20 @@ from graph.settings import settings
 from graph.shards import Shards
 from graph.videos import delete_video
 from tests.graph.linking_data import World, make_world, write_world
+from workers.requests import LinkRequest
 from workers.stage_context import StageContext
 from workers.stages.features import prepare_link
-from workers.stages.link import link, link_parameters
+from workers.stages.link import link
 
-ARGUMENTS: dict[str, Any] = {"features": "net", **asdict(replace(PAPER, parents=5, smallest=8))}
+REQUEST = LinkRequest("net", parameters=replace(PAPER, parents=5, smallest=8))
+JOIN = LinkRequest(join=True)
+
+
+def numbered(**parameters: Any) -> LinkRequest:
+    """The request with other link parameters."""
+    return replace(REQUEST, parameters=replace(REQUEST.parameters, **parameters))
+
+
 GRAPH = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 RETURN e.generation AS generation, a.id AS a, b.id AS b, e.distance AS distance
@@ -119,17 +128,17 @@ def left_over(context: StageContext) -> list[Path]:
 
 def test_what_is_linked_is_what_one_process_links(linked_videos: StageContext, world: World) -> None:
     context = linked_videos
-    generation = link(context, ARGUMENTS, no_progress)
-    expected = link_matrix(world.features, world.starts, link_parameters(ARGUMENTS))
+    generation = link(context, REQUEST, no_progress)
+    expected = link_matrix(world.features, world.starts, REQUEST.parameters)
     assert edges(context.connection, generation) == {(edge.a_id, edge.b_id, edge.distance) for edge in expected.edges}
     assert get_generation(context.connection, generation).quality == expected.quality
     assert left_over(context) == []
     before = edges(context.connection, generation)
-    assert link(context, ARGUMENTS, no_progress) == generation
+    assert link(context, REQUEST, no_progress) == generation
     assert edges(context.connection, generation) == before
-    other = link(context, {**ARGUMENTS, "seed": 4}, no_progress)
+    other = link(context, numbered(seed=4), no_progress)
     assert other != generation
-    assert link(context, ARGUMENTS, no_progress) == generation  # once more from the ground up: the same
+    assert link(context, REQUEST, no_progress) == generation  # once more from the ground up: the same
     assert len(list_generations(context.connection)) == 2
 
 
@@ -142,17 +151,19 @@ def test_cancelled_it_leaves_nothing(linked_videos: StageContext, stage: str) ->
             raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        link(context, ARGUMENTS, stop)
+        link(context, REQUEST, stop)
     assert left_over(context) == []
     assert current_generation(context.connection) is None
     assert context.connection.read(GRAPH) == []
-    assert link(context, ARGUMENTS, no_progress)
+    assert link(context, REQUEST, no_progress)
 
 
 KILLED = """
     import os, signal, sys
     from graph.linking import track_starts
+    from graph.linking.parameters import LinkParameters
     from graph.settings import settings
+    from workers.requests import LinkRequest
     from workers.stages.link import link
     from workers.stage_context import StageContext
 
@@ -161,7 +172,7 @@ KILLED = """
         if stage == sys.argv[1] and (done or stage == "quality"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    link(StageContext.open(settings()), {"features": "net", "parents": 5, "smallest": 8}, progress)
+    link(StageContext.open(settings()), LinkRequest("net", parameters=LinkParameters(5, 8)), progress)
 """
 
 
@@ -171,12 +182,12 @@ def test_killed_anywhere_the_next_run_gives_the_same(linked_videos: StageContext
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), stage], check=False)
     assert done.returncode == -signal.SIGKILL
     assert current_generation(context.connection) is None
-    generation = link(context, ARGUMENTS, no_progress)
+    generation = link(context, REQUEST, no_progress)
     found = edges(context.connection, generation)
     assert left_over(context) == []
-    other = link(context, {**ARGUMENTS, "seed": 4}, no_progress)
+    other = link(context, numbered(seed=4), no_progress)
     delete_generation(context.connection, generation)
-    assert link(context, ARGUMENTS, no_progress) == generation
+    assert link(context, REQUEST, no_progress) == generation
     assert edges(context.connection, generation) == found
     assert {row["generation"] for row in context.connection.read(GRAPH)} == {generation, other}
 
@@ -185,16 +196,16 @@ def test_two_at_once_the_second_is_refused_at_once(linked_videos: StageContext) 
     context = linked_videos
     with graph_lock(context.connection, LINKING):
         with pytest.raises(Conflict, match=f"Another linking is running .process {os.getpid()} on "):
-            link(context, ARGUMENTS, no_progress)
+            link(context, REQUEST, no_progress)
         with pytest.raises(Conflict, match="Another linking is running"):
-            link(context, {"features": "net", "join": True}, no_progress)
+            link(context, JOIN, no_progress)
     outcomes: list[str] = []
     both = threading.Barrier(2)
 
     def one(seed: int) -> None:
         both.wait()
         try:
-            outcomes.append(link(context, {**ARGUMENTS, "seed": seed}, no_progress))
+            outcomes.append(link(context, numbered(seed=seed), no_progress))
         except Conflict:
             outcomes.append("refused")
 
@@ -214,7 +225,7 @@ def test_two_at_once_the_second_is_refused_at_once(linked_videos: StageContext) 
 def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: World) -> None:
     def refused(kind: type[Exception], words: str, **arguments: Any) -> None:
         with pytest.raises(kind, match=words) as caught:
-            link(context, ARGUMENTS | arguments, no_progress)
+            link(context, numbered(**arguments), no_progress)
         assert "\n" not in str(caught.value)
         assert left_over(context) == []
         assert current_generation(context.connection) is None
@@ -243,7 +254,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
     context.shards.write_vectors(name, ids, poisoned)
     refused(InvalidInput, f"features of patch {ids[0]} hold NaN")
     path.write_bytes(whole)
-    assert link(context, ARGUMENTS, no_progress)
+    assert link(context, REQUEST, no_progress)
 
 
 @pytest.fixture
@@ -266,7 +277,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(context: StageContext, world
         target.write_bytes(Path(context.shards.path(f"features/net/{video.id}")).read_bytes())
     full = StageContext(context.settings, context.connection, Shards(str(small_disk)))
     with pytest.raises(StorageError, match=r"No space left on device\. Free some space"):
-        link(full, ARGUMENTS, no_progress)
+        link(full, REQUEST, no_progress)
     assert {path.parent.name for path in small_disk.rglob("*") if path.is_file()} == {"net"}
     assert current_generation(context.connection) is None
 
@@ -298,13 +309,13 @@ def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definitio
     context: StageContext, world: World, gone: bool
 ) -> None:
     add(context, world, slice(0, 9))
-    first = link(context, ARGUMENTS, no_progress)
+    first = link(context, REQUEST, no_progress)
     old, _, _ = stored(context.connection, first)
     add(context, world, slice(9, None))
     assert unlinked_videos(context.connection) == 2
     if gone:
         delete_video(context.connection, world.videos[0].id)
-    second = link(context, {"features": "net", "join": True}, no_progress)
+    second = link(context, JOIN, no_progress)
     assert second != first
     assert unlinked_videos(context.connection) == 0
     parent, groups, pairs = stored(context.connection, second)
@@ -324,20 +335,20 @@ def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definitio
     known = get_generation(context.connection, second)
     assert (known.joined, known.edges, known.children) == (first, len(pairs), len(groups))
     assert set(get_generation(context.connection, first).held_out) - {world.videos[0].id} <= set(known.held_out)
-    assert link(context, {"features": "net", "join": True}, no_progress) == second
-    from_the_ground_up = link(context, ARGUMENTS, no_progress)
+    assert link(context, JOIN, no_progress) == second
+    from_the_ground_up = link(context, REQUEST, no_progress)
     assert get_generation(context.connection, from_the_ground_up).joined == ""
 
 
 def test_joining_keeps_the_mean_and_the_ceiling_of_the_linking(context: StageContext, world: World) -> None:
     add(context, world, slice(0, 9))
-    first = link(context, {"features": "net", "parents": 5, "smallest": 8}, no_progress)
+    first = link(context, LinkRequest("net", parameters=LinkParameters(parents=5, smallest=8)), no_progress)
     ceiling = get_generation(context.connection, first).quality["distance_ceiling"]
     assert 0 < ceiling < 2
     mean = read_centroids(context.shards, first).mean
     assert mean is not None
     add(context, world, slice(9, None))
-    second = link(context, {"features": "net", "join": True}, no_progress)
+    second = link(context, JOIN, no_progress)
     assert np.array_equal(read_centroids(context.shards, second).mean, mean)
     assert get_generation(context.connection, second).quality["distance_ceiling"] == ceiling
     parent, _, pairs = stored(context.connection, second)
@@ -355,7 +366,7 @@ def test_parents_that_nobody_joined_are_not_computed_again(
     context: StageContext, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(context, world)
-    first = link(context, ARGUMENTS, no_progress)
+    first = link(context, REQUEST, no_progress)
     later = make_world(3, 1, seed=5)
     add(context, later)
     computed: list[int] = []
@@ -365,7 +376,7 @@ def test_parents_that_nobody_joined_are_not_computed_again(
         return nearest(features, *rest)
 
     monkeypatch.setattr("workers.stages.join.arithmetic", lambda device, count: (NumpyPoints, counting))
-    second = link(context, {"features": "net", "join": True}, no_progress)
+    second = link(context, JOIN, no_progress)
     assert 1 <= len(computed) <= 3 < get_generation(context.connection, first).parents
     parent, groups, pairs = stored(context.connection, second)
     both = World(world.videos, world.starts + later.starts, [], [], np.concatenate([world.features, later.features]))
@@ -375,6 +386,6 @@ def test_parents_that_nobody_joined_are_not_computed_again(
 def test_joining_before_the_first_linking(context: StageContext, world: World) -> None:
     add(context, world)
     with pytest.raises(NotFound, match="Nothing is linked yet"):
-        prepare_link(context, {"join": True}, no_progress)
+        prepare_link(context, JOIN, no_progress)
     with pytest.raises(NotFound, match="Nothing is linked yet"):
-        link(context, {"features": "net", "join": True}, no_progress)
+        link(context, JOIN, no_progress)

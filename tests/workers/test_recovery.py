@@ -7,11 +7,13 @@ import psutil
 import pytest
 import redis
 
+from graph import jobs
 from graph.connection import Connection
 from graph.errors import Unavailable
 from graph.jobs import get_job
-from tests.workers.test_ledger import grow_old
-from workers import ledger, queue, recovery
+from tests.workers.test_job_lifecycle import grow_old
+from workers import queue, recovery
+from workers.requests import TrainRequest
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def dead_owner() -> str:
 
 
 def submit(connection: Connection, redis_url: str, recipe: str = "context") -> str:
-    return queue.submit(connection, redis_url, "train", {"recipe": recipe}, recipe).id
+    return queue.submit(connection, redis_url, TrainRequest(recipe)).id
 
 
 def test_a_submitted_job_waits_in_its_own_queue_only(
@@ -45,7 +47,7 @@ def test_a_job_of_a_dead_process_is_queued_again_at_once(
 ) -> None:
     job = submit(connection, redis_url)
     client.flushall()
-    ledger.claim(connection, job, dead_owner())
+    jobs.claim_job(connection, job, dead_owner())
     assert recovery.requeue_lost(connection, redis_url) == 1
     assert get_job(connection, job).state == "queued"
     assert recovery.waiting_count(redis_url)["torch"] == 1
@@ -54,7 +56,7 @@ def test_a_job_of_a_dead_process_is_queued_again_at_once(
 def test_a_job_of_a_living_process_is_left_alone(connection: Connection, redis_url: str, client: redis.Redis) -> None:
     job = submit(connection, redis_url)
     client.flushall()
-    ledger.claim(connection, job, recovery.owner_name("token"))
+    jobs.claim_job(connection, job, recovery.owner_name("token"))
     assert recovery.requeue_lost(connection, redis_url) == 0
     assert get_job(connection, job).state == "running"
 
@@ -65,21 +67,21 @@ def test_a_worker_that_slept_too_long_loses_its_job_and_does_not_close_it(
     """A laptop's lid was closed: on waking, the job is given away first, then its old worker finds itself stopped."""
     job, owner = submit(connection, redis_url), recovery.owner_name("token")
     client.flushall()
-    ledger.claim(connection, job, owner)
+    jobs.claim_job(connection, job, owner)
     grow_old(connection, job)
     assert recovery.requeue_lost(connection, redis_url) == 1
-    assert not ledger.beat(connection, job, owner, "train", 1, 2, "steps")
-    ledger.finish(connection, job, "cancelled", owner=owner)
+    assert not jobs.beat(connection, job, owner, "train", 1, 2, "steps")
+    jobs.finish_job(connection, job, "cancelled", owner=owner)
     assert get_job(connection, job).state == "queued"
-    assert ledger.claim(connection, job, recovery.owner_name("another")) is not None
+    assert jobs.claim_job(connection, job, recovery.owner_name("another")) is not None
 
 
 def test_what_an_emptied_redis_lost_is_sent_again_once(
     connection: Connection, redis_url: str, client: redis.Redis
 ) -> None:
-    jobs = [submit(connection, redis_url, recipe) for recipe in ("context", "tracking")]
+    submitted = [submit(connection, redis_url, recipe) for recipe in ("context", "tracking")]
     client.flushall()
-    for job in jobs:
+    for job in submitted:
         grow_old(connection, job)
     assert recovery.requeue_lost(connection, redis_url) == 2
     assert recovery.requeue_lost(connection, redis_url) == 0
@@ -91,8 +93,8 @@ def test_a_job_cancelled_while_its_worker_died_ends_cancelled(
 ) -> None:
     job = submit(connection, redis_url)
     client.flushall()
-    ledger.claim(connection, job, dead_owner())
-    ledger.cancel(connection, [job])
+    jobs.claim_job(connection, job, dead_owner())
+    jobs.request_cancels(connection, [job])
     assert recovery.requeue_lost(connection, redis_url) == 0
     assert get_job(connection, job).state == "cancelled"
 

@@ -2,12 +2,14 @@
 
 import pytest
 
+from graph import jobs
 from graph.connection import Connection
 from graph.errors import InvalidInput, NoDevice, Unavailable
 from graph.jobs import get_job
 from graph.settings import Settings
 from graph.shards import Shards
-from workers import ledger, tasks
+from workers import tasks
+from workers.requests import EmbedRequest, job_id, to_arguments
 from workers.stage_context import StageContext
 
 
@@ -26,10 +28,11 @@ def perform(connection: Connection, monkeypatch: pytest.MonkeyPatch, error: Exce
     context = StageContext(Settings(), connection, Shards("memory://tasks"))
     monkeypatch.setattr(tasks, "stage_context", lambda: context)
 
-    def stage(context: StageContext, arguments: dict[str, object], progress: object) -> str:
+    def stage(context: StageContext, request: EmbedRequest, progress: object) -> str:
         raise error
 
-    job, _ = ledger.open_job(connection, f"job of {type(error).__name__}", "train", "x", {})
+    request = EmbedRequest(type(error).__name__)
+    job, _ = jobs.open_job(connection, job_id(request), "embed", "x", to_arguments(request))
     tasks.perform(FakeTask(), job.id, stage)  # type: ignore[arg-type]
     return job.id
 
@@ -42,6 +45,26 @@ def test_what_waiting_cannot_cure_fails_with_its_reason(
     assert (ended.state, ended.reason) == ("failed", str(error))
 
 
-def test_a_server_that_is_away_is_tried_again(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_whose_server_went_away_runs_at_its_first_retry(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Unavailable("Neo4j does not answer.")
     with pytest.raises(Retried):
-        perform(connection, monkeypatch, Unavailable("Neo4j does not answer."))
+        perform(connection, monkeypatch, away)
+    identifier = job_id(EmbedRequest("Unavailable"))
+    assert get_job(connection, identifier).state == "running"  # nobody could write that it stopped
+    tasks.perform(FakeTask(), identifier, lambda context, request, progress: request.model)  # type: ignore[arg-type]
+    job = get_job(connection, identifier)
+    assert (job.state, job.result) == ("done", "Unavailable")
+
+
+def test_a_request_of_an_unknown_version_fails_with_its_reason(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = StageContext(Settings(), connection, Shards("memory://tasks"))
+    monkeypatch.setattr(tasks, "stage_context", lambda: context)
+    jobs.open_job(connection, "old", "embed", "x", {"network": "n"})
+    tasks.perform(FakeTask(), "old", lambda context, request, progress: "never")  # type: ignore[arg-type]
+    job = get_job(connection, "old")
+    assert job.state == "failed"
+    assert "submitted by another version" in job.reason

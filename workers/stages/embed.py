@@ -1,20 +1,20 @@
-"""From patches to embeddings of a trained model: embeddings/<model>/<video>, of length 1 (section 5)."""
+"""The embed stage: a trained model's embedding of every patch, of length 1 (section 5).
 
-from typing import Any
+The vectors are stored in embeddings/<model>/<video>.
+"""
 
 from graph import models
 from graph.errors import InvalidInput, NotFound
 from graph.records import Model, Progress
 from training.encoder import Encoder
+from workers.requests import EmbedRequest
 from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing
 
-_MOST_MODELS = 100_000
 
-
-def embed(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
-    """Embed every patch that is not embedded yet with `arguments["model"]`, or the newest model; returns its id."""
-    model = choose_model(context, str(arguments.get("model") or ""))
+def embed(context: StageContext, request: EmbedRequest, progress: Progress) -> str:
+    """Embed every patch that has no embedding of the model yet; returns the model's id."""
+    model = choose_model(context, request.model)
     encoder = Encoder.load(context.models / model.id, context.settings.device)
     encode_missing(context, f"embeddings/{model.id}", encoder.embed, "embedding", progress)
     return model.id
@@ -29,7 +29,7 @@ def choose_model(context: StageContext, model_id: str = "") -> Model:
                 f"Model {model.id} ({model.recipe}) has no embedding. Name one that was trained on pairs."
             )
         return model
-    known = [model for model in models.list_models(context.connection, limit=_MOST_MODELS) if model.embedding_dim]
+    known = models.newest_models(context.connection, embedding=True)
     if not known:
         raise NotFound("There is no model with an embedding yet. `transitive train transitive` makes one.")
-    return max(known, key=lambda model: (model.created_at, model.id))
+    return known[0]

@@ -1,4 +1,4 @@
-"""Encoding of patches into shards of vectors, one per video; features and embeddings share it."""
+"""Encoding of patches into shards of vectors, one shard per video, for features and embeddings."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,8 +15,6 @@ _BATCH = 1024  # patches encoded together, whatever videos they are from
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
-_COUNT = "MATCH (p:Patch) WHERE p.video_id IN $videos RETURN count(p) AS count"
-
 
 def encode_missing(context: StageContext, folder: str, encode: Encode, stage: str, progress: Progress) -> int:
     """Write `folder`/<video> for every ready video that has none; returns how many were written.
@@ -25,7 +23,7 @@ def encode_missing(context: StageContext, folder: str, encode: Encode, stage: st
     """
     there = set(context.shards.names(folder))
     missing = [video for video in videos.ready_video_ids(context.connection) if video not in there]
-    total = context.connection.read(_COUNT, videos=missing)[0]["count"] if missing else 0
+    total = videos.count_patches(context.connection, missing) if missing else 0
     done = 0
     progress(stage, 0, total, "patches")
     for names, ids, jpegs in _groups(context, missing):

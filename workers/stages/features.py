@@ -1,16 +1,16 @@
 """The pool5 features of all patches by a model; where there is none to link by, a start is trained first (4.2)."""
 
-from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
 from graph import models
-from graph.errors import InvalidInput, NotFound
+from graph.errors import InvalidInput
 from graph.generations import catalogue
 from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
 from training.recipes import STARTS, get_recipe
+from workers.requests import LinkRequest, TrainRequest
 from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing
 from workers.stages.train import train
@@ -22,25 +22,21 @@ def compute_features(context: StageContext, model_id: str, progress: Progress) -
     return encode_missing(context, f"features/{model_id}", encoder.pool5, "computing features", progress)
 
 
-def prepare_link(context: StageContext, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Make sure that there are features to link by; returns the arguments with their model named.
+def prepare_link(context: StageContext, request: LinkRequest, progress: Progress) -> LinkRequest:
+    """Compute the features to link by; returns the request with `features` filled in.
 
-    `features`: a model's id, "hog", or "" for the newest network of recipe `start` (""; of either start). Where there
-    is none, one is trained with `preset` first. To `join` the current generation, its own model is used.
+    A request to join the current generation uses the features of that generation. Where no network of stage 0 exists
+    yet, one is trained first.
     """
-    joined = catalogue.require_generation(context.connection).feature_model if arguments.get("join") else ""
-    model = (
-        joined
-        or str(arguments.get("features") or "")
-        or start_model(context, str(arguments.get("start") or ""), str(arguments.get("preset") or ""), progress)
-    )
+    joined = catalogue.require_generation(context.connection).feature_model if request.join else ""
+    model = joined or request.features or start_model(context, request.start, request.preset, progress)
     if model == "hog":
         encode_missing(context, "features/hog", hog, "computing features", progress)
     else:
         if not models.get_model(context.connection, model).pool5_dim:
             raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
         compute_features(context, model, progress)
-    return {**arguments, "features": model}
+    return replace(request, features=model)
 
 
 def start_model(context: StageContext, start: str, preset: str, progress: Progress) -> str:
@@ -48,15 +44,12 @@ def start_model(context: StageContext, start: str, preset: str, progress: Progre
 
     The training has `preset` ("": one that fits the device) and, where `start` is "", that preset's start.
     """
-    found = []
-    for name in [start] if start else STARTS:
-        with suppress(NotFound):
-            found.append(models.latest_model(context.connection, name))
-    if found:
-        return max(found, key=lambda model: (model.created_at, model.id)).id
+    known = models.newest_models(context.connection, recipes=[start] if start else list(STARTS))
+    if known:
+        return known[0].id
     preset = preset or _fitting_preset(context)
     recipe = get_recipe("transitive", preset, start).initial
-    return train(context, {"recipe": recipe, "preset": preset, "seed": 0}, progress)
+    return train(context, TrainRequest(recipe, preset), progress)
 
 
 def _fitting_preset(context: StageContext) -> str:

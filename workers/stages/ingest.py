@@ -6,48 +6,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from graph import videos
+from graph import jobs, videos
 from graph.errors import BadVideo, InvalidInput, NotFound, StorageError, Unavailable
 from graph.records import Progress, Video
-from workers import ledger
 from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo, added, check_length, check_size
 from workers.mining.video import video_id
+from workers.requests import IngestRequest
 from workers.stage_context import StageContext
 from workers.stages import segments
 
 Parts = Callable[[], Iterator[MinedVideo]]  # gives the segments of a video anew at every call, one at a time
 
 
-def ingest(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
-    """Mine `arguments["path"]` and store what was found; returns the video's id. Sections 4.1 and 4.3.
+def ingest(context: StageContext, request: IngestRequest, progress: Progress) -> str:
+    """Mine a video file and store its patches and tracks; returns the video's id (sections 4.1 and 4.3).
 
     A video that is there already is left alone. One that cannot be mined raises `BadVideo` after its node was written
     as failed, with the reason. The shards come first and the graph last, so a video is in the graph only when its
     files are whole; when the graph refuses, the files are taken away again.
     """
-    path = Path(arguments["path"])
+    path = Path(request.path)
     if not path.is_file():
         raise InvalidInput(f"{path} is no file, or this worker cannot see it.")
     identifier = video_id(path)
-    if identifier != arguments.get("video", identifier):
+    if identifier != (request.video or identifier):
         raise InvalidInput(f"{path.name} changed while it waited. Run the same command again.")
     if is_ready(context, identifier):
         segments.clear(context, identifier)  # a run that was killed after its last step may have left some
         return identifier
     check_disk(context)
-    name = arguments.get("name") or path.name
-    recipe = Mining.of(context.settings, arguments.get("mining", {}))
+    name = request.target
+    recipe = Mining.of(context.settings, request.mining)
     try:
         with _mined(context, path, identifier, recipe, progress) as parts:
             store(context, parts, name, progress)
     except BadVideo as error:
-        failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=ledger.now())
+        failed = Video(id=identifier, name=name, status="failed", reason=str(error), ingested_at=jobs.now())
         videos.write_video(context.connection, failed, [], [])
         raise
     return identifier
@@ -94,7 +93,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         assert whole is not None  # noqa: S101 - the tables were written
         check_size(whole.video, whole.report)
         report = json.dumps(whole.report)
-        video = replace(whole.video, name=name, status="ready", ingested_at=ledger.now(), report=report)
+        video = replace(whole.video, name=name, status="ready", ingested_at=jobs.now(), report=report)
         videos.write_video(context.connection, video, whole.patches, whole.tracks)
     except Unavailable:
         # whether the transaction went through is not known; the files are whole and the next try writes the same ones

@@ -3,9 +3,8 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from hashlib import blake2b
-from typing import Any
 
 from graph import videos
 from graph.errors import InvalidInput, Unavailable
@@ -23,6 +22,7 @@ from graph.linking.twins import find_twins
 from graph.lock import Lock, graph_lock
 from graph.records import Progress
 from workers import queue
+from workers.requests import LinkRequest
 from workers.stage_context import StageContext
 from workers.stages.arithmetic import arithmetic
 from workers.stages.join import join
@@ -30,17 +30,16 @@ from workers.stages.join import join
 _log = logging.getLogger(__name__)
 
 
-def link(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
+def link(context: StageContext, request: LinkRequest, progress: Progress) -> str:
     """Link all ready videos by the features that `prepare_link` made; returns the generation's id.
 
     Linking the same videos by the same features and parameters again returns the generation that is there. A run that
     was killed is taken up where it stood; one that failed or was cancelled leaves nothing. Raises `Conflict` while
     another linking runs. With `join`, the videos that came since join the current generation instead.
     """
-    if arguments.get("join"):
+    if request.join:
         return join(context, progress)
-    parameters = link_parameters(arguments)
-    model = str(arguments["features"])
+    parameters, model = request.parameters, request.features
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         ready = videos.ready_video_ids(context.connection)
         known = same_generation(context, model, ready, parameters)
@@ -103,12 +102,6 @@ def begin_run(context: StageContext, model: str, starts: TrackStarts, parameters
     run = Run(context.shards, name, model, parameters, *arithmetic(context.settings.device, len(starts)))
     run.begin()
     return run
-
-
-def link_parameters(arguments: dict[str, Any]) -> LinkParameters:
-    """Read linking's numbers from a job's arguments; those not named are the rule's or the paper's."""
-    names = {field.name for field in fields(LinkParameters)}
-    return LinkParameters(**{name: value for name, value in arguments.items() if name in names})
 
 
 def same_generation(context: StageContext, model: str, ready: list[str], parameters: LinkParameters) -> str:

@@ -9,19 +9,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
+from graph import jobs
 from graph.errors import BadVideo, Cancelled
 from graph.records import IntraInstance, Patch, Progress, Video
-from workers import ledger, queue, recovery
+from workers import queue, recovery
 from workers.mining.decode import Segment
 from workers.mining.isolated import mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
 from workers.progress import JobProgress
+from workers.requests import SegmentRequest, job_id
 from workers.stage_context import StageContext
 
 _WAIT_SECONDS = 0.5  # between two looks at what the others do
@@ -36,18 +37,13 @@ class SegmentedVideo:
     recipe: Mining
     segments: list[Segment]
 
-    def arguments(self, segment: Segment) -> dict[str, Any]:
-        """Say what the job of one segment is."""
-        return {
-            "path": str(self.path),
-            "video": self.video,
-            "mining": asdict(self.recipe),
-            "segment": asdict(segment),
-        }
+    def request(self, segment: Segment) -> SegmentRequest:
+        """Return the request for one segment."""
+        return SegmentRequest(str(self.path), self.video, self.recipe, segment, len(self.segments))
 
     def shard(self, segment: Segment) -> str:
         """Name the file of what a segment gave."""
-        return _shard(self.arguments(segment))
+        return _shard(self.request(segment))
 
 
 def mine_all(context: StageContext, asked: SegmentedVideo, progress: Progress) -> None:
@@ -61,49 +57,47 @@ def mine_all(context: StageContext, asked: SegmentedVideo, progress: Progress) -
     total = len(asked.segments)
     while missing := [one for one in asked.segments if not context.shards.exists(asked.shard(one))]:
         progress("mine", total - len(missing), total, "segments")
-        jobs = [queue.identity("segment", asked.arguments(segment)) for segment in missing]
-        for job in ledger.jobs(context.connection, jobs).values():
+        ids = [job_id(asked.request(segment)) for segment in missing]
+        for job in jobs.get_jobs(context.connection, ids).values():
             if job.state == "failed":
                 raise BadVideo(job.reason)
         for segment in missing:
-            target = f"{asked.path.name}, segment {segment.number + 1} of {total}"
-            queue.submit(context.connection, context.redis_url, "segment", asked.arguments(segment), target)
-        if not any(_mine_here(context, job, owner, progress) for job in jobs):
+            queue.submit(context.connection, context.redis_url, asked.request(segment))
+        if not any(_mine_here(context, asked.request(segment), owner, progress) for segment in missing):
             time.sleep(_WAIT_SECONDS)
     progress("mine", total, total, "segments")
 
 
-def _mine_here(context: StageContext, job_id: str, owner: str, progress: Progress) -> bool:
-    """Mine a segment unless somebody else does; says whether that was tried here."""
+def _mine_here(context: StageContext, request: SegmentRequest, owner: str, progress: Progress) -> bool:
+    """Mine a segment unless another worker does; returns whether this worker tried."""
+    identifier = job_id(request)
     try:
-        claimed = ledger.claim(context.connection, job_id, owner)
+        claimed = jobs.claim_job(context.connection, identifier, owner)
     except BlockingIOError:
         return False
     if claimed is None:
         return False
-    with JobProgress(context.connection, job_id, owner) as of_segment:
+    with JobProgress(context.connection, identifier, owner) as of_segment:
 
         def both(stage: str, done: int, total: int, unit: str) -> None:
             of_segment(stage, done, total, unit)
             progress(stage, done, total, unit)
 
         try:
-            mine_one(context, claimed[1], both)
+            mine_one(context, request, both)
         except Cancelled:
             progress("segments", 0, 0, "segments")  # raises where it is the whole video that is not wanted any more
             return True
-    ledger.finish(context.connection, job_id, "done", owner=owner)
+    jobs.finish_job(context.connection, identifier, "done", owner=owner)
     return True
 
 
-def mine_one(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
+def mine_one(context: StageContext, request: SegmentRequest, progress: Progress) -> str:
     """Mine one segment into its shard; returns the shard's name. The file goes away again when it is not wanted."""
-    recipe = Mining(**arguments["mining"])
-    segment = Segment(**arguments["segment"])
     mined = mine_segment_isolated(
-        Path(arguments["path"]), Limits.of(context.settings), progress, recipe, segment, arguments["video"]
+        Path(request.path), Limits.of(context.settings), progress, request.mining, request.segment, request.video
     )
-    name = _shard(arguments)
+    name = _shard(request)
     context.shards.write(name, _table(mined))
     try:
         progress("kept", 1, 1, "segments")  # a new stage is written at once, and says whether this is still wanted
@@ -121,12 +115,12 @@ def read_all(context: StageContext, asked: SegmentedVideo) -> Iterator[MinedVide
 
 def clear(context: StageContext, video: str) -> None:
     """Remove the jobs and the shards of a video's segments: the jobs first, so that whoever still mines one stops."""
-    ledger.forget_segments(context.connection, video)
+    jobs.forget_segment_jobs(context.connection, video)
     context.shards.delete_segments(video)
 
 
-def _shard(arguments: dict[str, Any]) -> str:
-    return f"segments/{queue.identity('segment', arguments)}/{arguments['video']}"
+def _shard(request: SegmentRequest) -> str:
+    return f"segments/{job_id(request)}/{request.video}"
 
 
 def _table(mined: MinedVideo) -> pa.Table:

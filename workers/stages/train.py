@@ -1,7 +1,6 @@
-"""From a recipe and the graph to a trained model: its folder models/<id>, and the node that lists it (section 5)."""
+"""The training stage: a recipe becomes a model in models/<id>, listed by a (:Model) node (section 5)."""
 
 from pathlib import Path
-from typing import Any
 
 from graph import models
 from graph.atomic_write import atomic_write
@@ -14,47 +13,38 @@ from training.loop import train as train_recipe
 from training.model_folder import CARD, FILES, card_model, load_network, model_id
 from training.recipes import STARTS, Recipe, get_recipe, with_iterations
 from training.source import WithPictureFolder
+from workers.requests import TrainRequest
 from workers.stage_context import StageContext
 from workers.training_source import GraphSource
 
-_MOST_MODELS = 100_000
 
+def train(context: StageContext, request: TrainRequest, progress: Progress) -> str:
+    """Train what the request names; returns the model's id. The same training again returns the same model.
 
-def train(context: StageContext, arguments: dict[str, Any], progress: Progress) -> str:
-    """Train `recipe` with `preset` and `seed`; returns the model's id. The same training again returns its model.
-
-    Interrupted trainings go on from their checkpoint: the folder is named by all that decides the result. `output`
-    trains in a folder of the user's choice, from which the finished model is copied. `images` adds the pictures of a
-    folder to those that stage 0 learns from. A recipe that starts from a network of stage 0 (`start`: "context",
-    "contrast", or "" for the preset's) gets one of the same preset; where there is none, it is trained first; `initial`
-    names a folder (for `imagenet` a file) to start from instead, `generation` the links to train on instead of the
-    current ones.
+    An interrupted training resumes from its checkpoint: the name of its folder follows from all that decides the
+    result. A training with `output` runs in that folder, and the finished model is copied from there. A recipe that
+    starts from a network of stage 0 takes the newest one of its preset; where there is none, it is trained first.
     """
-    preset, start = str(arguments.get("preset") or "paper"), str(arguments.get("start") or "")
-    recipe = get_recipe(str(arguments["recipe"]), preset, start)
-    recipe = with_iterations(recipe, int(arguments.get("iterations") or 0))
-    seed = int(arguments.get("seed") or 0)
-    given_links = str(arguments.get("generation") or "")
+    recipe = with_iterations(get_recipe(request.recipe, request.preset, request.start), request.iterations)
     linked = None
     if recipe.has_ranking_loss:
-        named = catalogue.get_generation(context.connection, given_links) if given_links else None
+        named = catalogue.get_generation(context.connection, request.generation) if request.generation else None
         linked = named or choose_generation(context, recipe)
-    given = str(arguments.get("initial") or "")
-    initial = Path(given) if given else initial_model(context, recipe, linked, progress)
+    initial = Path(request.initial) if request.initial else initial_model(context, recipe, linked, progress)
     source = GraphSource(context, linked)
-    images = str(arguments.get("images") or "")
-    reading = WithPictureFolder(source, Path(images)) if images else source
-    name = model_id(recipe, reading.generation, reading.fingerprint, initial_weights_name(recipe, initial), seed)
+    reading = WithPictureFolder(source, Path(request.images)) if request.images else source
+    name = model_id(
+        recipe, reading.generation, reading.fingerprint, initial_weights_name(recipe, initial), request.seed
+    )
     home = context.models / name
-    folder = Path(arguments["output"]) if arguments.get("output") else home
-    resume = True if arguments.get("resume") else None
+    folder = Path(request.output) if request.output else home
     model = train_recipe(
         recipe,
         reading,
         folder,
-        seed=seed,
+        seed=request.seed,
         device=context.settings.device,
-        resume=resume,
+        resume=request.resume or None,
         initial=initial,
         progress=progress,
     )
@@ -66,7 +56,7 @@ def train(context: StageContext, arguments: dict[str, Any], progress: Progress) 
 
 
 def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
-    """Return the generation whose links this recipe wants: the current one where it fits, else the newest that does.
+    """Return the current generation if its features are of the recipe's kind, else the newest generation that fits.
 
     Raises `NotFound` where no generation was made from that kind of features (section 4.2; HOG in section 6.2).
     """
@@ -75,29 +65,25 @@ def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
     fitting = [one for one in known if (one.feature_model == "hog") == (recipe.links == "hog")]
     if not fitting:
         wanted, option = ("HOG features", " --features hog") if recipe.links == "hog" else ("a network's features", "")
-        raise NotFound(f"Recipe {recipe.name} wants links made from {wanted}: `transitive link{option}` makes them.")
+        raise NotFound(f"Recipe {recipe.name} needs links made from {wanted}. `transitive link{option}` makes them.")
     return fitting[-1]
 
 
 def initial_model(context: StageContext, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
-    """Return the folder of the network that a recipe starts from; trains it where there is none of its preset."""
+    """Return the folder of the stage-0 network that a recipe starts from; trains one where its preset has none."""
     if recipe.initial not in STARTS:
         return None
-    fitting = [
-        model
-        for model in models.list_models(context.connection, limit=_MOST_MODELS)
-        if model.recipe == recipe.initial and model.preset == recipe.preset
-    ]
+    fitting = models.newest_models(context.connection, recipes=[recipe.initial], preset=recipe.preset)
     linked_by = [model for model in fitting if linked and model.id == linked.feature_model]
     if not fitting:
-        return context.models / train(context, {"recipe": recipe.initial, "preset": recipe.preset}, progress)
-    return context.models / (linked_by or sorted(fitting, key=lambda model: (model.created_at, model.id)))[-1].id
+        return context.models / train(context, TrainRequest(recipe.initial, recipe.preset), progress)
+    return context.models / (linked_by or fitting)[0].id
 
 
 def adopt(context: StageContext, folder: Path) -> Model:
-    """Take in a model that was trained elsewhere, from a pack: its folder is copied, the graph lists it.
+    """Add a model that was trained elsewhere from a pack: copy its folder, and list it in the graph.
 
-    Raises `NotFound`, `StorageError` or `InvalidInput` where the folder holds no whole model.
+    Raises `NotFound`, `StorageError` or `InvalidInput` where the folder holds no complete model.
     """
     _, _, card = load_network(folder)
     model = card_model(card)

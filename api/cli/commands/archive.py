@@ -10,13 +10,13 @@ from api.cli.session import open_session
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, table
 from api.cli.usage import WrongCall, checked_arguments
+from graph import jobs
 from graph.archive import bolt, files
 from graph.archive.export import export_graph
 from graph.errors import Conflict, StorageError
 from graph.generations import catalogue
 from graph.records import Progress
 from graph.settings import Settings, settings
-from workers import ledger
 from workers.stage_context import StageContext
 from workers.stages.pack import export_pack
 
@@ -75,7 +75,7 @@ def import_(
 def _export_all(context: StageContext, folder: Path | None, progress: Progress) -> dict[str, Any]:
     assert folder is not None  # noqa: S101
     target = folder.expanduser().absolute()
-    open_jobs = ledger.open_jobs(context.connection)
+    open_jobs = jobs.unfinished_jobs(context.connection)
     if open_jobs:
         raise Conflict(_BUSY.format(count=len(open_jobs)))
     partial = target.with_name(target.name + ".partial")

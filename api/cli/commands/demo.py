@@ -10,25 +10,26 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.commands import link, train
 from api.cli.ingestion import ingest_files, say_failures
 from api.cli.session import Session, open_session
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, table
 from api.cli.video_files import list_videos
-from api.cli.waiting import JobRequest, run_job
+from api.cli.waiting import run_job
 from api.report.facts import ReportInput
 from api.report.write import write_report
 from graph import models
 from graph.connection import Connection
 from graph.errors import NotFound, TransitiveError
 from graph.generations import catalogue
+from graph.linking.parameters import LinkParameters
 from graph.queries.counts import graph_counts
 from graph.records import Job, Model
 from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
 from workers.mining.recipe import Mining
+from workers.requests import EmbedRequest, JobRequest, LinkRequest, TrainRequest
 
 _FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
 _FEW_MINING = {"stride": 5}  # so that few videos give enough patches, one of them for health
@@ -138,44 +139,31 @@ def notes(few: bool) -> list[str]:
 def newest_embedded(connection: Connection, shards: Shards) -> Model:
     """Return the newest model that every patch was embedded with; raises `NotFound`."""
     ready = set(ready_video_ids(connection))
-    known = sorted(models.list_models(connection, limit=100_000), key=lambda model: (model.created_at, model.id))
-    for model in reversed(known):
-        if model.embedding_dim and ready <= set(shards.names(f"embeddings/{model.id}")):
+    for model in models.newest_models(connection, embedding=True):
+        if ready <= set(shards.names(f"embeddings/{model.id}")):
             return model
     raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
 
 
 def _learn(run: _Demo, few: bool) -> Model:
     """Train the start, link, train the paper's recipe, embed; what was done before is found again."""
-    start = run.run("training the start", train.training(_training("contrast")))
-    arguments = {"features": start.result, "preset": _PRESET, **_numbers(run.session.connection, few)}
-    run.run("features and linking", link.linking(run.session.connection, arguments))
-    trained = run.run("training transitive", train.training(_training("transitive")))
-    run.run("embedding", JobRequest("embed", {"model": trained.result}, trained.result))
+    start = run.run("training the start", TrainRequest("contrast", _PRESET))
+    parameters = _parameters(run.session.connection, few)
+    run.run("features and linking", LinkRequest(start.result, preset=_PRESET, parameters=parameters))
+    trained = run.run("training transitive", TrainRequest("transitive", _PRESET))
+    run.run("embedding", EmbedRequest(trained.result))
     return models.get_model(run.session.connection, trained.result)
 
 
-def _numbers(connection: Connection, few: bool) -> dict[str, Any]:
-    """Choose linking's numbers: the paper's and the rule's, or for few tracks pairs in small parents."""
-    numbers: dict[str, Any] = {"neighbours": 10, "seed": 0, "exclude_same_video": True}
+def _parameters(connection: Connection, few: bool) -> LinkParameters:
+    """Choose linking's parameters: the paper's lists and groups, or for few tracks pairs in small parents."""
     if not few:
-        return {**numbers, "parents": 0, "smallest": 0, "group": 4}
+        return LinkParameters(neighbours=10, group=4)
     tracks = graph_counts(connection).tracks
-    # A negative comes from another parent and another video (section 5): with two videos to train on, parents must be
-    # so small that each video has some that the other has not.
-    return {**numbers, "parents": min(max(3, round(tracks**0.5)), max(tracks, 1)), "smallest": 1, "group": 2}
-
-
-def _training(recipe: str) -> dict[str, Any]:
-    return {
-        "recipe": recipe,
-        "preset": _PRESET,
-        "seed": 0,
-        "resume": False,
-        "iterations": 0,
-        "output": "",
-        "images": "",
-    }
+    # A negative comes from another parent and another video (section 5). With two videos to train on, parents must be
+    # small enough that each video has some that the other has not.
+    parents = min(max(3, round(tracks**0.5)), max(tracks, 1))
+    return LinkParameters(neighbours=10, group=2, parents=parents, smallest=1)
 
 
 def _write(run: _Demo, trained: Model, words: list[str]) -> tuple[Path, dict[str, Any]]:

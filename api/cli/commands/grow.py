@@ -1,18 +1,17 @@
 """`transitive grow`: link by the newest model, train, measure on held-out tracks, and again while it gains."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
-from api.cli.commands.link import linking
-from api.cli.commands.train import check_recipe, training
+from api.cli.commands.link import announce_start
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say
 from api.cli.usage import checked_arguments
 from api.cli.waiting import run_job
 from graph.generations import catalogue
-from graph.linking.parameters import LinkParameters
+from workers.requests import LinkRequest, TrainRequest
 from workers.training_source import GraphSource
 
 
@@ -38,18 +37,17 @@ def grow(
     from training.evaluation.measure import evaluate_held_out
 
     with checked_arguments():
-        check_recipe(recipe, preset)
+        request = TrainRequest(recipe, preset, seed=seed)
     with open_session() as session, Bars() as bars:
         context = session.context
-        numbers = asdict(LinkParameters())
 
         def link(model: str) -> str:
-            arguments = {"features": model, "start": "", "preset": preset, **numbers, "join": False}
-            return run_job(session, linking(session.connection, arguments), bars).result
+            linking = LinkRequest(model, preset=preset)
+            announce_start(session.connection, linking)
+            return run_job(session, linking, bars).result
 
         def train(generation: str) -> str:
-            asked = {"recipe": recipe, "preset": preset, "seed": seed, "generation": generation}
-            return run_job(session, training(asked), bars).result
+            return run_job(session, replace(request, generation=generation), bars).result
 
         def measure(model: str) -> dict[str, float]:
             source = GraphSource(context, catalogue.require_generation(session.connection))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.ingestion import Outcome, ingest_arguments, ingest_files, sort_out
+from api.cli.ingestion import Outcome, ingest_files, ingest_request, sort_out
 from api.cli.session import open_session
 from api.cli.terminal import Json, answer, say
 from api.cli.usage import checked_arguments
@@ -59,10 +59,7 @@ def ingest(
         connection = session.connection
         if detach:
             files = sort_out(connection, found.videos)
-            jobs = [
-                queue.submit(connection, session.redis_url, "ingest", ingest_arguments(one, numbers), one.path.name)
-                for one in files.new
-            ]
+            jobs = [queue.submit(connection, session.redis_url, ingest_request(one, numbers)) for one in files.new]
             left_out = {**found.left_out, **files.unreadable}
             submitted = {"jobs": [job.id for job in jobs], "already": [one.path.name for one in files.already]}
             answer(submitted | {"left_out": _reasons(left_out)}, as_json, "\n".join(job.id for job in jobs))

@@ -8,13 +8,14 @@ import typer
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.usage import checked_arguments
-from api.cli.waiting import JobRequest, detached, run_job
+from api.cli.waiting import detached, run_job
 from graph.connection import Connection
-from graph.errors import NotFound
 from graph.generations import catalogue
 from graph.linking.parameters import PAPER, LinkParameters
-from graph.models import latest_model
+from graph.models import newest_models
 from graph.queries.counts import graph_counts
+from training.recipes import STARTS
+from workers.requests import LinkRequest
 
 _DEFAULT = LinkParameters()
 
@@ -69,16 +70,14 @@ def link(
     asked = replace(
         PAPER if paper else chosen, parents=parents, smallest=smallest, seed=seed, exclude_same_video=not same_video
     )
-    if start:
-        with checked_arguments():
-            check_start(start)
-    arguments = {"features": features, "start": start, "preset": preset, **asdict(asked), "join": join}
     if join and (features or start or preset or asked != LinkParameters()):
         raise typer.BadParameter(
             "The numbers and features of the linking that is joined are kept.", param_hint="--join"
         )
+    with checked_arguments():
+        request = LinkRequest(features, start, preset, join, asked)
     with open_session() as session, Bars() as bars:
-        request = linking(session.connection, arguments)
+        announce_start(session.connection, request)
         if detach:
             detached(session, request, as_json)
             return
@@ -103,28 +102,12 @@ def link(
     answer(facts, as_json, table(rows))
 
 
-def linking(connection: Connection, arguments: dict[str, Any]) -> JobRequest:
-    """Make the request for a linking; says so when a network must be trained before."""
-    start = str(arguments.get("start") or "")
-    if not arguments["features"] and not arguments.get("join") and not _is_there(connection, start):
-        say(f"There is no network to link by yet, so it is trained first (`transitive train {start or 'contrast'}`).")
-    return JobRequest("link", arguments, arguments["features"] or start or "the newest start")
-
-
-def check_start(start: str) -> None:
-    """Raise `InvalidInput` for an unknown start, before anything runs."""
-    from training.recipes import get_recipe
-
-    get_recipe("transitive", start=start)
-
-
-def _is_there(connection: Connection, start: str) -> bool:
-    from training.recipes import STARTS
-
-    for name in [start] if start else STARTS:
-        try:
-            latest_model(connection, name)
-        except NotFound:
-            continue
-        return True
-    return False
+def announce_start(connection: Connection, request: LinkRequest) -> None:
+    """Say so where a network of stage 0 is trained before this request can link."""
+    if request.features or request.join:
+        return
+    if not newest_models(connection, recipes=[request.start] if request.start else list(STARTS)):
+        say(
+            "There is no network to link by yet, so it is trained first "
+            f"(`transitive train {request.start or 'contrast'}`)."
+        )

@@ -13,10 +13,12 @@ from api.cli.interrupt import cancelling
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.usage import WrongCall, checked_arguments
-from api.cli.waiting import JobRequest, detached, run_job
+from api.cli.waiting import detached, run_job
 from graph.errors import InvalidInput, NotFound
 from graph.models import get_model
 from graph.settings import settings
+from training.recipes import RECIPES, get_recipe, with_iterations
+from workers.requests import EmbedRequest, TrainRequest
 
 _WATCH_SECONDS = 1.0
 
@@ -55,22 +57,30 @@ def train(
     if watch is not None:
         _watch(watch)
         return
+    if not recipe:
+        raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
     with checked_arguments():
-        check_recipe(recipe, preset, start)
-    arguments: dict[str, Any] = {"recipe": recipe, "preset": preset, "start": start, "seed": seed, "resume": resume}
-    arguments |= {"iterations": iterations, "output": _absolute(output), "images": _absolute(images)}
-    if initial is not None:
-        with checked_arguments():
+        request = TrainRequest(
+            recipe,
+            preset,
+            start,
+            seed,
+            iterations,
+            images=_absolute(images),
+            initial=_absolute(initial),
+            output=_absolute(output),
+            resume=resume,
+        )
+        if initial is not None:
             _check_initial(recipe, initial)
-        arguments["initial"] = _absolute(initial)
     if pack is not None:
-        _train_from_pack(pack, arguments, as_json)
+        _train_from_pack(pack, request, as_json)
         return
     with open_session() as session, Bars() as bars:
         if detach:
-            detached(session, training(arguments), as_json)
+            detached(session, request, as_json)
             return
-        model = get_model(session.connection, run_job(session, training(arguments), bars).result)
+        model = get_model(session.connection, run_job(session, request, bars).result)
     folder = output or session.context.models / model.id
     _report({**asdict(model), "folder": str(folder)}, as_json)
 
@@ -82,7 +92,7 @@ def embed(
 ) -> None:
     """Compute the embedding of every patch that has none of this model yet."""
     with open_session() as session, Bars() as bars:
-        asked = JobRequest("embed", {"model": model}, model)
+        asked = EmbedRequest(model)
         if detach:
             detached(session, asked, as_json)
             return
@@ -91,24 +101,7 @@ def embed(
     answer(facts, as_json, f"Every patch has a {made.embedding_dim}-dimensional embedding of model {made.id}.")
 
 
-def training(arguments: dict[str, Any]) -> JobRequest:
-    """Make the request for a training."""
-    return JobRequest("train", arguments, f"{arguments['recipe']} ({arguments['preset']})")
-
-
-def check_recipe(recipe: str, preset: str, start: str = "") -> None:
-    """Raise `InvalidInput` for an unknown recipe, preset or start, before anything is started."""
-    from training.recipes import RECIPES, get_recipe
-
-    if not recipe:
-        raise typer.BadParameter(f"Name a recipe: {', '.join(RECIPES)}.")
-
-    get_recipe(recipe, preset, start)
-
-
 def _check_initial(recipe: str, initial: Path) -> None:
-    from training.recipes import get_recipe
-
     if get_recipe(recipe).initial == "xavier":
         raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
     if not initial.expanduser().exists():
@@ -141,32 +134,30 @@ def _how_it_went(card: Mapping[str, Any]) -> dict[str, str]:
     return rows
 
 
-def _train_from_pack(pack: Path, arguments: Mapping[str, Any], as_json: bool) -> None:
+def _train_from_pack(pack: Path, request: TrainRequest, as_json: bool) -> None:
     from training.loop import train as train_recipe
     from training.pack import PackSource
-    from training.recipes import get_recipe, with_iterations
     from training.source import TrainingSource, WithPictureFolder
 
-    recipe = get_recipe(arguments["recipe"], arguments["preset"], arguments["start"])
-    recipe = with_iterations(recipe, arguments["iterations"])
-    if not arguments["output"]:
+    recipe = with_iterations(get_recipe(request.recipe, request.preset, request.start), request.iterations)
+    if not request.output:
         raise WrongCall("A training from a pack needs --output DIR: it is kept out of the graph.")
     with checked_arguments():
         source: TrainingSource = PackSource(pack)
-    if arguments["images"]:
-        source = WithPictureFolder(source, Path(arguments["images"]))
+    if request.images:
+        source = WithPictureFolder(source, Path(request.images))
     with Bars() as bars, cancelling(bars) as progress:
         model = train_recipe(
             recipe,
             source,
-            Path(arguments["output"]),
-            seed=arguments["seed"],
+            Path(request.output),
+            seed=request.seed,
             device=settings().device,
-            resume=arguments["resume"] or None,
-            initial=Path(arguments["initial"]) if "initial" in arguments else None,
+            resume=request.resume or None,
+            initial=Path(request.initial) if request.initial else None,
             progress=progress,
         )
-    _report({**asdict(model), "folder": arguments["output"]}, as_json)
+    _report({**asdict(model), "folder": request.output}, as_json)
 
 
 def _watch(folder: Path) -> None:

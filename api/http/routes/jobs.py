@@ -10,11 +10,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.http.problems import problem_responses
 from api.http.routes.paging import AfterText, Limit, cut
-from api.http.service import ENDED, ServiceDep
+from api.http.service import ServiceDep
 from api.responses import JobResponse, Page
 from graph import jobs
 from graph.errors import NotFound, Unavailable
-from graph.records import Job
+from graph.records import ENDED, Job
 
 router = APIRouter(tags=["jobs"])
 

@@ -12,6 +12,8 @@ from graph import models
 from graph.generations import catalogue
 from graph.linking.parameters import LinkParameters
 from graph.records import Job
+from training.recipes import get_recipe
+from workers import requests
 
 router = APIRouter()
 
@@ -98,9 +100,7 @@ def start_linking(
         catalogue.require_generation(shared.connection)
     if asked.features not in ("", "hog"):
         models.get_model(shared.connection, asked.features)
-    return _started(
-        response, shared.submit("link", asked.model_dump(), asked.features or asked.start or "the newest start")
-    )
+    return _started(response, shared.submit(requests.parse_request("link", asked.model_dump())))
 
 
 @router.post(
@@ -112,9 +112,7 @@ def start_linking(
 )
 def start_training(response: Response, shared: ServiceDep, asked: TrainRequest) -> JobResponse:
     """Train a recipe on the current generation; the job's result is the model's id."""
-    from training.recipes import get_recipe
-
+    request = requests.TrainRequest(asked.recipe, asked.preset, asked.start, asked.seed, asked.iterations or 0)
     if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
         catalogue.require_generation(shared.connection)
-    arguments = asked.model_dump(exclude_none=True)
-    return _started(response, shared.submit("train", arguments, f"{asked.recipe} ({asked.preset})"))
+    return _started(response, shared.submit(request))

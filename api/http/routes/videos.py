@@ -19,6 +19,7 @@ from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoRespo
 from graph import videos
 from graph.errors import InvalidInput
 from graph.records import Job
+from workers.requests import IngestRequest
 
 router = APIRouter(tags=["videos"])
 
@@ -122,7 +123,7 @@ def _submit(shared: Service, incoming: uploads.Incoming, name: str) -> Job:
     """Keep the file and ask for its mining; this thread runs to its end even when the client goes away."""
     path = incoming.keep(name)
     try:
-        return shared.submit("ingest", {"path": str(path), "video": incoming.video_id, "name": name}, name)
+        return shared.submit(IngestRequest(str(path), incoming.video_id, name))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -132,7 +133,7 @@ def _ingest_path(shared: Service, text: str) -> Job:
     path = allowed_path(text, shared.context.settings.allowed_paths)
     with path.open("rb") as file:
         video = file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
-    return shared.submit("ingest", {"path": str(path), "video": video, "name": path.name}, path.name)
+    return shared.submit(IngestRequest(str(path), video, path.name))
 
 
 def allowed_path(text: str, allowed: str) -> FilePath:

@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from graph.connection import Connection
-from graph.jobs import get_job, request_cancel
+from graph.jobs import get_job, job_arguments, request_cancel
+from graph.linking.parameters import LinkParameters
 from graph.records import Job
 from tests.api.conftest import MODEL, World
 from tests.graph.written_jobs import create_job, update_job
-from workers import ledger
+from workers.requests import LinkRequest, TrainRequest, job_id, parse_request
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
@@ -81,8 +82,8 @@ def test_linking_is_asked_for_once(client: httpx.Client, connection: Connection)
     assert first.status_code == 202
     assert first.headers["location"] == f"/jobs/{first.json()['id']}"
     assert client.post("/links", json={"features": "hog", "group": 2}).json()["id"] == first.json()["id"]
-    arguments = ledger.arguments(connection, first.json()["id"])
-    assert (arguments["group"], arguments["neighbours"], arguments["features"]) == (2, 10, "hog")
+    arguments = job_arguments(connection, first.json()["id"])
+    assert parse_request("link", arguments) == LinkRequest("hog", parameters=LinkParameters(group=2))
     assert client.post("/links").status_code == 202
     assert len(client.get("/jobs").json()["items"]) == 2
 
@@ -112,7 +113,8 @@ def test_work_that_cannot_be_done_is_refused_at_once(
 def test_a_training_of_a_linked_graph_is_queued(world: World) -> None:
     answer = world.client.post("/trainings", json={"recipe": "transitive", "preset": "cpu-small", "seed": 3})
     assert answer.status_code == 202
-    arguments = ledger.arguments(world.connection, answer.json()["id"])
-    assert arguments == {"recipe": "transitive", "preset": "cpu-small", "seed": 3}
+    asked = TrainRequest("transitive", "cpu-small", seed=3)  # as `transitive train transitive` submits it
+    assert parse_request("train", job_arguments(world.connection, answer.json()["id"])) == asked
+    assert answer.json()["id"] == job_id(asked)
     assert [m["id"] for m in world.client.get("/models").json()["items"]] == [MODEL]
     assert world.client.get(f"/models/{MODEL}").json()["embedding_dim"] == 16

@@ -16,11 +16,11 @@ from api.http.service import Service
 from api.http.uploads import ABANDONED_S, SETTLED_S, Inbox, plain_name, receive
 from graph.connection import Connection
 from graph.errors import InvalidInput, StorageError
-from graph.jobs import get_job
+from graph.jobs import get_job, job_arguments
 from graph.settings import load_settings
 from tests.api.conftest import serving
 from tests.graph.written_jobs import update_job
-from workers import ledger
+from workers.requests import IngestRequest, parse_request
 
 VIDEO = b"not really a video, " * 1000
 
@@ -57,9 +57,9 @@ def test_an_upload_becomes_a_file_and_a_job(small: httpx.Client, connection: Con
     (file,) = uploads(home)
     assert file == home / "uploads" / hashlib.blake2b(VIDEO, digest_size=16).hexdigest() / "<b>bikes.MP4"
     assert file.read_bytes() == VIDEO
-    arguments = ledger.arguments(connection, job["id"])
+    arguments = job_arguments(connection, job["id"])
     digest = hashlib.blake2b(VIDEO, digest_size=16).hexdigest()
-    assert arguments == {"path": str(file), "video": digest, "name": "<b>bikes.MP4"}
+    assert parse_request("ingest", arguments) == IngestRequest(str(file), digest, "<b>bikes.MP4")
     assert small.get(answer.headers["location"]).json()["id"] == job["id"]
 
 
@@ -173,7 +173,7 @@ def test_a_path_below_an_allowed_folder_is_taken(small: httpx.Client, connection
     video = home / "allowed" / "deep" / "a.mp4"
     video.write_bytes(VIDEO)
     job = small.post("/videos", json={"path": str(video)}).json()
-    arguments = ledger.arguments(connection, job["id"])
+    arguments = job_arguments(connection, job["id"])
     assert arguments["path"] == str(video)
     assert uploads(home) == []
 

@@ -1,32 +1,28 @@
-"""The queue's book-keeping on a real Neo4j: one job for one piece of work, one worker for one job."""
+"""The life of a job on a real Neo4j: one job per request, one worker per job."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from graph import jobs
 from graph.connection import Connection
-from graph.errors import Cancelled
+from graph.errors import Cancelled, Conflict
 from graph.jobs import get_job
-from workers import ledger, queue
 from workers.progress import JobProgress
 
 ARGUMENTS = {"recipe": "context", "seed": 0}
 
 
 def open_(connection: Connection, identifier: str = "j1") -> bool:
-    return ledger.open_job(connection, identifier, "train", "context (demo)", ARGUMENTS)[1]
+    return jobs.open_job(connection, identifier, "train", "context (demo)", ARGUMENTS)[1]
 
 
 def grow_old(connection: Connection, identifier: str = "j1") -> None:
-    before = (datetime.now(UTC) - timedelta(seconds=2 * ledger.STALE_SECONDS)).isoformat(timespec="microseconds")
+    before = (datetime.now(UTC) - timedelta(seconds=2 * jobs.STALE_SECONDS)).isoformat(timespec="microseconds")
     connection.write("MATCH (j:Job {id: $id}) SET j.updated_at = $at", id=identifier, at=before)
-
-
-def test_a_job_is_named_by_its_work_and_not_by_the_order_of_its_arguments() -> None:
-    assert queue.job_id("train", {"a": 1, "b": 2}) == queue.job_id("train", {"b": 2, "a": 1})
-    assert queue.job_id("train", {"a": 1}) != queue.job_id("train", {"a": 2})
-    assert queue.job_id("train", {"a": 1}) != queue.job_id("link", {"a": 1})
 
 
 def test_asking_twice_opens_one_job_and_sends_one_message(connection: Connection) -> None:
@@ -36,8 +32,8 @@ def test_asking_twice_opens_one_job_and_sends_one_message(connection: Connection
 
 def test_a_finished_job_asked_for_again_is_queued_anew(connection: Connection) -> None:
     open_(connection)
-    ledger.claim(connection, "j1", "w|1|1|a")
-    ledger.finish(connection, "j1", "failed", reason="because")
+    jobs.claim_job(connection, "j1", "w|1|1|a")
+    jobs.finish_job(connection, "j1", "failed", reason="because")
     assert open_(connection)
     job = get_job(connection, "j1")
     assert (job.state, job.reason, job.finished_at) == ("queued", "", "")
@@ -48,7 +44,7 @@ def test_of_many_workers_with_the_same_message_one_runs_it(connection: Connectio
 
     def take(number: int) -> str:
         try:
-            return "taken" if ledger.claim(connection, "j1", f"host|1|1|{number}") else "nothing"
+            return "taken" if jobs.claim_job(connection, "j1", f"host|1|1|{number}") else "nothing"
         except BlockingIOError:
             return "busy"
 
@@ -59,7 +55,7 @@ def test_of_many_workers_with_the_same_message_one_runs_it(connection: Connectio
 
 def test_a_claim_returns_the_arguments(connection: Connection) -> None:
     open_(connection)
-    claimed = ledger.claim(connection, "j1", "host|1|1|a")
+    claimed = jobs.claim_job(connection, "j1", "host|1|1|a")
     assert claimed is not None
     assert claimed[1] == ARGUMENTS
 
@@ -68,39 +64,60 @@ def test_a_job_whose_heartbeat_stopped_is_taken_over_and_the_first_owner_changes
     connection: Connection,
 ) -> None:
     open_(connection)
-    ledger.claim(connection, "j1", "host|1|1|first")
+    jobs.claim_job(connection, "j1", "host|1|1|first")
     grow_old(connection)
-    assert ledger.claim(connection, "j1", "host|2|1|second")
-    ledger.finish(connection, "j1", "failed", owner="host|1|1|first", reason="late news")
+    assert jobs.claim_job(connection, "j1", "host|2|1|second")
+    jobs.finish_job(connection, "j1", "failed", owner="host|1|1|first", reason="late news")
     assert get_job(connection, "j1").state == "running"
-    assert not ledger.beat(connection, "j1", "host|1|1|first", "mine", 1, 2, "frames")
-    assert ledger.beat(connection, "j1", "host|2|1|second", "mine", 1, 2, "frames")
+    assert not jobs.beat(connection, "j1", "host|1|1|first", "mine", 1, 2, "frames")
+    assert jobs.beat(connection, "j1", "host|2|1|second", "mine", 1, 2, "frames")
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_a_message_of_a_finished_job_does_nothing(connection: Connection, state: str) -> None:
     open_(connection)
-    ledger.finish(connection, "j1", state, result="v")
-    assert ledger.claim(connection, "j1", "host|1|1|a") is None
+    jobs.finish_job(connection, "j1", state, result="v")
+    assert jobs.claim_job(connection, "j1", "host|1|1|a") is None
     assert get_job(connection, "j1").state == state
+
+
+def test_an_owner_that_stopped_is_replaced_before_its_heartbeat_is_stale(connection: Connection) -> None:
+    open_(connection)
+    jobs.claim_job(connection, "j1", "host|1|1|first")
+    with pytest.raises(BlockingIOError):
+        jobs.claim_job(connection, "j1", "host|1|1|second", previous="host|1|1|another")
+    assert jobs.claim_job(connection, "j1", "host|1|1|second", previous="host|1|1|first")
+    with pytest.raises(BlockingIOError):  # a second message cannot use the same owner again
+        jobs.claim_job(connection, "j1", "host|1|1|third", previous="host|1|1|first")
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_cancelling_an_ended_job_changes_nothing(connection: Connection, state: Any) -> None:
+    open_(connection)
+    jobs.finish_job(connection, "j1", state, result="v")
+    before = get_job(connection, "j1")
+    jobs.request_cancels(connection, ["j1"])
+    with contextlib.suppress(Conflict):
+        jobs.request_cancel(connection, "j1")
+    assert get_job(connection, "j1") == before
 
 
 def test_cancelling_stops_a_queued_job_at_once_and_a_running_one_at_its_next_report(connection: Connection) -> None:
     for name in ("waiting", "running"):
         open_(connection, name)
-    ledger.claim(connection, "running", "host|1|1|a")
-    ledger.cancel(connection, ["waiting", "running"])
-    states = {name: job.state for name, job in ledger.jobs(connection, ["waiting", "running"]).items()}
+    jobs.claim_job(connection, "running", "host|1|1|a")
+    jobs.request_cancels(connection, ["waiting", "running"])
+    states = {name: job.state for name, job in jobs.get_jobs(connection, ["waiting", "running"]).items()}
     assert states == {"waiting": "cancelled", "running": "cancelling"}
     stopped = pytest.raises(Cancelled, match="Stopped on request")
     with JobProgress(connection, "running", "host|1|1|a") as progress, stopped:
         progress("mine", 1, 10, "frames")
-    assert ledger.claim(connection, "waiting", "host|1|1|b") is None
+    assert jobs.claim_job(connection, "waiting", "host|1|1|b") is None
 
 
 def test_progress_is_written_to_the_node(connection: Connection) -> None:
     open_(connection)
-    ledger.claim(connection, "j1", "host|1|1|a")
+    jobs.claim_job(connection, "j1", "host|1|1|a")
     with JobProgress(connection, "j1", "host|1|1|a") as progress:
         for done in range(1, 101):
             progress("mine", done, 100, "frames")
@@ -111,8 +128,8 @@ def test_progress_is_written_to_the_node(connection: Connection) -> None:
 
 def test_handing_over_keeps_the_job_open_with_new_arguments(connection: Connection) -> None:
     open_(connection)
-    ledger.claim(connection, "j1", "host|1|1|a")
-    ledger.hand_over(connection, "j1", "host|1|1|a", {"features": "m"})
-    claimed = ledger.claim(connection, "j1", "host|1|1|b")
+    jobs.claim_job(connection, "j1", "host|1|1|a")
+    jobs.hand_over_job(connection, "j1", "host|1|1|a", {"features": "m"})
+    claimed = jobs.claim_job(connection, "j1", "host|1|1|b")
     assert claimed is not None
     assert claimed[1] == {"features": "m"}

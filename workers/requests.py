@@ -1,0 +1,187 @@
+"""Typed requests for jobs: one frozen dataclass per kind of job, with its defaults, its validation and the job's id.
+
+The command line, the REST API and the stages share these classes, so the same work has the same job id whoever asks
+for it. A request is stored as JSON in `Job.arguments`; `parse_request` also reads the JSON of earlier versions.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from graph.errors import InvalidInput
+from graph.linking.parameters import LinkParameters
+from graph.records import JobKind
+from training.recipes import get_recipe
+from workers.mining.recipe import Mining
+
+if TYPE_CHECKING:
+    from workers.mining.decode import Segment  # imports PyAV, which the API and most workers do not need
+
+# where the file is and what it is called; how a training is resumed; what only the job's title shows
+_NOT_IN_ID = frozenset({"path", "name", "resume", "segments"})
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """Mine one video file (sections 4.1 and 4.3)."""
+
+    kind: ClassVar[JobKind] = "ingest"
+
+    path: str
+    video: str = ""  # BLAKE2b of the file's bytes; "": not checked
+    name: str = ""  # shown to people; "": the file's name
+    mining: Mapping[str, Any] = field(default_factory=dict)  # fields of `Mining` that differ from the settings
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.mining) - {known.name for known in fields(Mining)})
+        if unknown:
+            raise InvalidInput(f"Unknown mining parameter {', '.join(unknown)}.")
+        replace(Mining(), **self.mining)  # raises InvalidInput for impossible values
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.name or PurePath(self.path).name
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRequest:
+    """Mine one segment of a long video; its ingest job submits these."""
+
+    kind: ClassVar[JobKind] = "segment"
+
+    path: str
+    video: str
+    mining: Mining
+    segment: "Segment"
+    segments: int = 0  # how many segments the video has
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return f"{PurePath(self.path).name}, segment {self.segment.number + 1} of {self.segments}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """Link all ready videos, or let new videos join the current generation (section 4.2)."""
+
+    kind: ClassVar[JobKind] = "link"
+
+    features: str = ""  # a model's id or "hog"; "": the newest network of recipe `start`
+    start: str = ""  # "context" or "contrast"; "": the newest of either
+    preset: str = ""  # of that network, where it must be trained first; "": one that fits the device
+    join: bool = False  # keep the parents, features and parameters of the current generation
+    parameters: LinkParameters = field(default_factory=LinkParameters)
+
+    def __post_init__(self) -> None:
+        get_recipe("transitive", self.preset or "paper", self.start)
+        if self.join and (self.start or self.preset or self.parameters != LinkParameters()):
+            raise InvalidInput("join keeps the features and parameters of the current generation. Give nothing else.")
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.features or self.start or "the newest start"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """Train a recipe on the current generation (section 5)."""
+
+    kind: ClassVar[JobKind] = "train"
+
+    recipe: str
+    preset: str = "paper"
+    start: str = ""  # "context" or "contrast"; "": the preset's
+    seed: int = 0
+    iterations: int = 0  # steps; 0: the preset's
+    images: str = ""  # folder of pictures added to those that stage 0 learns from
+    initial: str = ""  # model folder (for recipe imagenet a file) to start from
+    generation: str = ""  # links to train on; "": those of the current generation
+    output: str = ""  # folder to train in; "": the model's own
+    resume: bool = False  # fail where there is no checkpoint to resume from
+
+    def __post_init__(self) -> None:
+        get_recipe(self.recipe, self.preset, self.start)
+        if self.seed < 0 or self.iterations < 0:
+            raise InvalidInput("seed and iterations cannot be negative.")
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return f"{self.recipe} ({self.preset})"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Compute the embedding of every patch that has none yet."""
+
+    kind: ClassVar[JobKind] = "embed"
+
+    model: str = ""  # "": the newest model with an embedding
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.model
+
+
+JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest
+
+
+def job_id(request: JobRequest) -> str:
+    """Return the id of the request's job: 24 hexadecimal digits.
+
+    It is the hash of the kind and of the fields that differ from their defaults. A field that is added later therefore
+    leaves the ids of earlier requests as they were.
+    """
+    plain = asdict(request)
+    named = {one.name: plain[one.name] for one in fields(request) if _identifies(one, getattr(request, one.name))}
+    text = json.dumps([request.kind, named], sort_keys=True, ensure_ascii=False)
+    return blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def to_arguments(request: JobRequest) -> dict[str, Any]:
+    """Return a request as JSON values, as a (:Job) node stores it; link parameters stand beside the other fields."""
+    arguments = asdict(request)
+    arguments.update(arguments.pop("parameters", {}))
+    return arguments
+
+
+def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
+    """Read a stored request; missing fields have their defaults. Raises `InvalidInput` where that is impossible."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        match kind:
+            case "ingest":
+                return IngestRequest(**given)
+            case "segment":
+                return _segment_request(given)
+            case "link":
+                names = {one.name for one in fields(LinkParameters)}
+                parameters = LinkParameters(**{name: given.pop(name) for name in names & set(given)})
+                return LinkRequest(**given, parameters=parameters)
+            case "train":
+                return TrainRequest(**given)
+            case "embed":
+                return EmbedRequest(**given)
+    except (TypeError, KeyError) as error:
+        raise InvalidInput(
+            f"This {kind} job was submitted by another version and cannot be read ({error}). Submit it again."
+        ) from None
+
+
+def _segment_request(given: Mapping[str, Any]) -> SegmentRequest:
+    from workers.mining.decode import Segment
+
+    nested = {"mining": Mining(**given["mining"]), "segment": Segment(**given["segment"])}
+    return SegmentRequest(**{**given, **nested})
+
+
+def _identifies(one: "Field[Any]", value: object) -> bool:
+    default = one.default_factory() if one.default_factory is not MISSING else one.default
+    return one.name not in _NOT_IN_ID and value != default
