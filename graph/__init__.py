@@ -1,1 +1,1 @@
-"""What is known: nodes, edges, pixels and vectors. Imports no other room."""
+"""The graph of videos, patches and links, and its files. Imports no other room."""

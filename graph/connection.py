@@ -1,4 +1,4 @@
-"""Cypher and parameters come in, rows go out as plain dicts: the only importer of the Neo4j driver.
+"""The connection to Neo4j, and the only importer of its driver: Cypher and parameters in, rows as plain dicts out.
 
 Every read and write is a managed transaction which the driver retries while the server restarts, for `patience_s` at
 most; then the failure leaves as one of `graph.errors` with its cause and its cure. Rows hold what the query returns, so

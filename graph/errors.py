@@ -1,4 +1,4 @@
-"""Every failure a user can meet, as an exception whose text names the cause and the cure.
+"""The exceptions that a user can meet; the text of each names the cause and the cure.
 
 TransitiveError            exit 1, HTTP 500
 ├── InvalidInput           HTTP 422   what was given cannot be used

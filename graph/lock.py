@@ -1,9 +1,9 @@
-"""A name comes in; while the `with` block runs, nobody else who asks for that name gets in.
+"""A lock in the graph: of all processes that ask for a name, one holds it.
 
 (:Lock {name, owner, expires})    one node a name; `expires` in server milliseconds is pushed on while the owner lives
 
-A run that was killed on this machine is noticed by its process id and its lock taken over at once, and so is one that
-ended here while the server was away; one that died on another machine holds it until the lease ends.
+The lock of a process that died on this machine is taken over at once, and so is a lock that this process could not
+release because the server was away. The lock of a process that died on another machine ends with its lease.
 """
 
 import os
@@ -18,9 +18,10 @@ import psutil
 
 from graph.connection import Connection
 from graph.errors import Conflict, TransitiveError, Unavailable
+from graph.processes import find_process
 
-_held: set[str] = set()  # owners of the locks this process holds: one it could not give back is nobody's
-LEASE_S = 90  # a dead owner on another machine is in the way for so long at most
+_held: set[str] = set()  # owners of the locks that this process holds; a lock it could not release is not among them
+LEASE_S = 90  # the longest that a dead owner on another machine can block others
 
 # (l:Lock) is locked by the first SET, so of two who ask at the same time the second sees the first's name
 _ACQUIRE = """
@@ -47,7 +48,7 @@ DELETE l
 
 @dataclass(frozen=True)
 class Lock:
-    """A name that is ours for now; `lost` is set when somebody else took it after our lease had run out."""
+    """A lock that this process holds; `lost` is set when another process took it after the lease had ended."""
 
     name: str
     owner: str
@@ -56,7 +57,7 @@ class Lock:
 
 @contextmanager
 def graph_lock(connection: Connection, name: str) -> Iterator[Lock]:
-    """Hold the lock `name` for the block; raises `Conflict` at once when another run has it."""
+    """Hold the lock `name` during the block; raises `Conflict` at once when another process holds it."""
     lock = Lock(name, f"{_process()}:{uuid4().hex}")
     _held.add(lock.owner)
     try:
@@ -73,7 +74,7 @@ def graph_lock(connection: Connection, name: str) -> Iterator[Lock]:
         stop.set()
         heart.join()
         _held.discard(lock.owner)
-        with suppress(Unavailable):  # what the block raised matters more; the lease ends by itself
+        with suppress(Unavailable):  # an exception of the block matters more; the lease ends by itself
             connection.write(_RELEASE, name=name, owner=lock.owner)
 
 
@@ -85,7 +86,7 @@ def _acquire(connection: Connection, lock: Lock) -> None:
             return
         holders = connection.read(_OWNER, name=lock.name)
         holder = holders[0]["owner"] if holders else ""
-        if holder and not _is_nobodys(holder):
+        if holder and not _is_gone(holder):
             host, process = holder.split(":")[:2]
             raise Conflict(f"Another {lock.name} is running (process {process} on {host}). Wait for it, or cancel it.")
         dead = holder
@@ -93,7 +94,7 @@ def _acquire(connection: Connection, lock: Lock) -> None:
 
 
 def _beat(connection: Connection, lock: Lock, stop: threading.Event) -> None:
-    """Push the lease on until told to stop; an unreachable server is the main thread's to report."""
+    """Renew the lease until told to stop; the main thread reports an unreachable server."""
     while not stop.wait(LEASE_S / 3):
         try:
             if not connection.write(_RENEW, name=lock.name, owner=lock.owner, lease=LEASE_S * 1000):
@@ -107,14 +108,11 @@ def _process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{int(psutil.Process().create_time())}"
 
 
-def _is_nobodys(owner: str) -> bool:
-    """Say whether the owner was a process of this machine that is no more, or this one, which holds it no longer."""
+def _is_gone(owner: str) -> bool:
+    """Return whether the owner is an ended process of this machine, or this process, which no longer holds the lock."""
     host, process, started = owner.split(":")[:3]
     if host != socket.gethostname():
         return False
     if owner.startswith(_process()):
         return owner not in _held
-    try:
-        return int(psutil.Process(int(process)).create_time()) != int(started)
-    except psutil.NoSuchProcess:
-        return True
+    return find_process(int(process), int(started)) is None

@@ -1,4 +1,4 @@
-"""Vectors and questions in, the exact nearest of the vectors out: faiss, on a GPU where faiss-gpu finds one."""
+"""Exact nearest-neighbour search by cosine with faiss, on a GPU where faiss-gpu finds one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The nodes and edges of the graph as frozen dataclasses: what the rooms hand to each other."""
+"""Frozen dataclasses of the graph's nodes and edges, which the rooms exchange."""
 
 import json
 from dataclasses import dataclass, field

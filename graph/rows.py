@@ -1,4 +1,4 @@
-"""A property map of a node comes in, the record it stands for goes out."""
+"""Conversion of a node's properties into its record."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""A connection comes in; the constraints and indexes of the graph are there afterwards.
+"""The constraints and indexes of the graph.
 
 Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
 Lock.name   Current.name                                         unique

@@ -1,4 +1,4 @@
-"""Every setting in one typed place: environment variables, over `transitive.toml`, over these defaults.
+"""All settings: environment variables override `transitive.toml`, which overrides the defaults here.
 
 The table in docs/settings.md is made from this class (`python -m graph.settings`), so it cannot fall behind.
 """

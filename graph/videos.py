@@ -1,4 +1,4 @@
-"""Videos with their patches and tracks go into the graph as one step, and come out page by page.
+"""Reading and writing of videos, their patches and their tracks.
 
 (:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
 (:Video)-[:HAS_PATCH]->(:Patch {id, video_id, frame, time_s, x, y, w, h, role})

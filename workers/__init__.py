@@ -1,1 +1,1 @@
-"""What is done to videos: the Celery app, its tasks, the stages they call, mining."""
+"""The Celery app, its tasks, the stages that they run, and mining."""

@@ -1,7 +1,7 @@
-"""From a stage's reports to its (:Job) node: how far it is, that it lives, and whether somebody wants it to stop.
+"""Progress and heartbeat of a running job, written to its (:Job) node, and the check for cancellation.
 
-Stages report as often as they like; the node is written at most twice a second. A thread of its own beats every five
-seconds while a stage says nothing (a long decode, a K-means round), so that a silent job is not taken for a dead one.
+A stage may report at any rate; the node is written at most twice a second. A separate thread writes a heartbeat every
+five seconds, so a job whose stage is silent for long (a decode, a K-means iteration) does not count as dead.
 """
 
 import logging

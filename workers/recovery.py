@@ -1,7 +1,7 @@
-"""From the unfinished (:Job) nodes and the queues in Redis to the jobs that were lost and are sent again.
+"""Recovery of lost jobs: unfinished (:Job) nodes whose worker or message is gone are queued again.
 
-A job is lost when its worker died (SIGKILL, power) or its message did (Redis emptied). Redis would hand the message of
-a dead worker out again only after hours (`visibility_timeout`). Sending a message twice is harmless: `jobs.claim_job`.
+A job is lost when its worker died (SIGKILL, power cut) or Redis lost its message. Redis delivers the message of a dead
+worker again only after hours (`visibility_timeout`). A message that is sent twice is harmless (`jobs.claim_job`).
 """
 
 import json
@@ -13,16 +13,17 @@ import redis
 
 from graph import jobs
 from graph.connection import Connection
+from graph.processes import find_process
 from workers import queue
 
 
 def owner_name(token: str) -> str:
-    """Name the holder of a job: host, process id, the time that process was born, and a token for this attempt."""
+    """Return the name of a job's owner: host, process id, start time of the process, and a token for this attempt."""
     return f"{socket.gethostname()}|{os.getpid()}|{psutil.Process().create_time():.0f}|{token}"
 
 
 def requeue_lost(connection: Connection, redis_url: str) -> int:
-    """Send every lost job again; returns how many."""
+    """Queue every lost job again; returns how many."""
     waiting = _waiting_ids(redis_url)
     sent = 0
     for entry in jobs.unfinished_jobs(connection):
@@ -57,12 +58,8 @@ def _waiting_ids(redis_url: str) -> set[str]:
 
 
 def _is_dead(owner: str) -> bool:
-    """Say whether the holder was a process of this machine that is no more (another machine's: unknown, so False)."""
+    """Return whether the owner is an ended process of this machine; False for an owner on another machine."""
     host, pid, born, _ = owner.split("|") if owner.count("|") == 3 else ("", "", "", "")
     if host != socket.gethostname() or not pid.isdigit():
         return False
-    try:
-        process = psutil.Process(int(pid))
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(born)) > 2
-    except psutil.NoSuchProcess:
-        return True
+    return find_process(int(pid), float(born)) is None

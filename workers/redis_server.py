@@ -1,4 +1,4 @@
-"""A home folder comes in, a real Redis with a password and an append-only file runs there, and its URL goes out.
+"""A local Redis server with a password and an append-only file: start, find and stop.
 
 The system's `redis-server` is used when there is one, else the binary inside a Maven jar (`redis.lock`). Redis appends
 each command to its file before it answers, so a killed server loses nothing that was acknowledged.

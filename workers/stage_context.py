@@ -1,4 +1,4 @@
-"""What every stage works with: the settings, the graph's connection, and the files of pixels, vectors and models."""
+"""The context of a stage: settings, connection to the graph, and the files of pixels, vectors and models."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -15,7 +15,7 @@ from graph.errors import NotFound
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
 from graph.generations.reader import links_of_bucket
-from graph.linking.twins import find_twins
+from graph.linking.reencodings import find_reencodings
 from graph.queries import quadruples
 from graph.queries.tracks import tracks_of_video
 from training.source import PatchRow, PatchTable
@@ -68,7 +68,7 @@ class GraphSource:
             return frozenset(self.linked.held_out)
         # as linking will choose them, so that a context network has not seen what is held out afterwards
         with_tracks = videos.video_ids_with_tracks(self.context.connection)
-        return frozenset(catalogue.held_out_videos(with_tracks, find_twins(self.context.shards, self.videos)))
+        return frozenset(catalogue.held_out_videos(with_tracks, find_reencodings(self.context.shards, self.videos)))
 
     @property
     def training_videos(self) -> list[str]:

@@ -1,1 +1,1 @@
-"""The graph as files, to move it or to back it up: written from a server, read by neo4j-admin or over Bolt."""
+"""Export and import of the graph as files, for moving and backup; `neo4j-admin` or Bolt reads them."""

@@ -1,6 +1,6 @@
-"""A folder of an exported graph comes in and stands in an empty graph afterwards, written over Bolt.
+"""Import of an exported graph into an empty one over Bolt.
 
-The small things come last, the videos' states among them: until then nobody takes anything in the graph for whole.
+The states of videos and generations are written last, so an interrupted import never looks complete.
 """
 
 import json

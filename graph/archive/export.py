@@ -1,7 +1,7 @@
-"""A graph comes in; a folder of files that hold all of it goes out (see `tables`; what is small, as lines of JSON).
+"""Export of the whole graph into files: CSV (see `tables`), and JSON lines for the small node kinds.
 
-Videos are read one by one and a generation's parents one by one, collected by the server: a row for every edge would
-cost the driver four times as long, and nothing larger than one video or one parent is ever in memory.
+The server collects one video or one parent cluster into one row. A row for every edge takes the driver four times as
+long, and nothing larger than one video or one parent is held in memory.
 """
 
 import json

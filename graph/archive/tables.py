@@ -1,8 +1,8 @@
-"""Nodes and relationships in, CSV files as `neo4j-admin database import` takes them out; and back, for Bolt.
+"""CSV files of nodes and relationships in the format of `neo4j-admin database import`, and their reader.
 
 One file holds the rows of one label or type that have the same properties of the same types, so no field is ever empty.
-Strings are quoted, numbers are as Python writes them (which gives every bit back), the header names the types. Nodes
-are numbered from 0 and relationships name them by number: the importer then looks no names up, half of its time.
+Strings are quoted, numbers are written as Python's `repr` (exact), and the header names the types. Nodes are numbered
+from 0 and relationships refer to the numbers, which saves the importer half of its time: it looks up no names.
 """
 
 import csv

@@ -1,1 +1,1 @@
-"""Linking runs in the graph: their catalogue, and how one is written and read."""
+"""Generations (linking runs) in the graph: their catalogue, and how one is written and read."""

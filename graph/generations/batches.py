@@ -1,8 +1,8 @@
-"""A linking comes in; the statements that write it, batch by batch, go out.
+"""The batches of rows and statements that write a linking into the graph.
 
-Edges are CREATEd, not MERGEd: no look for what cannot be there yet. Patches are looked up once a batch and then named
-by their place in it. Edges of one parent touch no patch of another, so the parents are dealt to lanes that several
-connections write at the same time without ever waiting for each other's locks.
+Edges are written by CREATE, because none can exist yet. Each batch looks its patches up once and refers to them by
+position. Edges of different parents share no patch, so several connections (lanes) write different parents at the same
+time without waiting for each other's locks.
 """
 
 from collections.abc import Iterator

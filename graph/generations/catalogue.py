@@ -1,4 +1,4 @@
-"""Linking runs as the graph keeps them: which there are, which is current, which videos each keeps out of training.
+"""The catalogue of generations: which exist, which is current, and which videos each keeps out of training.
 
 (:Current {name: "generation"})-[:IS]->(:Generation {id, state, feature_model, …})
 (:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})     id 0, 1, … within its generation
@@ -110,12 +110,12 @@ class Generation:
         return len(self.training_sizes)
 
 
-def held_out_videos(video_ids: Iterable[str], twins: Mapping[str, str] | None = None) -> list[str]:
+def held_out_videos(video_ids: Iterable[str], reencodings: Mapping[str, str] | None = None) -> list[str]:
     """Choose the videos kept out of training: a tenth, ranked by a hash of their ids, none of fewer than three.
 
-    A video and its re-encoded twins go together (`twins` names the first of them), or the held-out one would be seen.
+    A video and its re-encodings (`reencodings` maps each to the first) are held out together.
     """
-    owner = dict(twins or {})
+    owner = dict(reencodings or {})
     ids = sorted(set(video_ids))
     families = sorted({owner.get(video, video) for video in ids}, key=_rank)
     count = max(1, round(HELD_OUT_SHARE * len(families))) if len(families) >= 3 else 0

@@ -20,11 +20,11 @@ RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 
 
 def read_track_starts(
-    connection: Connection, videos: Sequence[str], twins: Mapping[str, str], confidence: float = 0.0
+    connection: Connection, videos: Sequence[str], reencodings: Mapping[str, str], confidence: float = 0.0
 ) -> TrackStarts:
     """Return the starts of these videos' tracks that have this confidence or more.
 
-    `twins` names for a video the one it is a re-encoding of.
+    `reencodings` maps a video to the one it re-encodes.
     """
     ids: list[str] = []
     names: list[str] = []
@@ -36,6 +36,6 @@ def read_track_starts(
         places.append(np.array(row["places"], np.int64).reshape(-1, 5))
     table = np.concatenate(places)
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    owners = [twins.get(names[row], names[row]) for row in order]
+    owners = [reencodings.get(names[row], names[row]) for row in order]
     frames, boxes = table[order, 0], table[order, 1:]
     return TrackStarts([ids[row] for row in order], [names[row] for row in order], owners, frames, boxes)

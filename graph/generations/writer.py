@@ -1,7 +1,7 @@
-"""A linking comes in; a generation stands in the graph, switched to in one small transaction, or nothing does.
+"""Writing of a linking as a new generation; one small transaction at the end makes it the current one.
 
-Several lanes (generation_batches) write at the same time. So that a transaction that is retried after its answer got
-lost writes nothing twice, each lane counts its batches in a node of its own, in the same transaction.
+Several lanes (graph/generations/batches.py) write at the same time. Each lane counts its batches in a node of its own,
+in the transaction of the batch, so a transaction that is retried after its answer was lost writes nothing twice.
 """
 
 import json

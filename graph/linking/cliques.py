@@ -1,4 +1,4 @@
-"""Lists of nearest neighbours in, every group of samples that are all in each other's lists out (section 4.2).
+"""Groups of mutual nearest neighbours: cliques of the mutual-neighbour graph (section 4.2).
 
 Two samples are joined when each is in the other's list; a child is a complete subgraph of that graph. Lists are short
 (10), so a clique is grown by one sample at a time from the later neighbours of its last one, all cliques at once.

@@ -1,4 +1,4 @@
-"""Patches in, histograms of oriented gradients out: the features of the paper's ablation (section 6.2, transitive-hog).
+"""Histograms of oriented gradients, the features of the paper's ablation (section 6.2, transitive-hog).
 
 Dalal and Triggs 2005: gradients of the colour channel that changes most, 9 unsigned orientations, cells of 8×8 pixels,
 blocks of 2×2 cells, normalised, cut at 0.2 and normalised again. A 96×96 patch has 11×11 blocks: 4356 numbers.

@@ -1,8 +1,8 @@
-"""The vectors of one parent in, for each its nearest others out; samples of the same video are left out before.
+"""Nearest neighbours within a parent, where samples of the same video are excluded.
 
-An inter-instance edge must join different instances, and two windows of one clip mostly show the same one (29–36 % of
-the edges in a prototype). Two boxes apart in the very same frame surely are two objects: those stay allowed.
-Equal similarities are ordered by row number, so a result depends on nothing but the data.
+An inter-instance edge joins different instances, and two windows of one clip mostly show the same instance (29–36 % of
+the edges in a prototype). Two boxes that do not touch in the same frame are two objects and stay allowed. Equal
+similarities are ordered by row number, so the result depends only on the data.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
-"""Vectors in, parent clusters out: K-means, then the small clusters dropped (section 4.2, first stage).
+"""Parent clusters: K-means, then removal of small clusters (section 4.2, first stage).
 
-Lloyd's iterations from K seeded vectors. Between two iterations only few vectors change their centroid, so the sums are
-carried over and only those are moved. A centroid that lost all its vectors gets half of the most spread-out cluster.
+Lloyd's algorithm starts from K seeded vectors. Few vectors change their centroid between two iterations, so the sums
+are kept and only those vectors are moved. An empty centroid receives half of the cluster with the largest spread.
 """
 
 from dataclasses import dataclass

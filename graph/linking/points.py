@@ -1,8 +1,8 @@
-"""Vectors in; their nearest centroids, and sums of the vectors of each centroid, out: all that K-means needs of data.
+"""The two operations that K-means needs of its vectors: nearest centroids, and sums per centroid.
 
-Vectors of any length stand for those of length 1 in their direction (zero stays zero). `NumpyPoints` works block by
-block from float16, so that nothing as large as the data is ever made of it. `training.assignment` has the same on
-torch, in bf16 and on any device; `parents.train_centroids` takes either.
+Vectors are normalised to length 1 (zero vectors stay zero). `NumpyPoints` converts float16 block by block, so it never
+allocates an array as large as the data. `training.assignment` implements the same on torch, in bf16 and on any device;
+`parents.train_centroids` accepts either.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A linking's arrays in, the numbers that tell whether to trust it out: sizes, purity, distances, singletons."""
+"""The quality report of a linking: cluster sizes, purity by video, distances and singletons."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def quality_report(
     """Measure one linking; every value is a plain number or a small dict of them.
 
     `labels` (N,) is the parent of each start, -1 for none; `dropped` the sizes of clusters dropped. Same-video shares
-    count a re-encoded twin (the same entry in `owners`) as the same video.
+    count a re-encoding (the same entry in `owners`) as the same video.
     """
     count = len(labels)
     groups, pairs, distances = found.groups, found.pairs, found.distances

@@ -90,18 +90,18 @@ def link(
     assign: MakePoints = NumpyPoints,
     search: Nearest = nearest,
     *,
-    twins: Mapping[str, str] | None = None,
+    reencodings: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> Linking:
     """Link the starts among `patches` by their (N, D) `features` (row i belongs to patch i). Section 4.2.
 
-    `twins` maps a re-encoded video to its original (see `twins.py`). `assign` and `search` do the arithmetic: in NumPy
-    here, on torch devices in `training.assignment`. Raises `InvalidInput` for too few patches, a wrong parameter or
-    NaN.
+    `reencodings` maps a re-encoded video to its original (see `reencodings.py`). `assign` and `search` do the
+    arithmetic: in NumPy here, on torch devices in `training.assignment`. Raises `InvalidInput` for too few patches, a
+    wrong parameter or NaN.
     """
     if features.ndim != 2 or len(features) != len(patches):
         raise InvalidInput(f"{len(patches)} patches need as many vectors; the features are {features.shape}.")
-    starts, rows = track_starts_of(patches, twins)
+    starts, rows = track_starts_of(patches, reencodings)
     resolved = parameters.resolve(len(starts))
     vectors = InMemory(features[rows], starts, resolved, assign, search, progress)
     return link_vectors(starts, resolved, vectors, assign, progress)

@@ -1,7 +1,7 @@
-"""Patches in, the starts of their tracks out as columns: what linking knows of a sample besides its vector.
+"""The starts of tracks as columns: all that linking knows of a sample besides its vector.
 
-Rows are in the order of the ids, so a linking depends on the set of patches and not on its order. Columns, because ten
-million records of Python take 5 GB and their columns one.
+Rows are ordered by id, so a linking depends on the set of patches and not on their order. Ten million samples take 1 GB
+as columns and 5 GB as Python records.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class TrackStarts:
 
     ids: list[str]
     videos: list[str]  # video of each
-    owners: list[str]  # its video, or the first of that video's re-encoded twins
+    owners: list[str]  # its video, or the first of the re-encodings of that video
     frames: NDArray[np.int64]  # (N,)
     boxes: NDArray[np.int64]  # (N, 4) x, y, w, h
 
@@ -54,7 +54,7 @@ class TrackStarts:
 
 
 def track_starts_of(
-    patches: Sequence[Patch], twins: Mapping[str, str] | None = None
+    patches: Sequence[Patch], reencodings: Mapping[str, str] | None = None
 ) -> tuple[TrackStarts, NDArray[np.int64]]:
     """Return the starts among `patches` in order, and where each stood; raises `InvalidInput` for one given twice."""
     rows = sorted((i for i, patch in enumerate(patches) if patch.role == "start"), key=lambda i: patches[i].id)
@@ -64,7 +64,7 @@ def track_starts_of(
         raise InvalidInput("A patch was given twice.")
     boxes = np.array([(patch.x, patch.y, patch.w, patch.h) for patch in found], np.int64).reshape(-1, 4)
     videos = [patch.video_id for patch in found]
-    owners = [(twins or {}).get(video, video) for video in videos]
+    owners = [(reencodings or {}).get(video, video) for video in videos]
     frames = np.array([patch.frame for patch in found], np.int64)
     return TrackStarts(ids, videos, owners, frames, boxes), np.array(rows, np.int64)
 

@@ -1,1 +1,1 @@
-"""Questions to the graph: neighbourhoods, explanations, clusters, counts and quadruples."""
+"""Queries: neighbourhoods, explanations, clusters, counts, tracks and quadruples."""

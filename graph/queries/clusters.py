@@ -1,4 +1,4 @@
-"""A generation comes in; its parent clusters, their members and their child clusters go out, page by page. Section 4.2.
+"""Queries for parent clusters, their members and their child clusters, page by page (section 4.2).
 
 (:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})    (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id})
 """

@@ -1,4 +1,4 @@
-"""A connection comes in; how much of everything the graph holds goes out, counted afresh (nothing kept can age).
+"""Counts of the graph's nodes and edges, computed at each call.
 
 (:Video {status: "ready"})-[:HAS_PATCH]->(:Patch)     (A)-[:INTRA_INSTANCE]->(A')     (A)-[:INTER_INSTANCE]-(B)
 """

@@ -1,10 +1,10 @@
-"""Two patches come in; why they are treated as alike goes out: the chain of tracks, edges, clusters, videos and times.
+"""Explanation of why two patches are linked: the chain of tracks, edges and clusters between them.
 
     (A')←[:INTRA_INSTANCE]–(A)–[:INTER_INSTANCE]–(B)–[:INTRA_INSTANCE]→(B')
                             │ IN_CHILD         │ IN_CHILD
                             └──→(:ChildCluster)←──┘        all in one (:ParentCluster)
 
-For a pair of training this is its provenance: which of the positives of section 5 it is, and what that rests on.
+For a training pair this is its provenance: which kind of positive of section 5 it is, and the evidence for it.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A patch comes in; what the graph joins to it, near or along a shortest path, goes out.
+"""The neighbourhood of a patch, and the shortest path between two patches.
 
     (A)-[:INTRA_INSTANCE]->(A')                      the same object some frames later       section 4.3
     (A)-[:INTER_INSTANCE {generation}]-(B)           another object that looks alike         section 4.2

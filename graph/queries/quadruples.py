@@ -1,11 +1,11 @@
-"""A generation comes in, its quadruples A, A', B, B' go out: shuffled, listed or counted. Section 5.
+"""Quadruples A, A', B, B' of a generation: streamed in shuffled order, listed or counted (section 5).
 
           (a')                                   (b')
            ↑ INTRA_INSTANCE                       ↑ INTRA_INSTANCE
           (a) —— INTER_INSTANCE {generation} ——→ (b)          a.id < b.id, so each is enumerated once
 
-A stream reads bucket by bucket through the index on (generation, bucket): constant memory, no SKIP, and one row of
-lists per bucket, because a row of its own for every quadruple costs the driver four times as long.
+A stream reads bucket by bucket through the index on (generation, bucket), with constant memory and without SKIP. The
+server collects a bucket into one row, because one row per quadruple takes the driver four times as long.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,10 @@
-"""A home folder and a command come in, a server that outlives us and can be found again goes out.
+"""Start, find and stop a detached server process.
 
-What the two local servers (Neo4j here, Redis in workers) have in common: a port that moves when it is taken, a password
-only the owner can read, a process of its own session whose number is remembered with the time it was born (numbers are
-used again), and a lock so that two commands do not start one server twice.
+The two local servers (Neo4j here, Redis in workers) share this: the choice of a free port, a password file that only
+the owner can read, a process in a session of its own that is found again by its id and start time, and a lock that
+keeps two commands from starting one server twice.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -13,28 +12,30 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 import psutil
+from filelock import FileLock
 
+from graph.atomic_write import PRIVATE, atomic_write
 from graph.errors import StorageError, Unavailable
+from graph.processes import find_process
 
 _POLL_S = 0.1
 
 
 @contextmanager
 def file_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a server's folder; a second process waits until the first is through (or dead)."""
+    """Hold the lock of a server's folder; another process waits until it is released or its holder ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(folder / "lock"):
         yield
 
 
 def secret(path: Path) -> str:
-    """Return the password kept in `path`, made up at the first call; only the owner can ever read the file."""
+    """Return the password in `path`, generated at the first call; only the owner can read the file."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, secrets.token_hex(20) + "\n")  # no "-" in front, which a command would take for an option
@@ -42,12 +43,8 @@ def secret(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file only the owner can read, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
-    partial.replace(path)
+    """Replace a file's content; only the owner can read the file."""
+    atomic_write(path, text, PRIVATE)
 
 
 def free_port(host: str, preferred: Sequence[int], taken: Sequence[int] = ()) -> int:
@@ -67,7 +64,7 @@ def free_port(host: str, preferred: Sequence[int], taken: Sequence[int] = ()) ->
 
 
 def _bind(host: str, port: int) -> int:
-    """Return the port when a server could listen on it (any free one for 0), else 0."""
+    """Return the port if a server can listen on it (for 0: any free port), else 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: a port in TIME_WAIT is free
@@ -79,7 +76,7 @@ def _bind(host: str, port: int) -> int:
 
 
 def answers(host: str, port: int) -> bool:
-    """Say whether something listens there."""
+    """Return whether a server listens at this address."""
     try:
         with socket.create_connection((reachable(host), port), timeout=1):
             return True
@@ -88,19 +85,19 @@ def answers(host: str, port: int) -> bool:
 
 
 def reachable(host: str) -> str:
-    """Return the address at which this machine reaches a server that listens on `host` (which may be all of them)."""
+    """Return the address at which this machine reaches a server that listens on `host` (which may mean all)."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 
 class LocalProcess:
-    """One server's process: `state` (JSON) remembers its number, birth and whatever else its owner wants to keep."""
+    """A server process; the file `state` (JSON) stores its id, its start time and further numbers of its owner."""
 
     def __init__(self, state: Path) -> None:
-        """Look after the process remembered in `state`; the file need not be there."""
+        """Manage the process stored in `state`; the file need not exist."""
         self._state = state
 
     def remembered(self) -> dict[str, int | float]:
-        """Return what was remembered at the last start (also of a process that is gone), or nothing."""
+        """Return what was stored at the last start, also of a process that has ended; {} before the first start."""
         try:
             found: dict[str, int | float] = json.loads(self._state.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -108,25 +105,16 @@ class LocalProcess:
         return found
 
     def process(self) -> psutil.Process | None:
-        """Return the running process, or None when it is gone or its number belongs to another one now."""
+        """Return the running process, or None when it has ended."""
         state = self.remembered()
         if "pid" not in state:
             return None
-        try:
-            process = psutil.Process(int(state["pid"]))
-            reused = abs(process.create_time() - state["born"]) >= 1.0
-            dead = process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        if dead and not reused:
-            with suppress(ChildProcessError):  # not our child: its parent reaps it
-                os.waitpid(process.pid, os.WNOHANG)
-        return None if dead or reused else process
+        return find_process(int(state["pid"]), state["born"])
 
     def start(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path, **remember: int
     ) -> None:
-        """Start a process in a session of its own (Ctrl-C here does not reach it); its output goes to `log`, anew."""
+        """Start a process in a session of its own, which Ctrl-C does not reach; its output replaces the file `log`."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
             child = subprocess.Popen(
@@ -140,10 +128,10 @@ class LocalProcess:
             )
         born = psutil.Process(child.pid).create_time()
         write_private(self._state, json.dumps({"pid": child.pid, "born": born, **remember}))
-        child.returncode = 0  # it is to outlive us: keeps Popen from warning about a child that still runs
+        child.returncode = 0  # the process outlives this one: keeps Popen from warning about a running child
 
     def wait_until(self, ready: Callable[[], bool], seconds: float, tick: Callable[[], None]) -> bool:
-        """Wait for `ready`; False when the process ended or `seconds` went by first. `tick` is called all the while."""
+        """Wait for `ready`; returns False when the process ended or `seconds` passed. Calls `tick` repeatedly."""
         deadline = monotonic() + seconds
         while monotonic() < deadline:
             if ready():
@@ -155,7 +143,7 @@ class LocalProcess:
         return False
 
     def stop(self, seconds: float) -> None:
-        """Ask the process to end (SIGTERM) and wait until it has; after `seconds` it is killed."""
+        """Ask the process to end (SIGTERM) and wait for its end; kill it after `seconds`."""
         process = self.process()
         if process is None:
             return
@@ -170,7 +158,7 @@ class LocalProcess:
 
 
 def tail(log: Path, lines: int = 6, start: int = 0) -> str:
-    """Return the last lines of a log for an error's text, from byte `start` on, without the lines of stack traces."""
+    """Return the last lines of a log from byte `start` on, without stack traces, for an error message."""
     if not log.exists():
         return ""
     with log.open("rb") as file:
@@ -181,7 +169,7 @@ def tail(log: Path, lines: int = 6, start: int = 0) -> str:
 
 
 def make_folders(*folders: Path) -> None:
-    """Create folders only the owner can look into; raises `StorageError` when that is not possible."""
+    """Create folders that only the owner can read; raises `StorageError` when that is not possible."""
     for folder in folders:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ where a jar lies in the repository and in the cache. The first start downloads e
 only the cache.
 """
 
-import fcntl
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from time import sleep
 
 import httpx
 import jgo
+from filelock import FileLock, Timeout
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext
 
@@ -73,7 +73,7 @@ def fetch(lock: Path, cache: Path, progress: Progress, what: str, otherwise: str
     cache = cache.expanduser().absolute()
     places = _places(jars, cache / "maven")
     try:
-        with _alone(cache / "maven.lock", progress, what):
+        with _cache_lock(cache / "maven.lock", progress, what):
             missing = [place for place in places if not _is_there(place)]
             if missing:
                 _download_all(missing, progress, what, otherwise)
@@ -123,18 +123,21 @@ def _is_there(place: _Place) -> bool:
 
 
 @contextmanager
-def _alone(path: Path, progress: Progress, what: str) -> Iterator[None]:
-    """Hold the cache's lock; the system lets go of it when the process dies."""
+def _cache_lock(path: Path, progress: Progress, what: str) -> Iterator[None]:
+    """Hold the lock of the cache; the system releases it when the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                progress(f"Waiting for another process that fetches {what}", 0, 0, "")
-                sleep(0.5)
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(blocking=False)
+            break
+        except Timeout:
+            progress(f"Waiting for another process that fetches {what}", 0, 0, "")
+            sleep(0.5)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _download_all(missing: Sequence[_Place], progress: Progress, what: str, otherwise: str) -> None:

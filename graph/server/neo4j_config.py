@@ -1,4 +1,4 @@
-"""The address, the ports and the machine's memory come in; `neo4j.conf` and the JVM's options go out."""
+"""Configuration of the local Neo4j server: `neo4j.conf` and the options of the JVM."""
 
 import os
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""The stages as plain functions: each takes a `StageContext`, the job's arguments and a `Progress`.
+"""The stages as plain functions of a `StageContext`, the job's request and a `Progress`.
 
-Import one stage at a time (`workers.stages.ingest`): those that learn import torch, those that mine import OpenCV, and
-a worker should carry only what its queue needs.
+Import stages one by one (`workers.stages.ingest`): some import torch and some OpenCV, and a worker should load only the
+libraries of its queue.
 """

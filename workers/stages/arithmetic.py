@@ -1,7 +1,7 @@
-"""From how many starts there are to who computes: NumPy for what is one part, torch on the device for more.
+"""The choice between NumPy and torch for a linking: NumPy for a linking of one part, torch for larger ones.
 
-Torch takes seconds to import, NumPy links one part in fewer; and only a linking of several parts has helpers, which
-must compute as its leader does.
+NumPy links one part in less time than importing torch takes. Only a linking of several parts has helpers on other
+machines, and those must compute as its leader does.
 """
 
 from graph.linking.neighbours import Nearest, nearest

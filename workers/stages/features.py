@@ -1,4 +1,4 @@
-"""The pool5 features of all patches by a model; where there is none to link by, a start is trained first (4.2)."""
+"""The features stage: pool5 features of all patches for linking; trains a stage-0 network where none exists (4.2)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""From the number of a part to its result: what a machine does for a linking that another one leads (section 4.2)."""
+"""One part of a linking that a worker on another machine leads (section 4.2)."""
 
 from graph.linking.parts import help_run
 from graph.linking.track_starts import PART_ROWS

@@ -1,4 +1,4 @@
-"""From a video file to its shards of patches and frames, and then, in one transaction, to its nodes and edges."""
+"""The ingest stage: mining of a video file into shards, and then, in one transaction, nodes and edges."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""From videos that came after the last linking to a generation that goes on from it: the same parents, new members."""
+"""The join stage: a generation in which new videos join the parents of the current one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from graph.linking.children import together, within
 from graph.linking.join import assign_new, children_anew
 from graph.linking.parameters import stored_parameters
 from graph.linking.quality import quality_report
+from graph.linking.reencodings import find_reencodings
 from graph.linking.run import Linking
 from graph.linking.track_starts import TrackStarts
-from graph.linking.twins import find_twins
 from graph.lock import graph_lock
 from graph.records import Progress
 from workers.stage_context import StageContext
@@ -46,10 +46,10 @@ def join(context: StageContext, progress: Progress) -> str:
         if ready == list(old.videos):
             return old.id
         centroids = read_centroids(context.shards, old.id)
-        twins = find_twins(context.shards, ready, progress)
-        starts = read_track_starts(context.connection, ready, twins, context.settings.least_confidence)
+        reencodings = find_reencodings(context.shards, ready, progress)
+        starts = read_track_starts(context.connection, ready, reencodings, context.settings.least_confidence)
         linking = _join(context, old, starts, centroids, progress)
-        held_out = _held_out(old, starts, twins)
+        held_out = _held_out(old, starts, reencodings)
         generation = write_generation(
             context.connection,
             linking,
@@ -140,14 +140,14 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
     return _Old(labels, shrunk)
 
 
-def _held_out(old: Generation, starts: TrackStarts, twins: Mapping[str, str]) -> list[str]:
-    """Choose the held-out videos: an old one stays what it was, and so do its twins; new ones are chosen as ever."""
+def _held_out(old: Generation, starts: TrackStarts, reencodings: Mapping[str, str]) -> list[str]:
+    """Return the held-out videos: an old video and its re-encodings keep their role; new videos are chosen as usual."""
     before, kept = set(old.videos), set(old.held_out)
     now = set(starts.videos)
-    role = {twins.get(video, video): video in kept for video in sorted(before & now)}
-    chosen = set(catalogue.held_out_videos(starts.videos, twins))
+    role = {reencodings.get(video, video): video in kept for video in sorted(before & now)}
+    chosen = set(catalogue.held_out_videos(starts.videos, reencodings))
     return sorted(
         video
         for video in now
-        if (video in kept if video in before else role.get(twins.get(video, video), video in chosen))
+        if (video in kept if video in before else role.get(reencodings.get(video, video), video in chosen))
     )

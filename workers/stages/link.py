@@ -1,4 +1,4 @@
-"""From features to a generation in the graph: parents, children, inter-instance edges (section 4.2)."""
+"""The link stage: parents, children and inter-instance edges from features (section 4.2)."""
 
 import json
 import logging
@@ -15,10 +15,10 @@ from graph.generations.track_starts import read_track_starts
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
 from graph.linking.parts import RUNS, Run
+from graph.linking.reencodings import find_reencodings
 from graph.linking.run import link_vectors
 from graph.linking.spread import Spread
 from graph.linking.track_starts import PART_ROWS, TrackStarts
-from graph.linking.twins import find_twins
 from graph.lock import Lock, graph_lock
 from graph.records import Progress
 from workers import queue
@@ -45,13 +45,13 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
         known = same_generation(context, model, ready, parameters)
         if known:
             return known
-        twins = find_twins(context.shards, ready, progress)
-        starts = read_track_starts(context.connection, ready, twins, context.settings.least_confidence)
+        reencodings = find_reencodings(context.shards, ready, progress)
+        starts = read_track_starts(context.connection, ready, reencodings, context.settings.least_confidence)
         if not len(starts):
             raise InvalidInput("There are no patches to link. Ingest videos in which something moves.")
         run = begin_run(context, model, starts, parameters.resolve(len(starts)))
         try:
-            generation = _link_starts(context, run, starts, ready, twins, lock, progress)
+            generation = _link_starts(context, run, starts, ready, reencodings, lock, progress)
         except Unavailable:  # the job comes back: what is computed is not computed again
             raise
         except BaseException:
@@ -66,7 +66,7 @@ def _link_starts(
     run: Run,
     starts: TrackStarts,
     ready: list[str],
-    twins: Mapping[str, str],
+    reencodings: Mapping[str, str],
     lock: Lock,
     progress: Progress,
 ) -> str:
@@ -80,7 +80,7 @@ def _link_starts(
 
     linking = link_vectors(starts, run.parameters, Spread(run, starts, offer, scratch, progress), run.assign, progress)
     # videos without a track teach and test nothing: keeping one of those out would keep out nothing
-    held_out = catalogue.held_out_videos(linking.video_ids, twins)
+    held_out = catalogue.held_out_videos(linking.video_ids, reencodings)
     generation = write_generation(
         context.connection, linking, run.model, held_out, videos=ready, lock=lock, progress=progress
     )

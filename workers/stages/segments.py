@@ -1,7 +1,7 @@
-"""A long video's segments in; what each gave, mined by whichever workers are free, out.
+"""The segments of a long video, mined by all free workers.
 
-The video's ingest job asks for one job per segment and then mines segments itself until none is left, so one worker
-alone gets through. What a segment gave lies in a shard until all are there: a killed run goes on where it was.
+The ingest job of the video submits one job per segment and then mines segments itself until none is left, so a single
+worker is enough. The result of each segment is kept in a shard until all are done, so a killed run resumes.
 """
 
 import json

@@ -87,9 +87,9 @@ def test_twins_are_not_linked(world) -> None:
         return sum({video[edge.a_id], video[edge.b_id]} == pair for edge in linking.edges)
 
     assert between(link(world.features, world.starts, SMALL)) > 0
-    twins = link(world.features, world.starts, SMALL, twins={second: first})
-    assert between(twins) == 0
-    assert twins.quality["twin_videos"] == 1
+    linking = link(world.features, world.starts, SMALL, reencodings={second: first})
+    assert between(linking) == 0
+    assert linking.quality["twin_videos"] == 1
 
 
 def test_quality_counts_what_there_is(world) -> None:

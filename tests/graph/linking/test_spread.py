@@ -76,8 +76,8 @@ def same(one: Linking, two: Linking) -> bool:
 def test_from_shards_it_is_the_linking_of_the_matrix(
     shards: Shards, starts: TrackStarts, world: World, kind: tuple
 ) -> None:
-    twins = {world.videos[3].id: world.videos[2].id}
-    whole = link(world.features, world.starts, PARAMETERS, *kind, twins=twins)
+    reencodings = {world.videos[3].id: world.videos[2].id}
+    whole = link(world.features, world.starts, PARAMETERS, *kind, reencodings=reencodings)
     assert len(whole.pairs) > 100
     assert len(starts.parts()) > 5
     assert same(spread(shards, starts, kind=kind), whole)

@@ -1,8 +1,8 @@
-"""Stored frames of videos in; which videos are re-encodings of each other out, by perceptual hash.
+"""Detection of videos that are re-encodings of each other, by perceptual hashes of their stored frames.
 
-A clip that was uploaded twice in two qualities has two ids, and its objects would be linked to themselves. Frames are
-hashed by the signs of their low frequencies, which survive scaling and compression; videos most of whose frames match
-are one family. Frames without contrast say nothing and are left out.
+A clip that was uploaded in two qualities has two ids, and its objects would be linked to themselves. The hash of a
+frame holds the signs of its low frequencies, which survive scaling and compression. Videos with mostly matching frames
+form one family. Frames without contrast are ignored.
 """
 
 from collections import defaultdict
@@ -41,19 +41,19 @@ def frame_hash(jpeg: bytes) -> int | None:
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
-def find_twins(shards: Shards, video_ids: Sequence[str], progress: Progress = no_progress) -> dict[str, str]:
-    """Return for every video that has a twin the first (by id) of its family; the first names itself.
+def find_reencodings(shards: Shards, video_ids: Sequence[str], progress: Progress = no_progress) -> dict[str, str]:
+    """Return, for every video that has a re-encoding, the first (by id) of its family; the first maps to itself.
 
-    Reads `frames/<video>` of each; a video without that shard has no twin. Raises `StorageError` for a broken shard.
+    Reads `frames/<video>` of each; a video without that shard has none. Raises `StorageError` for a broken shard.
     """
     hashes: dict[str, list[int]] = {}
     for done, video in enumerate(sorted(video_ids)):
-        progress("twins", done, len(video_ids), "videos")
+        progress("re-encodings", done, len(video_ids), "videos")
         name = f"frames/{video}"
         if shards.exists(name):
             found = (frame_hash(jpeg) for jpeg in shards.read(name, ["jpeg"])["jpeg"].to_pylist())
             hashes[video] = [value for value in found if value is not None]
-    progress("twins", len(video_ids), len(video_ids), "videos")
+    progress("re-encodings", len(video_ids), len(video_ids), "videos")
     return families(hashes)
 
 

@@ -1,4 +1,4 @@
-"""Re-encoded twins: found after scaling and compression, and nothing else taken for one."""
+"""Re-encodings are found after scaling and compression, and nothing else is."""
 
 from io import BytesIO
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graph.linking.twins import families, find_twins, frame_hash
+from graph.linking.reencodings import families, find_reencodings, frame_hash
 from graph.shards import Shards
 
 
@@ -46,12 +46,12 @@ def test_twins_in_the_shards(tmp_path: Path) -> None:
     store("b", [0, 1, 2, 3, 4])
     store("a", [0, 1, 2, 3, 4], 30, 0.5)
     store("c", [1, 2, 3, 9], 50)  # a part of it, and one other frame
-    store("d", [4, 10, 11, 12])  # shares one frame only: a common opening is no twin
+    store("d", [4, 10, 11, 12])  # shares one frame only: a common opening is no re-encoding
     store("e", [20, 21, 22])
     shards.write_rows("frames/f", {"frame": [0, 1], "jpeg": [black, black]})
     shards.write_rows("frames/g", {"frame": [0, 1], "jpeg": [black, black]})
-    assert find_twins(shards, list("gfedcba")) == {"a": "a", "b": "a", "c": "a"}
-    assert find_twins(shards, ["a", "e", "never ingested"]) == {}
+    assert find_reencodings(shards, list("gfedcba")) == {"a": "a", "b": "a", "c": "a"}
+    assert find_reencodings(shards, ["a", "e", "never ingested"]) == {}
 
 
 def test_families_are_transitive_and_named_by_their_first() -> None:
