@@ -4,6 +4,7 @@ Exit status 0: done. 1: it failed, and one line names the cause and the cure. 2:
 """
 
 import importlib
+import importlib.metadata
 import os
 import signal
 import sys
@@ -11,10 +12,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import typer
 
-from api.cli.terminal import say
+from api.cli.terminal import answer, say
 from api.cli.usage import WrongCall
 from graph.errors import TransitiveError
 
@@ -25,6 +27,7 @@ FAMILIES = {
     "ingest": ("ingest",),
     "link": ("link",),
     "train": ("train", "embed"),
+    "listing": ("list", "delete", "open"),
     "graph": ("graph",),
     "evaluate": ("evaluate",),
     "compare": ("compare",),
@@ -49,7 +52,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_group)
+    app.callback(invoke_without_command=True)(_group)
     called = [family for family, commands in FAMILIES.items() if arguments and arguments[0] in commands]
     for family in called or FAMILIES:
         importlib.import_module(f"api.cli.commands.{family}").register(app)
@@ -81,8 +84,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def _group() -> None:
+def _group(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
     """Make a group of the app, also where it has only one command."""
+    if version:
+        answer({}, False, f"transitive {importlib.metadata.version('transitive-invariance')}")
+        raise typer.Exit
 
 
 def _say_stopped() -> None:

@@ -1,0 +1,133 @@
+"""`transitive list`, `delete` and `open`: look at what the graph holds, remove a video, open the pages."""
+
+import webbrowser
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from api.cli.session import open_graph
+from api.cli.stack import Stack
+from api.cli.terminal import Json, answer
+from graph import jobs, models, videos
+from graph.connection import Connection
+from graph.errors import NotFound, Unavailable
+from graph.generations import catalogue
+from graph.records import Job, Model, Video
+from graph.settings import settings
+from graph.shards import Shards
+
+_PAGE = 1000
+_MARK = {True: "*", False: " "}
+Record = TypeVar("Record", Video, Job, Model)
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    VIDEOS = "videos"
+    JOBS = "jobs"
+    MODELS = "models"
+    GENERATIONS = "generations"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("list")(list_)
+    app.command()(delete)
+    app.command("open")(open_)
+
+
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
+    """List videos, jobs, models or linking runs (generations)."""
+    with open_graph() as connection:
+        rows, lines = _ROWS[kind](connection)
+    answer({kind.value: rows}, as_json, "\n".join(lines) or f"There are no {kind.value} yet.")
+
+
+def delete(
+    video: Annotated[str, typer.Argument(help="Id or file name of a video; `transitive list videos` shows both.")],
+    as_json: Json = False,
+) -> None:
+    """Delete a video with its patches, edges, pixels and vectors; the video file itself stays."""
+    with open_graph() as connection:
+        found = _find_video(connection, video)
+        videos.delete_video(connection, found.id)
+    Shards(settings().data).delete_video(found.id)
+    answer({"deleted": found.id, "name": found.name}, as_json, f"Deleted {found.name} ({found.id}).")
+
+
+def open_() -> None:
+    """Open the pages of this home in the browser."""
+    found = Stack(settings()).status()
+    if not found.api:
+        raise Unavailable("The API does not run. `transitive up` starts it.")
+    webbrowser.open(found.api)
+    answer({}, False, found.api)
+
+
+def _find_video(connection: Connection, text: str) -> Video:
+    """Return the video with this id, or the only one with this file name."""
+    named = []
+    for video in _pages(connection, videos.list_videos):
+        if video.id == text:
+            return video
+        if video.name == text:
+            named.append(video)
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise NotFound(f"{len(named)} videos are called {text}. Name one by its id: {', '.join(v.id for v in named)}.")
+    raise NotFound(f"There is no video {text}. `transitive list videos` shows those there are.")
+
+
+def _pages(connection: Connection, read: Callable[[Connection, str, int], list[Record]]) -> Iterator[Record]:
+    """Yield all records of a list that is read page by page."""
+    after = ""
+    while page := read(connection, after, _PAGE):
+        yield from page
+        after = page[-1].id
+
+
+def _videos(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+    found = list(_pages(connection, videos.list_videos))
+    lines = [f"{v.id}  {v.status:<7}  {v.duration_s:8.1f} s  {v.name}  {v.reason}".rstrip() for v in found]
+    return [asdict(video) for video in found], lines
+
+
+def _jobs(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+    found = list(_pages(connection, jobs.list_jobs))
+    return [asdict(job) for job in found], [job_line(job) for job in found]
+
+
+def _models(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+    found = list(_pages(connection, models.list_models))
+    lines = [f"{m.id}  {m.recipe} ({m.preset})  {m.step:,} steps  {m.created_at[:19]}" for m in found]
+    return [asdict(model) for model in found], lines
+
+
+def _generations(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+    found = catalogue.list_generations(connection)
+    rows = [{name: value for name, value in asdict(one).items() if not name.endswith("_sizes")} for one in found]
+    lines = [
+        f"{_MARK[one.current]} {one.id}  {one.feature_model}  {one.edges:,} edges  {one.quadruples:,} quadruples"
+        for one in found
+    ]
+    return rows, lines
+
+
+def job_line(job: Job) -> str:
+    """Describe a job in one line."""
+    share = f"{job.done:,}/{job.total:,} {job.unit}" if job.total else ""
+    words = (job.id, f"{job.state:<10}", f"{job.kind:<7}", job.target, job.stage, share, job.reason)
+    return "  ".join(word for word in words if word)
+
+
+_ROWS: dict[Kind, Callable[[Connection], tuple[list[dict[str, Any]], list[str]]]] = {
+    Kind.VIDEOS: _videos,
+    Kind.JOBS: _jobs,
+    Kind.MODELS: _models,
+    Kind.GENERATIONS: _generations,
+}
