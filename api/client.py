@@ -1,11 +1,11 @@
-"""Calls come in as Python; the API's answers come out as its response models, arrays and bytes. Needs no server code.
+"""Python client of the HTTP API. It needs httpx and numpy, and no server code.
 
     with Client("http://127.0.0.1:8000") as client:
         job = client.wait(client.add_video(Path("bikes.mp4")).id)
         for patch in client.patches(job.result):
             print(patch.id, client.similar(patch.id, k=5).items)
 
-Failures are raised as `graph.errors`, with the text of the problem.
+A failure is raised as an error of `graph.errors` with the text of the server's problem.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""What the API answers with: pydantic models kept apart from the records, so that the wire stays when those change."""
+"""Pydantic models of the API's answers. They are separate from the records, so that records can change and answers stay."""
 
 import json
 from typing import Any, Generic, Literal, TypeVar

@@ -1,4 +1,4 @@
-"""Settings come in; the FastAPI app goes out. Run as `uvicorn --factory api.http.app:create_app`."""
+"""The FastAPI application. Run it with `uvicorn --factory api.http.app:create_app`."""
 
 import asyncio
 import logging

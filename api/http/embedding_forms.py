@@ -1,4 +1,4 @@
-"""What the client accepts and a matrix of vectors come in; JSON, npy or an Arrow stream goes out."""
+"""The forms of a matrix of embeddings: JSON, npy and Arrow, chosen by the Accept header."""
 
 import io
 

@@ -1,8 +1,8 @@
-"""The address of a video comes in; its bytes go out, from public addresses only.
+"""Download of a video from a public address.
 
-Used only where TRANSITIVE_ALLOW_URLS is set. A server that fetches what strangers name can be made to read its own
-network. So the host is resolved here, every resolved address must be public, and the connection goes to the address
-that was checked (a second look-up could answer differently). The same holds for every redirect.
+Used only where TRANSITIVE_ALLOW_URLS is set. A server that fetches addresses from strangers can be made to read its own
+network (SSRF). This module therefore resolves the host itself and requires every resolved address to be public. It
+connects to the address that it checked, because a second lookup could answer differently. Redirects are treated alike.
 """
 
 import ipaddress

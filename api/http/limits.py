@@ -1,4 +1,4 @@
-"""A request comes in; the same request goes on, or a 413 when its body is too long, or a 403 from a foreign page."""
+"""Limits on requests: the length of a body, and pages of other sites."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

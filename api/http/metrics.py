@@ -1,4 +1,4 @@
-"""Every request comes in and is counted and timed by route; the text Prometheus reads goes out."""
+"""Prometheus metrics: requests by route, their times, and the state of the queues."""
 
 import time
 from typing import Annotated

@@ -1,8 +1,8 @@
-"""A patch's id comes in; its JPEG, its embedding and the patches most like it go out, from shards kept in memory.
+"""Patch images, embeddings and similar patches, read from shards that are kept in memory.
 
-Neo4j is not asked: an index made from the shards' own `id` columns tells the video of a patch, at 20 bytes per patch.
-Shards that were read last stay in memory up to a budget. What other processes write or delete is noticed within
-`FRESH_S` seconds, and at once when an id is not known.
+Neo4j is not queried. An index made from the `id` columns of the shards maps a patch to its video, with 20 bytes a patch.
+The shards read most recently stay in memory up to a byte limit. Changes by other processes are noticed within `FRESH_S`
+seconds, and at once when an id is unknown.
 """
 
 import threading

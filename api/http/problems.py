@@ -1,7 +1,7 @@
-"""Failures come in as exceptions; RFC 9457 problems (under /browse: pages) go out. The only place that knows codes.
+"""Exceptions as RFC 9457 problem documents, or as pages under /browse. No other module knows status codes.
 
-graph.errors          InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
-this room's own       TooLarge 413 · UnsupportedMedia 415 · Forbidden 403 · NotAcceptable 406
+graph.errors      InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
+this module       TooLarge 413 · UnsupportedMedia 415 · Forbidden 403 · NotAcceptable 406
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Settings come in; what every route works with goes out: the graph, the files, the inbox and the encoders."""
+"""What the routes work with: the graph, the files, the uploads and the encoders."""
 
 import shutil
 import threading

@@ -1,8 +1,8 @@
-"""A multipart body comes in as a stream; one file under HOME/uploads goes out, whole or not at all.
+"""Multipart uploads, streamed to files under HOME/uploads.
 
-The bytes go to `<uuid>.partial` as they arrive (never through memory or a second temporary file) and are moved to
-`<video id>/<name>` once the body has ended. Whatever goes wrong on the way, nothing is left behind. Once its job has
-ended, the file is removed.
+The bytes of a body go to `<uuid>.partial` as they arrive, never through memory or a second temporary file. The file is
+renamed to `<video id>/<name>` when the body has ended. An upload that fails leaves no file. The file is removed when its
+job has ended.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""The OpenAPI description comes in; a page to read it, and one that explains the problems, go out. No script."""
+"""Pages that show the OpenAPI document and explain the problem types. They use no script."""
 
 import json
 from typing import Any

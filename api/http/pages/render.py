@@ -1,4 +1,4 @@
-"""A template's name and what it shows come in; HTML goes out, with every value escaped."""
+"""Rendering of the HTML templates. Every value is escaped."""
 
 import re
 from pathlib import Path

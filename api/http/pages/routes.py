@@ -1,4 +1,4 @@
-"""The address of a page comes in; HTML goes out: what the API answers, drawn."""
+"""Routes of the HTML pages under /browse. They show what the API answers."""
 
 from collections.abc import Callable
 from dataclasses import asdict

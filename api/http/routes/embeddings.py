@@ -1,4 +1,4 @@
-"""Pictures or patch ids come in; vectors go out as JSON, npy or Arrow, or the patches that are most like a picture."""
+"""Routes that embed pictures, look embeddings up by patch id, and search by picture."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Questions about the graph come in; counts, quadruples and clusters go out."""
+"""Routes that query the graph: counts, quadruples and clusters."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Probes come in; whether this process lives, whether everything it needs is there, and its measures go out."""
+"""Routes for probes: liveness, readiness and metrics."""
 
 from fastapi import APIRouter, Response
 

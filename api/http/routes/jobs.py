@@ -1,4 +1,4 @@
-"""A job's id comes in; how far it is goes out, once or as events until it ends. DELETE asks it to stop."""
+"""Routes of jobs: list, state, server-sent events, and cancel."""
 
 import asyncio
 from collections.abc import AsyncIterator

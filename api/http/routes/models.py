@@ -1,4 +1,4 @@
-"""A model's id comes in; what it was trained on and how goes out."""
+"""Routes of trained models."""
 
 from typing import Annotated
 

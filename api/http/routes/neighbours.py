@@ -1,4 +1,4 @@
-"""One or two patches come in; the edges around them or between them go out, each with its reason in words."""
+"""Routes of a patch's edges: neighbours, paths, and why two patches are linked."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""A list that was read one item too long comes in; one page of it and the address of the following page go out."""
+"""Pages of lists that are ordered by key, with the address of the next page."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar

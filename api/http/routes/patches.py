@@ -1,4 +1,4 @@
-"""A patch's id comes in; its box, pixels, embedding and look-alikes go out."""
+"""Routes of a patch: its box, image, embedding and similar patches."""
 
 from collections.abc import Sequence
 from hashlib import blake2b

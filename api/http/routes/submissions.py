@@ -1,4 +1,4 @@
-"""What to link or train comes in as JSON; a job goes out. The same request while it runs is the same job."""
+"""Routes that start linking, training and embedding. Equal requests share one job while it runs."""
 
 from typing import Annotated, Literal
 

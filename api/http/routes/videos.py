@@ -1,4 +1,4 @@
-"""A video comes in as an upload, a server path or a URL, and a job goes out; videos and their patches are listed."""
+"""Routes of videos: upload, import from a server path or URL, list, and delete."""
 
 import json
 from hashlib import blake2b, file_digest
