@@ -1,4 +1,4 @@
-"""Pydantic models of the API's answers. They are separate from the records, so that records can change and answers stay."""
+"""Pydantic models of the API's answers, separate from the records, so that records can change and answers stay."""
 
 import json
 from typing import Any, Generic, Literal, TypeVar

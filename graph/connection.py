@@ -133,6 +133,10 @@ class Connection:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except OverflowError:
+            raise InvalidInput("A number is outside the 64-bit integers that Neo4j stores.") from None
+        except UnicodeEncodeError:
+            raise InvalidInput("A text holds half of a surrogate pair, which is no character.") from None
         except (DriverError, Neo4jError, OSError) as error:
             known = self._known(error)
             if known is None:

@@ -15,6 +15,7 @@ from api.http.limits import BodyLimit, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
 from api.http.pages import documentation
 from api.http.pages import routes as pages
+from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import embeddings, health, jobs, models, neighbours, patches, submissions, videos
 from api.http.routes import graph as graph_routes
 from api.http.service import Service
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        dependencies=[Depends(refuse_foreign_pages)],
+        dependencies=[Depends(refuse_foreign_pages), Depends(refuse_unknown_parameters)],
         docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
         redoc_url=None,
     )
@@ -82,12 +83,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def _sweep(shared: Service) -> None:
-    """Remove uploads that are no longer needed, again and again."""
+    """Every `SWEEP_S` seconds, remove uploads that are no longer needed and queue the jobs of dead workers again."""
     while True:
         try:
             await to_thread.run_sync(shared.sweep)
         except TransitiveError as error:  # Neo4j is away; the next time will do
-            log.info("uploads are not swept: %s", error)
+            log.info("uploads and lost jobs are looked at later: %s", error)
         await asyncio.sleep(SWEEP_S)
 
 

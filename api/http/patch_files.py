@@ -1,6 +1,6 @@
 """Patch images, embeddings and similar patches, read from shards that are kept in memory.
 
-Neo4j is not queried. An index made from the `id` columns of the shards maps a patch to its video, with 20 bytes a patch.
+Neo4j is not queried. An index made from the `id` columns of the shards maps each patch to its video (20 bytes a patch).
 The shards read most recently stay in memory up to a byte limit. Changes by other processes are noticed within `FRESH_S`
 seconds, and at once when an id is unknown.
 """

@@ -69,10 +69,11 @@ class Service:
         recovery.waiting_count(self.context.redis_url)
 
     def sweep(self) -> None:
-        """Remove uploads whose job has ended, and what killed servers left; raises `Unavailable`.
+        """Queue the jobs of dead workers again, and remove uploads whose job has ended; raises `Unavailable`.
 
         This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
         """
+        recovery.requeue_lost(self.connection, self.context.redis_url)
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
         kept = {path: job_id(IngestRequest("", video=path.name)) for path in self.inbox.settled()}
@@ -90,10 +91,14 @@ class Service:
 
         def workers() -> str:
             recovery.waiting_count(self.context.redis_url)  # says in our words that Redis is away
-            names = queue.celery_app(self.context.redis_url).control.ping(timeout=1.0)
-            if not names and not any(job.state == "running" for job in jobs.list_jobs(self.connection, limit=20)):
-                raise NotFound("No worker answers. `transitive up` starts the local ones.")
-            return f"{len(names)} workers answer" if names else "busy"
+            answers = queue.celery_app(self.context.redis_url).control.inspect(timeout=1.0).active_queues() or {}
+            served = {entry["name"] for queues in answers.values() for entry in queues}
+            running = [job for job in jobs.list_jobs(self.connection, limit=20) if job.state == "running"]
+            busy = {queue.FIRST_QUEUE[job.kind] for job in running}  # a solo worker does not answer while it works
+            idle = [name for name in queue.QUEUES if name not in served | busy]
+            if idle:
+                raise NotFound(f"No worker serves {', '.join(idle)}. `transitive up` starts the local workers.")
+            return f"{len(answers)} workers answer" if answers else "busy"
 
         return {
             "neo4j": _outcome(neo4j),

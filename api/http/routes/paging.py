@@ -7,6 +7,7 @@ from fastapi import Query, Request
 
 Found = TypeVar("Found")
 
+MOST = 2**63 - 1  # largest integer that Neo4j stores
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
 AfterVideo = Annotated[str, Query(pattern="^([0-9a-f]{32})?$", description="Id of the last video of the page before.")]
 AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]

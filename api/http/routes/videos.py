@@ -103,7 +103,7 @@ async def _json(request: Request) -> VideoSource:
 
 async def _ingest_upload(shared: Service, request: Request, length: int) -> Job:
     with shared.inbox.incoming(length) as incoming:
-        name = await uploads.receive(request.stream(), request.headers["content-type"], incoming)
+        name = await uploads.receive(request.stream(), request.headers.get("content-type", ""), incoming)
         return await to_thread.run_sync(_submit, shared, incoming, name)
 
 

@@ -156,3 +156,39 @@ def test_answers_fit_their_description(client: httpx.Client, schema: dict[str, A
     fits(client.get("/videos?limit=0"), "/videos")
     fits(client.get("/models/none"), "/models/{model_id}")
     fits(client.get("/readyz"), "/readyz")
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [("/jobs?state=running", "after, limit"), ("/videos?status=failed", "'status'"), ("/healthz?x=1", "takes: none"),
+     ("/clusters?Limit=3", "'Limit'")],
+)  # fmt: skip
+def test_an_unknown_query_parameter_is_refused_and_the_known_ones_named(
+    client: httpx.Client, path: str, named: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422
+    assert "Unknown query parameter" in answer.json()["detail"]
+    assert named in answer.json()["detail"]
+    assert client.get("/jobs?limit=3").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", [f"/clusters/{10**20}", f"/clusters?after={10**20}", f"/graph/quadruples?parent={2**63}"]
+)
+def test_an_integer_beyond_64_bits_is_refused(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 422
+
+
+@pytest.mark.parametrize("body", [{"seed": 2**64}, {"parents": 2**63}, {"features": "\ud800"}])
+def test_a_request_for_a_linking_that_no_graph_can_hold_is_refused(client: httpx.Client, body: dict[str, Any]) -> None:
+    answer = client.post("/links", content=json.dumps(body), headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert client.get("/jobs").json()["items"] == []
+
+
+@pytest.mark.parametrize("kind", [None, "", "multipart/form-data; boundary=" + "b" * 5000])
+def test_an_upload_without_a_usable_content_type_is_refused(client: httpx.Client, kind: str | None) -> None:
+    answer = client.post("/videos", content=b"bytes", headers={} if kind is None else {"content-type": kind})
+    assert answer.status_code in (415, 422)
+    assert client.get("/videos").json()["items"] == []
