@@ -1,4 +1,4 @@
-"""The FastAPI application. Run it with `uvicorn --factory api.http.app:create_app`."""
+"""The FastAPI application of the HTTP API. Run as `uvicorn --factory api.http.app:create_app`."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http import problems
-from api.http.limits import BodyLimit, refuse_foreign_pages
+from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
 from api.http.pages import documentation
 from api.http.pages import routes as pages
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service, app.state.measurements = shared, measurements
     problems.install(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, measurements=measurements)
     for part in (

@@ -1,4 +1,4 @@
-"""Download of a video from a public address.
+"""Download of a video from an http(s) address on the public internet.
 
 Used only where TRANSITIVE_ALLOW_URLS is set. A server that fetches addresses from strangers can be made to read its own
 network (SSRF). This module therefore resolves the host itself and requires every resolved address to be public. It
@@ -22,6 +22,8 @@ REDIRECTS = 5
 CONNECT_S = 10.0
 READ_S = 30.0  # of silence
 TOTAL_S = 1800.0
+# IPv4-compatible addresses (RFC 4291) and the local NAT64 prefix (RFC 8215) can reach a private IPv4 network
+_INTO_IPV4 = (ipaddress.ip_network("::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -29,6 +31,8 @@ def public(address: str) -> bool:
     """Say whether an IP address belongs to the open internet (IPv4 inside IPv6 is unwrapped first)."""
     ip = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in _INTO_IPV4):
+            return False
         # 6to4, Teredo, NAT64 and mapped addresses carry an IPv4 address that a gateway would turn them into
         nat64 = ip in ipaddress.ip_network("64:ff9b::/96")
         inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.ip_address(int(ip) & 0xFFFFFFFF) if nat64 else None)

@@ -1,7 +1,8 @@
-"""Limits on requests: the length of a body, and pages of other sites."""
+"""Checks and ASGI middleware for every request: its origin, the size of its body, and HEAD."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +20,10 @@ def refuse_foreign_pages(request: Request) -> None:
     """
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         site = request.headers.get("sec-fetch-site", "none")
-        if site not in ("none", "same-origin"):
+        origin = request.headers.get("origin")
+        ours = origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+        # old browsers send no Sec-Fetch-Site; behind a proxy that changes Host, only Sec-Fetch-Site can be right
+        if site not in ("none", "same-origin") or (site == "none" and not ours):
             raise Forbidden("Pages of other sites cannot change anything here. Send the request without a browser.")
 
 
@@ -35,6 +39,22 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         await self.app(scope, _counted(receive), send)
+
+
+class HeadAsGet:
+    """ASGI middleware: HEAD is answered like GET; the web server leaves the body out.
+
+    Streams of events stay GET only, since they end with their job.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, HEAD as GET."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/events"):
+            scope = {**scope, "method": "GET"}  # a copy: the web server goes on seeing HEAD
+        await self.app(scope, receive, send)
 
 
 def _counted(receive: Receive) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Multipart uploads, streamed to files under HOME/uploads.
+"""Storage of uploaded videos under HOME/uploads.
 
 The bytes of a body go to `<uuid>.partial` as they arrive, never through memory or a second temporary file. At the end of
 the body, the file is renamed to `<video id>/<name>`. An upload that fails leaves no file. The file is removed when its
@@ -29,6 +29,7 @@ DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so man
 BOUNDARY_BYTES = 70  # of a multipart form: RFC 2046, section 5.1.1
 ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
 SETTLED_S = 60.0  # a whole file gets its job within a moment
+_LONGEST_BOUNDARY = 70  # bytes; RFC 2046, section 5.1.1
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
 
@@ -198,8 +199,8 @@ async def receive(body: AsyncIterator[bytes], content_type: str, incoming: Incom
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedMedia("Send multipart/form-data with a part named 'file', or application/json.")
-    if len(options[b"boundary"]) > BOUNDARY_BYTES:
-        raise InvalidInput(f"The form's boundary is longer than {BOUNDARY_BYTES} characters (RFC 2046). Shorten it.")
+    if len(options[b"boundary"]) > _LONGEST_BOUNDARY:
+        raise InvalidInput(f"The form's boundary is longer than {_LONGEST_BOUNDARY} bytes. Choose a shorter one.")
     part = _FilePart(incoming)
     callbacks = {name: getattr(part, name) for name in dir(part) if name.startswith("on_")}
     parser = MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.http.pages.render import HEADERS, STYLE, page
@@ -12,7 +12,7 @@ from api.http.routes import graph as graph_routes
 from api.http.routes import patches as patch_routes
 from api.http.routes.jobs import list_jobs
 from api.http.routes.neighbours import get_neighbours
-from api.http.routes.paging import AfterPatch, AfterText, AfterVideo
+from api.http.routes.paging import MOST_INTEGER, AfterPatch, AfterText, AfterVideo
 from api.http.routes.patches import PatchId
 from api.http.routes.videos import VideoId, list_patches, list_videos
 from api.http.service import ServiceDep
@@ -103,14 +103,21 @@ def show_quadruples(request: Request, shared: ServiceDep, after: graph_routes.Af
 
 
 @router.get("/browse/clusters")
-def show_clusters(request: Request, shared: ServiceDep, after: Annotated[int, Query(ge=-1)] = -1) -> Response:
+def show_clusters(
+    request: Request, shared: ServiceDep, after: Annotated[int, Query(ge=-1, le=MOST_INTEGER)] = -1
+) -> Response:
     """Show parent clusters, a row each."""
     found = _or_none(lambda: graph_routes.list_clusters(request, shared, after=after, limit=20))
     return _html("clusters.html", clusters=found.items if found else [], next=found.next if found else None)
 
 
 @router.get("/browse/clusters/{cluster_id}")
-def show_cluster(request: Request, shared: ServiceDep, cluster_id: int, after: AfterPatch = "") -> Response:
+def show_cluster(
+    request: Request,
+    shared: ServiceDep,
+    cluster_id: Annotated[int, Path(ge=0, le=MOST_INTEGER)],
+    after: AfterPatch = "",
+) -> Response:
     """Show a parent cluster's children and members."""
     cluster = graph_routes.get_cluster(request, shared, cluster_id, after=after, limit=PAGE_ITEMS)
     return _html("cluster.html", cluster=cluster, next=cluster.patches.next)

@@ -1,11 +1,11 @@
-"""Routes that query the graph: counts, quadruples and clusters."""
+"""HTTP routes that read counts, quadruples and clusters of the graph."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
 from api.http.problems import problem_responses
-from api.http.routes.paging import MOST, AfterPatch, Limit, cut
+from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.routes.patches import patch_response
 from api.http.service import ServiceDep
 from api.responses import (
@@ -42,7 +42,7 @@ def list_quadruples(
     request: Request,
     shared: ServiceDep,
     generation: GenerationQuery = None,
-    parent: Annotated[int | None, Query(ge=0, le=MOST, description="Parent cluster of A and B.")] = None,
+    parent: Annotated[int | None, Query(ge=0, le=MOST_INTEGER, description="Parent cluster of A and B.")] = None,
     video: Annotated[str | None, Query(pattern=VIDEO_ID, description="A video that A or B is from.")] = None,
     confidence: Annotated[float | None, Query(ge=0, le=1, description="Least confidence of both tracks.")] = None,
     largest_distance: Annotated[float | None, Query(ge=0, le=2, description="Of A and B, 1 − cosine.")] = None,
@@ -71,7 +71,7 @@ def list_clusters(
     request: Request,
     shared: ServiceDep,
     generation: GenerationQuery = None,
-    after: Annotated[int, Query(ge=-1, le=MOST, description="Id of the last cluster of the page before.")] = -1,
+    after: Annotated[int, Query(ge=-1, le=MOST_INTEGER, description="Id of the last cluster of the page before.")] = -1,
     limit: Limit = 100,
 ) -> Page[ClusterResponse]:
     """List the parent clusters of a generation. Page by key: follow `next` until it is null."""
@@ -84,7 +84,7 @@ def list_clusters(
 def get_cluster(
     request: Request,
     shared: ServiceDep,
-    cluster_id: Annotated[int, Path(ge=0, le=MOST)],
+    cluster_id: Annotated[int, Path(ge=0, le=MOST_INTEGER)],
     generation: GenerationQuery = None,
     after: AfterPatch = "",
     limit: Limit = 100,

@@ -1,4 +1,4 @@
-"""Pages of lists that are ordered by key, with the address of the next page."""
+"""Pages of lists, and the query parameters that select them."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
@@ -7,7 +7,8 @@ from fastapi import Query, Request
 
 Found = TypeVar("Found")
 
-MOST = 2**63 - 1  # largest integer that Neo4j stores
+MOST_INTEGER = 2**63 - 1  # Neo4j stores integers of 64 bits
+
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
 AfterVideo = Annotated[str, Query(pattern="^([0-9a-f]{32})?$", description="Id of the last video of the page before.")]
 AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.http.problems import JOB_STARTED, problem_responses
-from api.http.routes.paging import MOST
+from api.http.routes.paging import MOST_INTEGER
 from api.http.service import ServiceDep
 from api.responses import JobResponse
 from graph import models
@@ -40,8 +40,10 @@ class LinkRequest(BaseModel):
     preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
         "", description="Of the start, where none was trained yet; empty: fits the device."
     )
-    parents: int = Field(_DEFAULT.parents, ge=0, le=MOST, description="K of K-means; 0: by the rule.")
-    smallest: int = Field(_DEFAULT.smallest, ge=0, le=MOST, description="Smaller parents are dropped; 0: by the rule.")
+    parents: int = Field(_DEFAULT.parents, ge=0, le=MOST_INTEGER, description="K of K-means; 0: by the rule.")
+    smallest: int = Field(
+        _DEFAULT.smallest, ge=0, le=MOST_INTEGER, description="Smaller parents are dropped; 0: by the rule."
+    )
     neighbours: int = Field(_DEFAULT.neighbours, ge=1, le=1000, description="Length of the nearest-neighbour lists.")
     group: int = Field(_DEFAULT.group, ge=2, le=100, description="Patches in a child cluster.")
     remove_mean: bool = Field(_DEFAULT.remove_mean, description="Whether the mean of the features is subtracted.")
@@ -54,7 +56,7 @@ class LinkRequest(BaseModel):
     exclude_same_video: bool = Field(
         _DEFAULT.exclude_same_video, description="Whether patches of one video are never linked."
     )
-    seed: int = Field(_DEFAULT.seed, ge=0, le=MOST, description="Of K-means.")
+    seed: int = Field(_DEFAULT.seed, ge=0, le=MOST_INTEGER, description="Of K-means.")
     join: bool = Field(
         False, description="Let new videos join the current linking's parents; all else is kept as it was."
     )
@@ -76,8 +78,10 @@ class TrainRequest(BaseModel):
     recipe: str = Field(max_length=100, description="contrast, context, transitive, tracking, …")
     preset: str = Field("paper", max_length=100, description="paper, h200, cpu-small or demo.")
     start: Literal["", "context", "contrast"] = Field("", description="What it starts from; empty: the preset's start.")
-    seed: int = Field(0, ge=0, le=MOST)
-    iterations: int | None = Field(None, ge=1, le=MOST, description="Steps, where they differ from the preset's.")
+    seed: int = Field(0, ge=0, le=MOST_INTEGER)
+    iterations: int | None = Field(
+        None, ge=1, le=MOST_INTEGER, description="Steps, where they differ from the preset's."
+    )
 
 
 def _started(response: Response, job: Job) -> JobResponse:

@@ -1,4 +1,4 @@
-"""Routes of videos: upload, import from a server path or URL, list, and delete."""
+"""HTTP routes that add, list and delete videos."""
 
 import json
 from hashlib import blake2b, file_digest
