@@ -1,8 +1,8 @@
 """Storage of uploaded videos under HOME/uploads.
 
-The bytes of a body go to `<uuid>.partial` as they arrive, never through memory or a second temporary file. At the end of
-the body, the file is renamed to `<video id>/<name>`. An upload that fails leaves no file. The file is removed when its
-job has ended.
+The bytes of a body go to `<uuid>.partial` as they arrive, never through memory or a second temporary file. At the end
+the file is renamed to `<video id>/<name>`. A failed upload leaves no file. A video's file is removed when its job has
+ended.
 """
 
 import errno
@@ -26,7 +26,6 @@ from api.http.problems import TooLarge, UnsupportedMedia
 from graph.errors import InvalidInput, StorageError
 
 DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so many bytes
-BOUNDARY_BYTES = 70  # of a multipart form: RFC 2046, section 5.1.1
 ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
 SETTLED_S = 60.0  # a whole file gets its job within a moment
 _LONGEST_BOUNDARY = 70  # bytes; RFC 2046, section 5.1.1

@@ -135,7 +135,9 @@ def _fill(connection: Connection, shards: Shards, client: httpx.Client) -> World
     write_model(connection, Model(MODEL, "transitive", "cpu-small", 100, 32, 16, "g", "2026-01-02T00:00:00+00:00"))
     starts = sorted((p for p in patches if p.role == "start"), key=lambda p: p.id)
     features = np.stack([vectors[p.id] for p in starts])
-    parameters = LinkParameters(parents=4, smallest=2, group=2, exclude_same_video=True)
+    parameters = LinkParameters(
+        parents=4, smallest=2, group=2, neighbours=10, exclude_same_video=True, remove_mean=False, linked_share=1.0
+    )
     linking = link(features, starts, parameters)
     generation = write_generation(connection, linking, MADE_BY, [])
     return World(connection, client, videos, patches, tracks, jpegs, vectors, generation)
