@@ -1,4 +1,4 @@
-"""The connection to Neo4j, and the only importer of its driver: Cypher and parameters in, rows as plain dicts out.
+"""The Neo4j connection: runs Cypher and returns rows as plain dicts. The only importer of the driver.
 
 Every read and write is a managed transaction which the driver retries while the server restarts, for `patience_s` at
 most; then the failure leaves as one of `graph.errors` with its cause and its cure. Rows hold what the query returns, so

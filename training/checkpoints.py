@@ -24,7 +24,7 @@ FOLDER, NAME = "checkpoints", "last.pt"
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides the result of a training."""
+    """Everything that determines the result of a training."""
 
     recipe: dict[str, Any]
     generation: str

@@ -91,9 +91,18 @@ def _concatenated(name: str, parts: list[bytes]) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True)
 class PackSource:
-    """The training source in a pack file; JPEGs are read from the disk when they are needed."""
+    """The training source in a pack file. JPEGs are read from the disk when they are needed.
+
+    Raises:
+        NotFound: there is no such file.
+        StorageError: the file is cut short, no pack, or of another version.
+    """
 
     path: Path
+
+    def __post_init__(self) -> None:
+        """Open the file at once, so that a wrong path is reported before any work."""
+        _ = self._file
 
     @cached_property
     def _file(self) -> Any:

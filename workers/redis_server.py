@@ -5,7 +5,7 @@ each command to its file before it answers, so a killed server loses nothing tha
 
     redis/redis.conf, appendonlydir, redis.log      the server's own
     redis/server.json                               process and port of the last start
-    secrets/redis_password                          made up at the first start, readable by the owner only
+    secrets/redis_password                          generated at the first start, readable by the owner only
 """
 
 import platform

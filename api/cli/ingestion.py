@@ -25,7 +25,7 @@ class VideoFile:
 
 @dataclass(frozen=True, slots=True)
 class SortedFiles:
-    """Files by what is to be done with them."""
+    """Files grouped by the action they need."""
 
     new: list[VideoFile]
     already: list[VideoFile]  # in the graph

@@ -1,4 +1,4 @@
-"""Ctrl-C becomes a question that is asked at safe points: between two queries, or at a checkpoint.
+"""Deferred handling of Ctrl-C: long work checks for it at safe points, between two queries or at a checkpoint.
 
 Python would raise it in the middle of the driver's bytes, which leaves the connection unusable.
 """

@@ -91,7 +91,7 @@ class Stack:
         return self.settings.model_copy(update=changes)
 
     def down(self, progress: Progress = no_progress) -> None:
-        """Stop everything this home started; data stays. What is being worked on goes on after the next `up`."""
+        """Stop everything this home started; data stays. Unfinished jobs resume after the next `up`."""
         with self._alone():
             parts = [self.api, *self.workers.values()]
             total = len(parts) + 2

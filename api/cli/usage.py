@@ -12,7 +12,7 @@ class WrongCall(InvalidInput):
 
 @contextmanager
 def checked_arguments() -> Iterator[None]:
-    """Raise `InvalidInput` and `NotFound` of this block as `WrongCall`."""
+    """Re-raise `InvalidInput` and `NotFound` from this block as `WrongCall`."""
     try:
         yield
     except (InvalidInput, NotFound) as error:

@@ -132,7 +132,7 @@ class Waiting:
 
 
 def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
-    """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as an error of ours."""
+    """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as a `TransitiveError`."""
     with Waiting(session) as waiting:
         job = waiting.submit(asked)
         finished = waiting.until_finished(bars, _draw_stages)[job.id]

@@ -14,7 +14,7 @@ JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apa
 
 
 def chosen_form(accept: str) -> str:
-    """Choose the form the client likes best; raises `NotAcceptable`. JSON where it does not care."""
+    """Choose the form the client likes best; raises `NotAcceptable`. JSON if the client states no preference."""
     liked: list[tuple[float, int, str]] = []
     for place, part in enumerate(accept.split(",")):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))

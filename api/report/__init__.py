@@ -1,1 +1,1 @@
-"""From a filled graph and its files to a self-contained page (index.html) with report.json beside it."""
+"""The HTML report of `transitive demo` and `transitive report`: a self-contained index.html and a report.json."""

@@ -1,4 +1,4 @@
-"""From vectors of patches to two things a reader can check by eye: nearest neighbours, and how often A' is closer.
+"""Nearest neighbours of patches, and how often A' is closer to A than a patch of another parent cluster.
 
 The second is the report's label-free health: over tracks of videos kept out of training, how often A' is closer to A
 than a patch of another parent cluster (the comparison that the loss of section 5 makes, on videos it never saw).

@@ -1,4 +1,4 @@
-"""From the graph, the files and the times of the stages to everything the report says, as plain values."""
+"""The contents of the report as plain values, gathered from the graph, the files and the times of the stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

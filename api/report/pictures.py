@@ -1,4 +1,4 @@
-"""From patch ids to pictures that stand in the page itself (data URIs), read from the shards."""
+"""Patch images for the report, read from the shards and embedded in the page as data URIs."""
 
 import base64
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""From the gathered facts and pictures to REPORTS/<time>/index.html, self-contained, with report.json beside it."""
+"""Writer of the report: REPORTS/<time>/index.html, self-contained, and report.json beside it."""
 
 import json
 from datetime import UTC, datetime

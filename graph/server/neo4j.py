@@ -5,7 +5,7 @@ neither Docker nor an installed Java. Below the home folder:
 
     neo4j/conf, data, logs, run      the server's own; deleting `data` deletes the graph
     neo4j/server.json                process and ports of the last start
-    secrets/neo4j_password           made up at the first start, readable by the owner only
+    secrets/neo4j_password           generated at the first start, readable by the owner only
 """
 
 from collections.abc import Sequence

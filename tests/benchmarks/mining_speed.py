@@ -1,4 +1,4 @@
-"""Videos in; the time of decoding alone, of mining, and of the straightforward OpenCV way, on one core, out.
+"""Benchmark of mining speed on one core: decoding alone, mining, and a straightforward OpenCV pipeline.
 
     python -m tests.benchmarks.mining_speed ../shared/data/videos [--clips 24]
 

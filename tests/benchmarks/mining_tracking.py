@@ -1,4 +1,4 @@
-"""Sequences with known boxes in; how well and how fast ours and OpenCV's KCF follow them, side by side, out.
+"""Benchmark of tracking: accuracy and speed of our KCF and OpenCV's on sequences with known boxes.
 
     python -m tests.benchmarks.mining_tracking ../shared/data [--part choose|report]
 

@@ -1,4 +1,4 @@
-"""Made-up patches and vectors for the tests and benchmarks of linking: a seed in, the same small world out."""
+"""Synthetic patches and vectors for the tests and benchmarks of linking, determined by a seed."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""From clips to embeddings by the command, on real parts; and once more, which must change nothing."""
+"""End-to-end test: the command takes clips to embeddings on real servers, and a second run changes nothing."""
 
 import json
 from pathlib import Path

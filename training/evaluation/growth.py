@@ -1,4 +1,4 @@
-"""Growing: link by the newest model, train on the links, measure on held-out tracks, and again while it gains."""
+"""Growth: rounds of linking, training and held-out measurement, until a round brings no gain."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether views of objects never learned from find their category: precision@1 and mAP@R, own object left out."""
+"""Retrieval of the category of unseen objects from their views: P@1 and mAP@R, own object left out."""
 
 import numpy as np
 from numpy.typing import NDArray

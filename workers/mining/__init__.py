@@ -1,1 +1,1 @@
-"""From a video file to patches and tracks; the only importer of cv2 and av."""
+"""Mining: decoding a video, finding its moving objects, and tracking them. The only importer of cv2 and av."""

@@ -1,4 +1,4 @@
-"""A video, a frame and a box in; where the box is in each of the next frames out, in the video's own pixels."""
+"""Tracking of one given box through a video, frame by frame, in the video's own pixels."""
 
 from math import isfinite
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Places and sizes of objects in a frame in; where each is in the next frame out. All tracks go in one call.
+"""A batched KCF tracker (Henriques et al. 2015; section 4.3): one call moves all tracks to their next frame.
 
 A kernelized correlation filter (Henriques et al. 2015; section 4.3) of our own: grey and gradient channels on a small
 grid, a Gaussian kernel, real FFTs over the whole batch. No learning, no supervision. See docs/decisions/0102.

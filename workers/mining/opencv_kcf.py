@@ -1,4 +1,4 @@
-"""The same as kcf.py, by OpenCV's own tracker, one track after the other: to compare with."""
+"""OpenCV's KCF tracker behind the interface of kcf.py, one track at a time, for comparison."""
 
 from collections.abc import Sequence
 

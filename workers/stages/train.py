@@ -1,4 +1,4 @@
-"""The training stage: a recipe becomes a model in models/<id>, listed by a (:Model) node (section 5)."""
+"""The training stage: trains a recipe, writes the model to models/<id>, and adds its (:Model) node (section 5)."""
 
 from pathlib import Path
 

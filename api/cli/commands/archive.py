@@ -37,7 +37,7 @@ def export(
     generation: Annotated[str, typer.Option(help="Linking run of the pack. Default: the current one.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write the graph and its files into a folder, for `transitive import`; or what a training reads into one file."""
+    """Write the graph and its files into a folder, for `transitive import`, or write the training input to one file."""
     if (folder is None) == (pack is None):
         raise typer.BadParameter("Name a folder for all of it, or a file by --pack for a training.")
     if folder is not None and folder.expanduser().exists():

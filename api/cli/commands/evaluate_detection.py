@@ -32,7 +32,7 @@ def detection(
 
     Fast R-CNN's proposals come from selective search; they are kept beside the data, or in the home where that cannot
     be written. PASCAL VOC 2007 is at http://host.robots.ox.ac.uk/pascal/VOC/voc2007/. COCO (table 4) is not read yet.
-    Run the command again to go on after a stop.
+    Run the command again to resume it.
     """
     from training.evaluation.detection.evaluate import evaluate_detection
     from training.evaluation.detection.presets import get_preset, with_iterations

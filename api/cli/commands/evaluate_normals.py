@@ -31,7 +31,7 @@ def normals(
 
     Normals are fitted to the depth; the last sixth of the pairs is the test part. Expects a folder laid out like
     7-Scenes (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/). NYUv2's .mat file, the paper's
-    data, is not read yet. Run the command again to go on after a stop.
+    data, is not read yet. Run the command again to resume it.
     """
     from training.evaluation.normals.evaluate import evaluate_normals, get_preset, with_iterations
 

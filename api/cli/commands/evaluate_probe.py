@@ -29,7 +29,7 @@ def probe(
 
     The paper has no such table. Any ImageFolder data set will do, for example Imagenette
     (https://github.com/fastai/imagenette). The classifier's penalty is chosen on a fifth of the training pictures.
-    Intervals are Wilson's 95 % over the test pictures. Run the command again to go on after a stop.
+    Intervals are Wilson's 95 % over the test pictures. Run the command again to resume it.
     """
     from training.evaluation.probe import evaluate_probe  # torch takes seconds: only those who measure pay
 

@@ -1,4 +1,4 @@
-"""`transitive grow`: link by the newest model, train, measure on held-out tracks, and again while it gains."""
+"""`transitive grow`: rounds of linking, training and held-out measurement, until a round brings no gain."""
 
 from dataclasses import asdict, replace
 from typing import Annotated

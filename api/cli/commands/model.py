@@ -1,4 +1,4 @@
-"""`transitive import-model`: a model trained elsewhere comes in. `export-model`: weights for other software go out."""
+"""`transitive import-model` and `export-model`: add a model trained elsewhere; write weights for other software."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -59,7 +59,7 @@ def list_quadruples(
 
 
 def quadruple_response(quadruple: Quadruple, distance: float) -> QuadrupleResponse:
-    """Turn a quadruple and the distance of A and B into what goes over the wire."""
+    """Convert a quadruple and the distance of A and B to its response model."""
     q = quadruple
     return QuadrupleResponse(
         a=q.a, a_prime=q.a_prime, b=q.b, b_prime=q.b_prime, a_parent=q.a_parent, b_parent=q.b_parent, distance=distance

@@ -11,7 +11,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", summary="Is this process alive?")
 def healthz() -> CheckResponse:
-    """Answer as long as the server runs; nothing else is asked."""
+    """Answer as long as the server runs; no dependency is checked."""
     return CheckResponse(ok=True, detail="alive")
 
 

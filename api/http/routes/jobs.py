@@ -41,7 +41,7 @@ def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
 
 @router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(403, 404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, shared: ServiceDep) -> JobResponse:
-    """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. Twice is no error."""
+    """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. A repeat is no error."""
     return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
 
 

@@ -22,7 +22,7 @@ router = APIRouter(tags=["graph"])
 
 
 def edge_response(edge: Edge) -> EdgeResponse:
-    """Turn an edge into what goes over the wire, with its reason in words."""
+    """Convert an edge to its response model, with its reason in words."""
     if edge.kind == "intra":
         why = f"the same object {edge.track_length} frames later, tracked with confidence {edge.confidence:.2f}"
     else:

@@ -26,7 +26,7 @@ HowMany = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 
 
 def patch_response(patch: Patch) -> PatchResponse:
-    """Turn a record into what goes over the wire."""
+    """Convert a record to its response model."""
     return PatchResponse.model_validate({**_fields(patch), "image": f"/patches/{patch.id}/image"})
 
 
@@ -35,7 +35,7 @@ def _fields(patch: Patch) -> dict[str, object]:
 
 
 def similar_items(found: Sequence[tuple[str, str, float]]) -> list[SimilarItem]:
-    """Turn (patch, video, cosine) into what goes over the wire."""
+    """Convert (patch, video, cosine) to its response model."""
     return [
         SimilarItem(patch_id=patch, video_id=video, similarity=cosine, image=f"/patches/{patch}/image")
         for patch, video, cosine in found

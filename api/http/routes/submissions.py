@@ -99,7 +99,7 @@ def _started(response: Response, job: Job) -> JobResponse:
 def start_linking(
     response: Response, shared: ServiceDep, asked: Annotated[LinkRequest | None, Body()] = None
 ) -> JobResponse:
-    """Compute features, clusters and inter-instance edges: a new generation, switched to when it is whole."""
+    """Compute features, clusters and inter-instance edges: a new generation that becomes current when complete."""
     asked = asked or LinkRequest()
     if asked.join:
         catalogue.require_generation(shared.connection)

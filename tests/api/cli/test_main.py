@@ -66,7 +66,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("train", "context", "--initial", "x"), "starts from random weights"),
         (("train", "tracking", "--initial", "no/such/model"), "There is no no/such/model to start from."),
         (("train", "--watch", "no/such/folder"), "no/such/folder holds no training"),
-        (("train", "tracking", "--pack", "none", "--output", "x"), "none is no pack file"),
+        (("train", "tracking", "--pack", "none", "--output", "x"), "none does not exist. Make a pack"),
         (("train", "tracking", "--pack", "none"), "A training from a pack needs --output"),
         (("compare", "--suite", "nonsense"), "Unknown suite 'nonsense'. Suites: small"),
         (("compare", "nonsense"), "Unknown recipe 'nonsense'. Recipes: context, contrast, transitive"),

@@ -1,4 +1,4 @@
-"""What is in the graph and the shards comes out over HTTP, whole, paged by key, and nothing else does."""
+"""Reading over HTTP: everything in the graph and the shards is returned, paged by key, and nothing else."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Vectors go out bit for bit in every form, in the order asked; pictures are encoded by the model that is asked for."""
+"""Vectors over HTTP: bit-exact in every form, in the order asked; pictures are encoded by the requested model."""
 
 import io
 import json

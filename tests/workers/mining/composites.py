@@ -1,4 +1,4 @@
-"""Pictures, an object and a way in; frames whose every motion is known, and files made of them, out."""
+"""Synthetic frames and video files with known motion of the background and of a pasted object."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
