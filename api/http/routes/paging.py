@@ -21,5 +21,5 @@ def cut(
     """Cut `found` (asked for with `limit + 1`) to `limit` items; the address is None at the end of the list."""
     if len(found) <= limit:
         return list(found), None
-    address = request.url.include_query_params(after=key(found[limit - 1]), limit=limit)
+    address = request.url.include_query_params(after=key(found[limit - 1]))  # keeps the limit that was asked for
     return list(found[:limit]), f"{address.path}?{address.query}"
