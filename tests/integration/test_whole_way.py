@@ -94,7 +94,7 @@ def check_page(page: Path, counted: dict[str, int]) -> None:
     assert 'src="http' not in text
     assert "<link" not in text
     assert "<script" not in text
-    assert "<polyline" in text
+    assert "<svg" in text
     assert text.count("<pre>") == 3
     beside = json.loads(page.with_name("report.json").read_text())
     assert beside["graph"] == counted

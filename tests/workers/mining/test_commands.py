@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli.commands import mining
-from graph.errors import InvalidInput, NotFound
+from api.cli.usage import WrongCall
+from graph.errors import InvalidInput
 from tests.workers.mining.composites import paste, texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene
 from workers.mining.estimate import estimate
@@ -120,7 +121,7 @@ def test_mine_draws_windows_and_counts_refusals(clip: Path, tmp_path: Path) -> N
 
 
 def test_a_missing_video_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no file"):
+    with pytest.raises(WrongCall, match="no file"):
         CliRunner().invoke(app, ["mine", str(tmp_path / "none.mp4")], catch_exceptions=False)
 
 
