@@ -15,6 +15,7 @@ from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
 from api.http.pages import documentation
 from api.http.pages import routes as pages
+from api.http.pages.render import page
 from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import embeddings, health, jobs, models, neighbours, patches, submissions, videos
 from api.http.routes import graph as graph_routes
@@ -60,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service, app.state.measurements = shared, measurements
-    problems.install(app)
+    problems.install(app, lambda problem: page("problem.html", problem=problem))
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, measurements=measurements)

@@ -5,6 +5,7 @@ this module       TooLarge 413 · UnsupportedMedia 415 · Forbidden 403 · NotAc
 """
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.pages.render import page
 from graph import errors
 
 log = logging.getLogger(__name__)
@@ -100,8 +100,9 @@ def problem_responses(*codes: int, also: Described | None = None) -> Described:
     return {**(also or {}), **dict(sorted(problems.items(), key=str))}
 
 
-def install(app: FastAPI) -> None:
-    """Answer every failure of `app` with a problem."""
+def install(app: FastAPI, show: Callable[[Problem], str]) -> None:
+    """Answer every failure of `app` with a problem; `show` draws it as HTML for the pages."""
+    app.state.show_problem = show
     app.add_exception_handler(errors.TransitiveError, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
@@ -124,7 +125,7 @@ def _answer(request: Request, problem: Problem, headers: dict[str, str] | None =
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = RETRY_AFTER_S
     if request.url.path.startswith("/browse"):
-        return HTMLResponse(page("problem.html", problem=problem), problem.status, headers)
+        return HTMLResponse(request.app.state.show_problem(problem), problem.status, headers)
     return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, MEDIA_TYPE)
 
 
