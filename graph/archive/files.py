@@ -45,12 +45,10 @@ def copy_out(shards: Shards, models: Path, folder: Path, progress: Progress) -> 
     progress("copying files", done, total, "bytes")
 
 
-def copy_in(folder: Path, shards: Shards, models: Path, progress: Progress) -> None:
-    """Copy FOLDER/data to where this home keeps its files."""
+def copy_in(folder: Path, made: Export, shards: Shards, models: Path, progress: Progress) -> None:
+    """Copy the files that `made` lists below FOLDER/data to where this home keeps them."""
     data = folder / "data"
-    sources = sorted(
-        data / name.removeprefix("data/") for name in open_export(folder).files if name.startswith("data/")
-    )
+    sources = sorted(data / name.removeprefix("data/") for name in made.files if name.startswith("data/"))
     for done, path in enumerate(sources):
         progress("copying files", done, len(sources), "files")
         name = path.relative_to(data)

@@ -3,10 +3,11 @@
 The kernel frees it when its process ends, killed or not.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from graph.errors import Conflict, StorageError
 
@@ -17,16 +18,17 @@ def alone_in(folder: Path, measure: str) -> Iterator[None]:
 
     Raises `Conflict` where another process holds it, `StorageError` where the folder cannot be written.
     """
+    lock = FileLock(folder / f"{measure}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / f"{measure}.lock").open("w")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise Conflict(
+            f"Another evaluation of {measure} is running in {folder}. Wait for it, or give another --output."
+        ) from None
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror}). Give another --output.") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Conflict(
-                f"Another evaluation of {measure} is running in {folder}. Wait for it, or give another --output."
-            ) from None
+    try:
         yield
+    finally:
+        lock.release()

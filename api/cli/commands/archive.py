@@ -118,7 +118,7 @@ def _import(chosen: Settings, stack: Stack, folder: Path, made: files.Export, ma
     if not chosen.neo4j_uri and made.counts:
         stack.load(folder / "graph", progress)
     context = StageContext.open(stack.up(progress))
-    files.copy_in(folder, context.shards, context.models, progress)
+    files.copy_in(folder, made, context.shards, context.models, progress)
     with context.connection as connection:
         if chosen.neo4j_uri:
             bolt.empty_graph(connection, progress)

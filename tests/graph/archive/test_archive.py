@@ -149,7 +149,7 @@ def test_files_go_out_and_in_and_are_checked(tmp_path: Path) -> None:
     made = seal(folder, {"Patch": 1})
     assert set(made.files) == {"data/models/m/weights", "data/patches/v.parquet"}
     assert open_export(folder) == made
-    copy_in(folder, Shards(str(other)), other / "models", no_progress)
+    copy_in(folder, made, Shards(str(other)), other / "models", no_progress)
     assert {p.relative_to(other).as_posix(): p.read_bytes() for p in other.rglob("*") if p.is_file()} == {
         name: (home / name).read_bytes() for name in ("models/m/weights", "patches/v.parquet")
     }
@@ -217,11 +217,11 @@ def test_files_that_are_not_listed_or_of_no_part_are_not_copied(tmp_path: Path) 
     (folder / "data" / "patches" / "v.parquet").write_bytes(b"v")
     seal(folder, {})
     (folder / "data" / "patches" / "later.parquet").write_bytes(b"not listed")
-    copy_in(folder, Shards(str(home)), home / "models", no_progress)
+    copy_in(folder, open_export(folder), Shards(str(home)), home / "models", no_progress)
     assert [path.name for path in home.rglob("*") if path.is_file()] == ["v.parquet"]
     (folder / "data" / "run").mkdir()
     (folder / "data" / "run" / "api.json").write_text("{}")
     (folder / "export.json").unlink()
     seal(folder, {})
     with pytest.raises(InvalidInput, match="no part of an export"):
-        copy_in(folder, Shards(str(home)), home / "models", no_progress)
+        copy_in(folder, open_export(folder), Shards(str(home)), home / "models", no_progress)
