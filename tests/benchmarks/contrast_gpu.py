@@ -5,33 +5,18 @@ python -m tests.benchmarks.contrast_gpu --device cpu --preset demo --pictures 32
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from tests.benchmarks.device_timing import seconds
 from training.contrast_stream import ContrastBatch
 from training.devices import choose_device, put
 from training.networks import Network
 from training.recipes import Recipe, get_recipe
 from training.step import compute_loss, to_input, views_to_contrast
-
-
-def seconds(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Return the mean time of `repeats` calls after three to warm up."""
-    for _ in range(3):
-        work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - began) / repeats
 
 
 def flops_of_a_view(recipe: Recipe, device: torch.device) -> float:
@@ -68,8 +53,8 @@ def measure(recipe: Recipe, device: torch.device, rate: float, repeats: int, com
         torch.autograd.backward(loss)
         optimiser.step()
 
-    took = seconds(step, device, repeats)
-    augmenting = seconds(lambda: views_to_contrast(network, recipe, inputs, 0, 0), device, repeats)
+    took = seconds(step, device, repeats, warm=3)
+    augmenting = seconds(lambda: views_to_contrast(network, recipe, inputs, 0, 0), device, repeats, warm=3)
     share = 3 * flops_of_a_view(recipe, device) * 2 * count / took / rate
     how = "compiled" if compiled else "as it is"
     return (
@@ -89,7 +74,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     side = 8192 if on_gpu else 1024
     square = torch.randn(side, side, device=device, dtype=torch.bfloat16 if on_gpu else torch.float32)
-    rate = 2 * side**3 / seconds(lambda: square @ square, device, 10)
+    rate = 2 * side**3 / seconds(lambda: square @ square, device, 10, warm=3)
     print(f"matrix product, {side}, {square.dtype}: {rate / 1e12:.3g} TFLOP/s\n")
     print("| batch | step | rate | of the matrix rate | augmentation |\n|---|---|---|---|---|")
     recipe = get_recipe("contrast", given.preset)

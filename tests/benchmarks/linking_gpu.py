@@ -8,30 +8,17 @@ Wanted on a GPU: at least 40 % of the bf16 rate at 1M × 4608, K = 5000 (the nei
 
 import argparse
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from graph.linking.parents import train_centroids
+from tests.benchmarks.device_timing import seconds
 from tests.benchmarks.linking_data import pool5_like
 from training.assignment import nearest_on, points_on
 from training.devices import choose_device
 
 WIDTH = 4608
-
-
-def seconds(device: torch.device, work: Callable[[], object], repeats: int) -> float:
-    """The mean of `repeats`, after one to warm up."""
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - began) / repeats
 
 
 def main() -> None:
@@ -44,7 +31,7 @@ def main() -> None:
     device = choose_device(given.device)
     side = 8192 if device.type == "cuda" else 2048
     square = torch.randn(side, side, device=device, dtype=torch.bfloat16)
-    peak = 2 * side**3 / seconds(device, lambda: square @ square, 10)
+    peak = 2 * side**3 / seconds(lambda: square @ square, device, 10, warm=1)
     print(f"{given.count:,} × {WIDTH}, K = {given.parents:,}, on {device}")
     print(f"bf16 product of {side} × {side}: {peak / 1e12:.2f} TFLOP/s")
     piece = pool5_like(min(given.count, 20_000))  # repeated: what is multiplied does not change the rate
@@ -52,7 +39,7 @@ def main() -> None:
     points = points_on(device)(features)
     centroids = features[:: given.count // given.parents][: given.parents].astype(np.float32)
     work = 2.0 * given.count * WIDTH * given.parents
-    took = seconds(device, lambda: points.assign(centroids), given.iterations)
+    took = seconds(lambda: points.assign(centroids), device, given.iterations, warm=1)
     print(f"assignment: {took:.2f} s, {work / took / 1e12:.2f} TFLOP/s, {work / took / peak:.0%} of the bf16 rate")
     began = time.perf_counter()
     train_centroids(features, given.parents, 1, iterations=given.iterations, assign=points_on(device))
@@ -65,7 +52,7 @@ def main() -> None:
     parent = features[:2000]
     owners, none = np.arange(len(parent)) // 4, np.empty((0, 2), np.int64)
     search = nearest_on(device)
-    took = seconds(device, lambda: search(parent, owners, none, 10), 5)
+    took = seconds(lambda: search(parent, owners, none, 10), device, 5, warm=1)
     work = 2.0 * len(parent) ** 2 * WIDTH
     print(f"neighbours in a parent of {len(parent):,}: {took * 1e3:.1f} ms, {work / took / 1e12:.2f} TFLOP/s")
 
