@@ -14,7 +14,8 @@ from graph.errors import TransitiveError
 from training.failures import replay
 from training.loop import train
 from training.pack import PackSource
-from training.recipes import PRESETS, RECIPES, get_recipe
+from training.presets import PRESETS
+from training.recipes import RECIPES, get_recipe
 from training.source import TrainingSource, WithPictureFolder
 
 

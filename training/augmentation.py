@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from training.random_streams import RandomStream, generator
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 
 def augment(images: Tensor, recipe: Recipe, seed: int, step: int) -> Tensor:

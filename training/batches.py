@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.links import Links
 from training.negatives import allowed_negatives, choose_distractors, draw_negatives
 from training.random_streams import RandomStream, generator
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.source import PatchTable, TrainingSource
 from training.source_checks import nothing_to_learn
 

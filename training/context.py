@@ -19,7 +19,7 @@ from torch import Tensor
 from graph.errors import InvalidInput, StorageError
 from training.pictures import read_picture
 from training.random_streams import RandomStream, generator
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 # Offset of the second patch in the grid, as (rows, columns); the index in this tuple is the class.
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from graph.errors import TransitiveError
 from training.context import ContextBatch, context_batch
 from training.distributed import local_rank_count, rank_and_world_size
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 MOST_PROCESSES = 16  # these cut faster than one H200 consumes (docs/benchmarks/)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from training.context import frame_order
 from training.distributed import rank_and_world_size
 from training.pictures import read_picture, square
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from graph.atomic_write import atomic_write
 from graph.errors import NoDevice, TransitiveError
 from training.model_folder import read_weights
 from training.networks import Network
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.step import StepInput, compute_loss
 
 

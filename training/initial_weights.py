@@ -10,7 +10,7 @@ from torchvision.models import VGG16_Weights
 from graph.errors import InvalidInput, NoDevice, NotFound, StorageError
 from training.model_folder import load_trunk, read_card, read_weights
 from training.networks import Network
-from training.recipes import STARTS, Recipe
+from training.recipe import STARTS, Recipe
 
 _HUB = "torchvision-vgg16-imagenet1k-v1"
 

@@ -12,7 +12,7 @@ from training.contrast_stream import ContrastPictures
 from training.distributed import share
 from training.links import Links
 from training.pixels import PatchPixels
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.source import PatchTable, TrainingSource
 from training.source_checks import check_learnable
 from training.step import StepInput, to_input

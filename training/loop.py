@@ -32,7 +32,7 @@ from training.journal import Journal, draw_curves
 from training.model_folder import CARD, card_model, model_id, read_card, write_model
 from training.networks import Network
 from training.prefetch import Prefetch
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.schedule import learning_rate, make_optimiser
 from training.source import TrainingSource
 from training.source_checks import check_links

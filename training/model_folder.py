@@ -22,7 +22,7 @@ from graph.errors import InvalidInput, NotFound, StorageError
 from graph.identifiers import require_name
 from graph.records import Model
 from training.networks import Network
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
 FILES = (WEIGHTS, "log.jsonl", "curves.png", CARD)  # of a finished model that another machine may hand over; card last

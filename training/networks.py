@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet50
 
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 # Channels of VGG16's convolutions; "M" is max pooling. Simonyan and Zisserman 2014, configuration D.
 _VGG16: tuple[int | str, ...] = (

@@ -5,7 +5,7 @@ import math
 import torch
 
 from training.networks import Network
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 
 def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:

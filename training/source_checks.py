@@ -3,7 +3,7 @@
 import numpy as np
 
 from graph.errors import InvalidInput
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.source import PatchTable, TrainingSource
 
 

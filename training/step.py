@@ -18,7 +18,7 @@ from training.distributed import gather_from_all_ranks, rank_and_world_size
 from training.losses import constrained_loss, cosine_distances, effective_rank, hardest, ranking_loss
 from training.networks import Network
 from training.random_streams import RandomStream, generator
-from training.recipes import Recipe
+from training.recipe import Recipe
 from training.views import cut_views, draw_views
 
 

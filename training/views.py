@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.recipes import Recipe
+from training.recipe import Recipe
 
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # brightness, then two of hue
 _HUES = 2 * math.pi  # a hue of 1 is a whole turn

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from graph.errors import InvalidInput
 from graph.linking.parameters import LinkParameters
 from graph.records import JobKind
-from training.recipes import get_recipe
+from training.recipes import get_recipe, with_iterations
 from workers.mining.recipe import Mining
 
 if TYPE_CHECKING:
@@ -106,9 +106,14 @@ class TrainRequest:
     resume: bool = False  # fail where there is no checkpoint to resume from
 
     def __post_init__(self) -> None:
-        get_recipe(self.recipe, self.preset, self.start)
+        usual, asked = get_recipe(self.recipe, self.preset), get_recipe(self.recipe, self.preset, self.start)
         if self.seed < 0 or self.iterations < 0:
             raise InvalidInput("seed and iterations cannot be negative.")
+        # the preset's own start and length, spelled out, name the same training as left out
+        if asked == usual:
+            object.__setattr__(self, "start", "")
+        if with_iterations(asked, self.iterations) == asked:
+            object.__setattr__(self, "iterations", 0)
 
     @property
     def target(self) -> str:

@@ -22,7 +22,8 @@ from graph.records import Progress
 from graph.settings import Settings
 from training.model_folder import read_card
 from training.pack import PackSource
-from training.recipes import Recipe, get_recipe
+from training.recipe import Recipe
+from training.recipes import get_recipe
 from training.source import TrainingSource
 from training.source_checks import check_links
 from workers.requests import LinkRequest, TrainRequest

@@ -15,7 +15,8 @@ from tests.benchmarks.device_timing import seconds
 from training.contrast_stream import ContrastBatch
 from training.devices import choose_device, put
 from training.networks import Network
-from training.recipes import Recipe, get_recipe
+from training.recipe import Recipe
+from training.recipes import get_recipe
 from training.step import compute_loss, to_input, views_to_contrast
 
 

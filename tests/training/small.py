@@ -14,7 +14,8 @@ import torch
 
 from tests.training.tiny import TinySource
 from training.loop import train
-from training.recipes import Recipe, get_recipe
+from training.recipe import Recipe
+from training.recipes import get_recipe
 
 SOURCE = TinySource(videos=4, tracks=6, held_out_videos=1)
 

@@ -25,7 +25,7 @@ EVERY: list[JobRequest] = [
     IngestRequest("/a/b.mp4", "5f", "b", {"track_length": 15}),
     SegmentRequest("/a/b.mp4", "5f", Mining(stride=5), Segment(number=2, first=9000, begins=7, fps=25.0), 4),
     LinkRequest("hog", preset="demo", parameters=LinkParameters(group=3, seed=1)),
-    TrainRequest("tracking", "demo", "contrast", 2, 50, "/pictures", "/model", "g", "/out", resume=True),
+    TrainRequest("tracking", "demo", "context", 2, 50, "/pictures", "/model", "g", "/out", resume=True),
     EmbedRequest("m"),
 ]
 
@@ -43,10 +43,29 @@ def test_what_does_not_change_the_work_does_not_change_the_id() -> None:
     assert job_id(segment) == job_id(replace(segment, path="/c.mp4", segments=4))
 
 
+@pytest.mark.parametrize(
+    ("spelled_out", "left_out"),
+    [
+        (TrainRequest("tracking", "paper", start="context"), TrainRequest("tracking", "paper")),
+        (TrainRequest("tracking", "demo", start="contrast"), TrainRequest("tracking", "demo")),
+        (TrainRequest("contrast", "demo", start="context"), TrainRequest("contrast", "demo")),  # it starts from nothing
+        (TrainRequest("tracking", "demo", iterations=200), TrainRequest("tracking", "demo")),
+    ],
+)
+def test_a_default_spelled_out_is_the_same_work(spelled_out: TrainRequest, left_out: TrainRequest) -> None:
+    assert spelled_out == left_out
+    assert job_id(spelled_out) == job_id(left_out)
+
+
 def test_what_changes_the_work_changes_the_id() -> None:
     segment = SegmentRequest("/a", "5f", Mining(), Segment(number=2))
     different = [
         *(TrainRequest(recipe, seed=seed) for recipe in ("tracking", "context") for seed in (0, 1)),
+        *(
+            TrainRequest("tracking", start=start, preset=preset)
+            for start, preset in (("contrast", "paper"), ("context", "demo"))
+        ),
+        TrainRequest("tracking", "demo", iterations=201),
         *(IngestRequest("/a", "5f", mining=numbers) for numbers in ({}, {"stride": 5}, {"stride": 10})),
         *(LinkRequest(parameters=LinkParameters(seed=seed)) for seed in (0, 1)),
         LinkRequest(join=True),

@@ -15,7 +15,8 @@ from training.evaluation.measure import evaluate_held_out, evaluate_retrieval, r
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
-from training.recipes import STARTS, Recipe, get_recipe, with_iterations
+from training.recipe import STARTS, Recipe
+from training.recipes import get_recipe, with_iterations
 from training.source import TrainingSource
 from training.source_checks import check_learnable
 

@@ -19,7 +19,8 @@ from training.evaluation.multiview_metrics import multiview_metrics
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
-from training.recipes import STARTS, get_recipe
+from training.recipe import STARTS
+from training.recipes import get_recipe
 from training.source import TrainingSource, WithPictureFolder
 
 GROWN = "contrast-transitive, linked anew"  # by what contrast-tracking has learned, in place of the start's features

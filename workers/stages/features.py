@@ -9,7 +9,8 @@ from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
-from training.recipes import STARTS, get_recipe
+from training.recipe import STARTS
+from training.recipes import get_recipe
 from workers.requests import LinkRequest, TrainRequest
 from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing

@@ -11,7 +11,8 @@ from graph.records import Model, Progress
 from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
 from training.model_folder import CARD, FILES, card_model, load_network, model_id
-from training.recipes import STARTS, Recipe, get_recipe, with_iterations
+from training.recipe import STARTS, Recipe
+from training.recipes import get_recipe, with_iterations
 from training.source import WithPictureFolder
 from workers.requests import TrainRequest
 from workers.stage_context import StageContext

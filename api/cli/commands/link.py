@@ -14,7 +14,7 @@ from graph.generations import catalogue
 from graph.linking.parameters import PAPER, LinkParameters
 from graph.models import newest_models
 from graph.queries.counts import graph_counts
-from training.recipes import STARTS
+from training.recipe import STARTS
 from workers.requests import LinkRequest
 
 _DEFAULT = LinkParameters()

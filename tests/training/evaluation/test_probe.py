@@ -107,7 +107,7 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
 
 def test_another_trunk_is_refused(tmp_path: Path) -> None:
     from training.networks import Network
-    from training.recipes import Recipe
+    from training.recipe import Recipe
 
     resnet = Subject("r", Network(Recipe("scratch", trunk="resnet50", iterations=0)), tmp_path)
     with pytest.raises(InvalidInput, match="r has the trunk resnet50"):
