@@ -50,6 +50,12 @@ class ComparisonInputs:
         made = {name: f"{source.generation} (links by {source.feature_model})" for name, source in self.sources.items()}
         return {"start": read_card(self.initial)["id"], "generations": ", ".join(dict.fromkeys(made.values()))}
 
+    def kinds(self, kind_of: Mapping[str, str]) -> list[str]:
+        """Return the kind of the object in each video by the video's number, from kinds by the video's name."""
+        if not isinstance(self.main, GraphSource):
+            raise InvalidInput("A pack has no video names, so --kinds needs the graph: leave --pack out.")
+        return [kind_of.get(name, "") for name in self.main.video_names()]
+
 
 def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> ComparisonInputs:
     """Take for each recipe the first pack whose links and tracks are of its kind."""

@@ -197,6 +197,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
             initial=tmp_path / "context",
             image_budget=32,
             labelled=pictures,
+            kinds=("dog", "dog", "cat", "cat"),
             device="cpu",
             facts={"start": "the context model"},
             progress=lambda stage, done, total, unit: stages.append((stage, done, total)),
@@ -208,6 +209,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     assert [len(result.measures[name]) for name in ("scratch", "context", "tracking")] == [2, 1, 2]
     written = json.loads((tmp_path / "out/comparison.json").read_text())
     assert written["measures"] == result.measures
+    assert all(0 <= run["kinds/pool5/precision@1"] <= 1 for runs in result.measures.values() for run in runs)
     assert written["table"]["context"]["health/pool5/auc"][1] is None  # one model: no interval, and no NaN in JSON
     assert written["start"] == "the context model"
     page = (tmp_path / "out/comparison.html").read_text()

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graph.errors import InvalidInput
 from tests.training.tiny import TinySource
-from training.evaluation.links import draw_links, measure_links, read_kinds
+from training.evaluation.links import draw_links, measure_links
 from training.source import PatchRow, PatchTable
 
 
@@ -71,16 +70,6 @@ def test_a_star_is_a_hub_and_a_ring_has_none():
 def test_no_links_are_measured_too():
     table, links, kinds = random_links(0)
     assert measure_links(links[:0], table, kinds) == {"tracks": 28.0, "edges": 0.0, "linked": 0.0}
-
-
-def test_kinds_are_read_and_a_line_without_a_kind_is_named(tmp_path):
-    (tmp_path / "kinds.tsv").write_text("a.mp4\tperson\n\nb.mp4\tdog \textra\n")
-    assert read_kinds(tmp_path / "kinds.tsv") == {"a.mp4": "person", "b.mp4": "dog"}
-    (tmp_path / "bad.tsv").write_text("a.mp4 person\n")
-    with pytest.raises(InvalidInput, match=r"'a.mp4 person' has no kind"):
-        read_kinds(tmp_path / "bad.tsv")
-    with pytest.raises(InvalidInput, match="is no file"):
-        read_kinds(tmp_path / "none.tsv")
 
 
 def test_the_contact_sheet_shows_the_linked_patches_side_by_side(tmp_path):

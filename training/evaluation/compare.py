@@ -11,7 +11,7 @@ from training.batches import steps_for
 from training.context import context_batch
 from training.encoder import Encoder
 from training.evaluation.kept import measured_on, read_measures, write_measures
-from training.evaluation.measure import evaluate_held_out, evaluate_retrieval, require_held_out_tracks
+from training.evaluation.measure import evaluate_by_kind, evaluate_held_out, evaluate_retrieval, require_held_out_tracks
 from training.evaluation.table import Comparison
 from training.loop import train
 from training.model_folder import read_card
@@ -34,6 +34,7 @@ def compare(
     initial: Path,
     image_budget: int = 0,
     labelled: Path | None = None,
+    kinds: Sequence[str] | None = None,
     device: str = "auto",
     facts: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
@@ -52,13 +53,14 @@ def compare(
             paper's tables.
         image_budget: images that each training encodes; 0: as many as the preset's `transitive` encodes.
         labelled: folder of labelled pictures for the retrieval measures, or None.
+        kinds: kind of the object in each video of the source of `transitive`, by the video's number, or None.
         device: where to train.
         facts: printed above the table.
         progress: receives the running training and the number of finished ones.
     """
     # Both raise an error for missing data now, before hours of training.
     require_held_out_tracks(source_of("transitive"))
-    on = measured_on(source_of("transitive"), labelled)
+    on = measured_on(source_of("transitive"), labelled, kinds)
     start = str(read_card(initial)["recipe"])
     usual = get_recipe("transitive", preset)
     budget = image_budget or usual.iterations * usual.images_per_step
@@ -75,7 +77,7 @@ def compare(
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=weights, progress=progress)
         if found[name, seed] is None:
             picture = output / f"{name}-s{seed}-neighbours.png"
-            measures = _measure(folder, source_of("transitive"), labelled, device, picture)
+            measures = _measure(folder, source_of("transitive"), labelled, kinds, device, picture)
             write_measures(files[name, seed], folder, on, measures)
             found[name, seed] = measures
         # The table so far: a comparison takes hours, and people look at it before the end.
@@ -118,10 +120,17 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
 
 
 def _measure(
-    folder: Path, source: TrainingSource, labelled: Path | None, device: str, picture: Path
+    folder: Path,
+    source: TrainingSource,
+    labelled: Path | None,
+    kinds: Sequence[str] | None,
+    device: str,
+    picture: Path,
 ) -> dict[str, float]:
     encoder = Encoder.load(folder, device)
     found: dict[str, Mapping[str, Mapping[str, float]]] = {"health": evaluate_held_out(encoder, source)}
+    if kinds is not None:
+        found["kinds"] = evaluate_by_kind(encoder, source, kinds)
     if labelled is not None:
         found["retrieval"] = evaluate_retrieval(encoder, labelled, picture)
     card = read_card(folder)

@@ -4,6 +4,7 @@ A comparison that is run again, for more seeds or after Ctrl-C, measures no mode
 """
 
 import json
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from training.model_folder import CARD, read_card
 from training.source import TrainingSource
 
 
-def measured_on(source: TrainingSource, labelled: Path | None) -> str:
-    """Return a hash of the data of the measures: the held-out tracks of a source, and a folder of labelled pictures."""
+def measured_on(source: TrainingSource, labelled: Path | None, kinds: Sequence[str] | None = None) -> str:
+    """Return a hash of what is measured: held-out tracks of a source, labelled pictures, kinds of its videos."""
     files = labelled_files(labelled)[0] if labelled else []
     sizes = [(str(file), label, file.stat().st_size) for file, label in files]
-    text = json.dumps([source.generation, source.fingerprint, sizes])
+    about = [source.generation, source.fingerprint, sizes]
+    text = json.dumps(about if kinds is None else [*about, list(kinds)])
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 

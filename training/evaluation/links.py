@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from graph.errors import InvalidInput
 from training.pictures import SIDE, pictures_to_patches
 from training.source import PatchTable, TrainingSource
 
@@ -75,16 +74,6 @@ def _equal_pairs(values: NDArray[np.integer]) -> int:
 def _equal_by_chance(values: NDArray[np.integer]) -> float:
     """Return the probability that two different entries are equal."""
     return 2 * _equal_pairs(values) / (len(values) * (len(values) - 1))
-
-
-def read_kinds(file: Path) -> dict[str, str]:
-    """Read a TSV of video names and kinds; raises `InvalidInput` for a line without a tab."""
-    if not file.is_file():
-        raise InvalidInput(f"{file} is no file. Give a TSV with a video's name and its kind in each line.")
-    rows = [line.split("\t") for line in file.read_text().splitlines() if line.strip()]
-    if bad := next((row for row in rows if len(row) < 2), None):
-        raise InvalidInput(f"{file}: {bad[0]!r} has no kind. Each line holds a video's name, a tab and its kind.")
-    return {row[0]: row[1].strip() for row in rows}
 
 
 def draw_links(source: TrainingSource, path: Path, seed: int = 0) -> int:

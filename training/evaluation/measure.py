@@ -1,5 +1,6 @@
-"""The measurements of `transitive evaluate`: held-out tracks without labels, and retrieval among labelled pictures."""
+"""The measurements of `transitive evaluate` and `compare`: held-out tracks, kinds of objects, labelled pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.encoder import Encoder
+from training.evaluation.kinds import known_starts, neighbours_by_kind
 from training.evaluation.retrieval import draw_neighbours, labelled_pictures, retrieval
 from training.held_out import MOST_DISTRACTORS, choose_held_out_tracks
 from training.held_out_metrics import HeldOutTracks, held_out_metrics
@@ -42,13 +44,48 @@ def evaluate_held_out(
     Raises `InvalidInput` where no held-out video has two tracks.
     """
     table, tracks = require_held_out_tracks(source)
+    encoded = _encode_rows(encoder, source, table, tracks.rows, "evaluate health", progress)
+    return {name: held_out_metrics(vectors, tracks) for name, vectors in encoded.items()}
+
+
+def evaluate_by_kind(
+    encoder: Encoder, source: TrainingSource, kinds: Sequence[str], progress: Progress = no_progress
+) -> dict[str, dict[str, float]]:
+    """Measure how often the nearest track of another video shows the same kind of object, asked by held-out videos.
+
+    `kinds` are the kinds of the objects by the video's number in the source's table, "" where one is not known; they
+    are read for this measure only. Returns {"pool5": measures, "embedding": measures}; no measures where no held-out
+    video has a kind that another video shows.
+    """
+    table = source.table()
+    rows = known_starts(table, kinds)
+    if not table.held_out[rows].any():
+        return {}
+    kind, video = np.unique(np.asarray(kinds, dtype=str), return_inverse=True)[1], table.video[rows]
+    encoded = _encode_rows(encoder, source, table, rows, "evaluate kinds", progress)
+    found = {
+        name: neighbours_by_kind(vectors, kind[video].astype(np.int64), video, table.held_out[rows])
+        for name, vectors in encoded.items()
+    }
+    return {name: measures for name, measures in found.items() if measures}
+
+
+def _encode_rows(
+    encoder: Encoder,
+    source: TrainingSource,
+    table: PatchTable,
+    rows: NDArray[np.int64],
+    stage: str,
+    progress: Progress,
+) -> dict[str, NDArray[np.floating]]:
+    """Return the vectors of (N,) rows of the table: pool5 and, where the model has one, the embedding."""
     parts: dict[str, list[NDArray[np.floating]]] = {}
-    for first in range(0, len(tracks.rows), _READ):
-        some = [table.ids[row] for row in tracks.rows[first : first + _READ]]
+    for first in range(0, len(rows), _READ):
+        some = [table.ids[row] for row in rows[first : first + _READ]]
         for name, vectors in _vectors(encoder, encoder.decode(source.patch_jpegs(some))).items():
             parts.setdefault(name, []).append(vectors)
-        progress("evaluate health", min(first + _READ, len(tracks.rows)), len(tracks.rows), "patches")
-    return {name: held_out_metrics(np.concatenate(vectors), tracks) for name, vectors in parts.items()}
+        progress(stage, min(first + _READ, len(rows)), len(rows), "patches")
+    return {name: np.concatenate(vectors) for name, vectors in parts.items()}
 
 
 def evaluate_retrieval(encoder: Encoder, folder: Path, picture: Path | None = None) -> dict[str, dict[str, float]]:

@@ -24,6 +24,8 @@ COLUMNS = {
     "health/embedding/recall@1": "recall@1",
     "health/embedding/transitive_auc": "transitive AUC",
     "health/embedding/transitive_recall@5": "transitive recall@5",
+    "kinds/pool5/precision@1": "kind of another video, pool5: precision@1",
+    "kinds/embedding/precision@1": "embedding: precision@1",
     "retrieval/pool5/precision@1": "retrieval, pool5: precision@1",
     "retrieval/pool5/mAP@R": "mAP@R",
     "retrieval/pool5/kNN-20": "kNN-20",

@@ -44,6 +44,9 @@ def compare(
             help="Folder of labelled pictures, one folder per class, to retrieve from; for multiview: of objects."
         ),
     ] = None,
+    kinds: Annotated[
+        Path | None, typer.Option(help="TSV of video names and the kind of object in each, to measure by kind.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Of all of them. Default: cpu-small, or h200 on a GPU.")] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: as the suite says.")] = 0,
     budget: Annotated[int, typer.Option(min=0, help="Images each training encodes; 0: as the suite says.")] = 0,
@@ -65,6 +68,7 @@ def compare(
     from api.cli.comparison_inputs import from_packs  # these bring torch with them: only those who compare pay
     from training.devices import choose_device
     from training.evaluation.compare import compare as compare_recipes
+    from training.evaluation.kinds import read_kinds
     from training.model_folder import read_card
     from training.recipes import get_recipe
     from training.suites import START, get_suite
@@ -73,6 +77,7 @@ def compare(
         compare_objects(recipes, data, images, preset, seeds, budget, output, initial, start, as_json)
         return
     device = settings().device
+    kind_of = read_kinds(kinds) if kinds else {}
     with checked_arguments():
         plan = get_suite(suite, choose_device(device).type)
         preset = preset or plan.preset
@@ -105,6 +110,7 @@ def compare(
             initial=inputs.initial,
             image_budget=images_each,
             labelled=data,
+            kinds=inputs.kinds(kind_of) if kinds else None,
             device=device,
             facts=inputs.facts(),
             progress=progress,

@@ -79,7 +79,8 @@ def links(
     as_json: Json = False,
 ) -> None:
     """Measure the links of the current generation: tracks linked, purity beside chance, hubs."""
-    from training.evaluation.links import draw_links, measure_links, read_kinds
+    from training.evaluation.kinds import read_kinds
+    from training.evaluation.links import draw_links, measure_links
 
     kind_of = read_kinds(kinds) if kinds else {}
     with open_source(pack) as (source, _):
