@@ -1,9 +1,7 @@
 """A `training.source.TrainingSource` that reads one generation from the graph and the pictures from the shards."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
@@ -18,6 +16,7 @@ from graph.generations.reader import links_of_bucket
 from graph.linking.reencodings import find_reencodings
 from graph.queries import quadruples
 from graph.queries.tracks import tracks_of_video
+from graph.shard_cache import ShardCache, patch_images
 from training.source import PatchRow, PatchTable
 from workers.stage_context import StageContext
 
@@ -30,9 +29,6 @@ class GraphSource:
 
     context: StageContext
     linked: Generation | None = None
-    _cache: "OrderedDict[str, dict[str, bytes]]" = field(default_factory=OrderedDict)
-    _cached_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # batches are made ahead on another thread
 
     @property
     def generation(self) -> str:
@@ -135,22 +131,14 @@ class GraphSource:
         video = self._video_of.get(patch)
         if video is None:
             raise NotFound(f"Patch {patch} is not in generation {self.generation} (any more). Link again.")
-        jpegs = self._jpegs(video)
+        shard = f"patches/{video}"
+        jpegs = self._images.get(shard)
         if patch not in jpegs:
             raise NotFound(
-                f"{self.context.shards.path(f'patches/{video}')} lacks patch {patch}. "
-                "Delete its video and ingest it again."
+                f"{self.context.shards.path(shard)} lacks patch {patch}. Delete its video and ingest it again."
             )
         return jpegs[patch]
 
-    def _jpegs(self, video: str) -> dict[str, bytes]:
-        with self._lock:
-            if video not in self._cache:
-                table = self.context.shards.read(f"patches/{video}", ["id", "jpeg"])
-                self._cache[video] = dict(zip(table["id"].to_pylist(), table["jpeg"].to_pylist(), strict=True))
-                self._cached_bytes += sum(map(len, self._cache[video].values()))
-                while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
-                    _, oldest = self._cache.popitem(last=False)
-                    self._cached_bytes -= sum(map(len, oldest.values()))
-            self._cache.move_to_end(video)
-            return self._cache[video]
+    @cached_property
+    def _images(self) -> ShardCache[dict[str, bytes]]:
+        return patch_images(self.context.shards, _CACHE_BYTES)

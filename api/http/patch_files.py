@@ -7,15 +7,14 @@ seconds, and at once when an id is unknown.
 
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import NotFound
+from graph.shard_cache import ShardCache, patch_images
 from graph.shards import Shards
 
 FRESH_S = 5.0
@@ -25,49 +24,10 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Images:
-    row: dict[str, int]
-    jpegs: list[bytes]
-    size: int
-
-
-@dataclass(frozen=True)
 class _Embeddings:
     ids: list[str]
     row: dict[str, int]
     vectors: Vectors  # (N, E), rows of length 1
-    size: int
-
-
-Shard = TypeVar("Shard", bound=_Images | _Embeddings)
-
-
-class _Memory(Generic[Shard]):
-    """The shards of one kind that were read last, up to a budget in bytes."""
-
-    def __init__(self, budget: int, read: Callable[[str], Shard]) -> None:
-        self._budget = budget
-        self._read: Callable[[str], Shard] = read
-        self._lock = threading.Lock()
-        self._loaded: OrderedDict[tuple[str, str], Shard] = OrderedDict()
-        self._size = 0
-
-    def get(self, name: str, version: str) -> Shard:
-        """Return a shard, read anew when it is not in memory in this version."""
-        key = (name, version)
-        with self._lock:
-            found = self._loaded.get(key)
-            if found is not None:
-                self._loaded.move_to_end(key)
-                return found
-        shard = self._read(name)  # outside the lock: two threads may read the same shard, none waits for another's
-        with self._lock:
-            if key not in self._loaded:
-                self._loaded[key] = shard
-                self._size += shard.size
-            while self._size > self._budget and len(self._loaded) > 1:
-                self._size -= self._loaded.popitem(last=False)[1].size
-        return shard
 
 
 class _Folder:
@@ -92,8 +52,8 @@ class PatchFiles:
 
     def __init__(self, shards: Shards, budget: int = BUDGET_BYTES) -> None:
         self._shards = shards
-        self._images: _Memory[_Images] = _Memory(budget // 4, self._read_images)
-        self._embeddings: _Memory[_Embeddings] = _Memory(budget - budget // 4, self._read_embeddings)
+        self._images = patch_images(shards, budget // 4)
+        self._embeddings = ShardCache(self._read_embeddings, lambda shard: shard.vectors.nbytes, budget - budget // 4)
         self._lock = threading.RLock()
         self._patches = _Folder(shards, "patches")
         self._models: dict[str, _Folder] = {}
@@ -124,8 +84,7 @@ class PatchFiles:
     def jpeg(self, patch_id: str) -> bytes:
         """Return a patch's 96×96 JPEG; raises `NotFound`."""
         video = self.video_of(patch_id)
-        images = self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))
-        return images.jpegs[images.row[patch_id]]
+        return self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))[patch_id]
 
     def embedded(self, model: str) -> bool:
         """Say whether there are embeddings of this model."""
@@ -190,12 +149,7 @@ class PatchFiles:
         at = int(np.searchsorted(self._keys, key))
         return self._videos[self._owners[at]] if at < len(self._keys) and self._keys[at] == key else None
 
-    def _read_images(self, name: str) -> _Images:
-        table = self._shards.read(name, ["id", "jpeg"])
-        ids = table["id"].to_pylist()
-        return _Images({text: row for row, text in enumerate(ids)}, table["jpeg"].to_pylist(), table.nbytes)
-
     def _read_embeddings(self, name: str) -> _Embeddings:
         ids, vectors = self._shards.read_vectors(name)
         rows = {text: row for row, text in enumerate(ids)}
-        return _Embeddings(ids, rows, vectors.astype(np.float32, copy=False), vectors.nbytes)
+        return _Embeddings(ids, rows, vectors.astype(np.float32, copy=False))

@@ -1,25 +1,29 @@
 """Patch images for the report, read from the shards and embedded in the page as data URIs."""
 
 import base64
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graph.connection import Connection
+from graph.shard_cache import ShardCache, patch_images
 from graph.shards import Shards
 from graph.videos import videos_of_patches
 
-_SHARDS_KEPT = 64
+_CACHE_BYTES = 256 * 1024**2
 
 
 @dataclass
 class Pictures:
-    """The JPEGs of patches, shard by shard."""
+    """Reads the JPEGs of patches from the shards of their videos."""
 
     connection: Connection
     shards: Shards
     _video_of: dict[str, str] = field(default_factory=dict)
-    _kept: "OrderedDict[str, dict[str, bytes]]" = field(default_factory=OrderedDict)
+
+    @cached_property
+    def _images(self) -> ShardCache[dict[str, bytes]]:
+        return patch_images(self.shards, _CACHE_BYTES)
 
     def know(self, ids: Iterable[str]) -> None:
         """Look up the videos of many patches at once."""
@@ -37,11 +41,4 @@ class Pictures:
         return [f"data:image/jpeg;base64,{base64.b64encode(self._jpeg(patch)).decode()}" for patch in ids]
 
     def _jpeg(self, patch: str) -> bytes:
-        video = self._video_of[patch]
-        if video not in self._kept:
-            table = self.shards.read(f"patches/{video}", ["id", "jpeg"])
-            self._kept[video] = dict(zip(table["id"].to_pylist(), table["jpeg"].to_pylist(), strict=True))
-            if len(self._kept) > _SHARDS_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(video)
-        return self._kept[video][patch]
+        return self._images.get(f"patches/{self._video_of[patch]}")[patch]
