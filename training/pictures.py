@@ -24,14 +24,15 @@ _GROUND = (255, 255, 255)
 _ENOUGH = 2 * SIDE  # a JPEG is decoded at a reduced size whose smaller side is at least this
 
 
-def read_picture(name: str, data: bytes, smallest_side: int = 0) -> Image.Image:
-    """Decode a picture to upright 8-bit RGB.
+def read_picture(name: str, data: bytes, smallest_side: int = 0, *, upright: bool = True) -> Image.Image:
+    """Decode a picture to 8-bit RGB.
 
     Args:
         name: of the file or form part, for messages.
         data: the file's bytes.
         smallest_side: a JPEG may be decoded at half, a quarter or an eighth of its size, as long as its smaller side
             keeps this many pixels; 0 decodes all of it.
+        upright: whether it is turned by its EXIF orientation, as a person sees it, or left as it is stored.
 
     Raises:
         InvalidInput: not one of `FORMATS`, damaged, or more than `LARGEST` pixels.
@@ -43,7 +44,8 @@ def read_picture(name: str, data: bytes, smallest_side: int = 0) -> Image.Image:
             if smallest_side:
                 ratio = min(1.0, smallest_side / min(image.size))
                 image.draft(None, (int(image.width * ratio), int(image.height * ratio)))
-            ImageOps.exif_transpose(image, in_place=True)
+            if upright:
+                ImageOps.exif_transpose(image, in_place=True)
             return _to_rgb(image)
     except UnidentifiedImageError:
         raise InvalidInput(f"{name} is no picture in a format that is taken: {ACCEPTED}.") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.detection.voc import Labelled
+from training.evaluation.detection.dataset import Labelled
 
 OVERLAP = 0.5  # least intersection over union of a hit
 
@@ -52,8 +52,8 @@ def voc07(truth: Sequence[Labelled], found: Sequence[Found], classes: int) -> li
     result = []
     for label in range(1, classes + 1):
         wanted = [one.boxes[one.labels == label] for one in truth]
-        difficult = [one.difficult[one.labels == label] for one in truth]
-        positives = sum(int((~hard).sum()) for hard in difficult)
+        ignored = [one.ignored[one.labels == label] for one in truth]
+        positives = sum(int((~hard).sum()) for hard in ignored)
         if not positives:
             result.append(float("nan"))
             continue
@@ -69,8 +69,15 @@ def voc07(truth: Sequence[Labelled], found: Sequence[Found], classes: int) -> li
             best = int(shared.argmax())
             if shared[best] < OVERLAP:
                 hits.append(False)
-            elif not difficult[picture][best]:
+            elif not ignored[picture][best]:
                 hits.append(not taken[picture][best])
                 taken[picture][best] = True
         result.append(eleven_points(np.array(hits, np.bool_), positives))
     return result
+
+
+def voc07_scores(truth: Sequence[Labelled], found: Sequence[Found], classes: Sequence[str]) -> dict[str, float]:
+    """Return the average precision by class, and "mAP", the mean over the classes that have an object."""
+    each = dict(zip(classes, voc07(truth, found, len(classes)), strict=True))
+    known = [value for value in each.values() if not np.isnan(value)]
+    return each | {"mAP": float(np.mean(known)) if known else float("nan")}

@@ -1,13 +1,11 @@
-"""Tables 1 to 3: a detector is trained on a data set's trainval pictures and measured on its test pictures."""
+"""Tables 1 to 4: a detector is trained on a data set's trainval pictures and measured on its test pictures."""
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from graph.atomic_write import atomic_write, replacement
@@ -15,17 +13,16 @@ from graph.errors import InvalidInput, NotFound
 from graph.records import Progress, no_progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
-from training.evaluation.detection.average_precision import Found, voc07
+from training.evaluation.detection.average_precision import Found, voc07_scores
+from training.evaluation.detection.coco_average_precision import coco_average_precision
+from training.evaluation.detection.dataset import Detection, Labelled, read_stored
 from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.presets import DetectionPreset
-from training.evaluation.detection.voc import Detection, Labelled
+from training.evaluation.detection.sheet import draw_detections
 from training.evaluation.exclusive import alone_in
 from training.evaluation.head_training import train_head
 from training.evaluation.subject import Subject
-from training.pictures import read_picture
 from training.random_streams import RandomStream, generator
-
-_SHOWN, _SHOWN_SCORE = 4, 0.3
 
 
 def evaluate_detection(
@@ -44,7 +41,7 @@ def evaluate_detection(
 
     Args:
         subject: whose convolutions.
-        data: from `read_voc`.
+        data: from `read_voc` or `read_coco`.
         output: folder of results and checkpoints; a stopped run goes on there.
         preset: from `get_preset`.
         freeze: the last stage that is not tuned.
@@ -54,7 +51,7 @@ def evaluate_detection(
         progress: told about steps and test pictures.
 
     Returns:
-        Average precision by class, and "mAP", their mean.
+        VOC: the average precision by class, and "mAP", their mean. COCO: table 4's columns.
 
     Raises:
         InvalidInput: a damaged picture, no training picture with an object, another trunk than VGG16's.
@@ -62,9 +59,13 @@ def evaluate_detection(
         Conflict: another run works in `output`, or it holds the checkpoint of another training.
         Cancelled: raised by `progress`; a checkpoint is kept.
     """
-    usable = [one for one in data.train if (~one.difficult).any()]
+    usable = [one for one in data.train if (~one.ignored).any()]
     if not usable:
-        raise InvalidInput("No training picture has an object that is not difficult. Give another trainval split.")
+        raise InvalidInput(
+            "No training picture has an object that is neither difficult nor a crowd. Give another split."
+        )
+    if not any((~one.ignored).any() for one in data.test):
+        raise InvalidInput("No test picture has an object that is neither difficult nor a crowd. Give another split.")
     with alone_in(output, "detection"):
         chosen = choose_device(device)
         torch.manual_seed(seed)
@@ -79,13 +80,13 @@ def evaluate_detection(
             for row in draws.integers(len(usable), size=preset.batch):
                 one, mirrored = usable[row], bool(draws.integers(2))
                 pixels = _pixels(one)
-                boxes = torch.from_numpy(one.boxes[~one.difficult])
+                boxes = torch.from_numpy(one.boxes[~one.ignored])
                 region = _proposals(proposals, one) if preset.head == "fast" else torch.zeros((0, 4))
                 if mirrored:
                     pixels = pixels.flip(1)
                     boxes, region = (_mirrored(some, pixels.shape[1]) for some in (boxes, region))
                 pictures.append(pixels.to(chosen))
-                labels = torch.from_numpy(one.labels[~one.difficult])
+                labels = torch.from_numpy(one.labels[~one.ignored])
                 targets.append({"boxes": boxes.to(chosen), "labels": labels.to(chosen)})
                 regions.append(region.to(chosen))
             with torch.autocast(chosen.type, torch.bfloat16, enabled=chosen.type == "cuda"):
@@ -98,23 +99,27 @@ def evaluate_detection(
                 detector, loss_of, preset.schedule, output, identity, f"detection, {preset.head}", progress
             )
         found = _detect(detector, data.test, proposals, chosen, preset.head, progress)
-        each = dict(zip(data.classes, voc07(data.test, found, len(data.classes)), strict=True))
-        scores = {name: value for name, value in each.items() if not math.isnan(value)}
-        if not scores:
-            raise InvalidInput("No test picture has an object that is not difficult. Give another test split.")
-        scores["mAP"] = float(np.mean(list(scores.values())))
+        scores = _measure(data, found)
         facts = {"model": subject.id, "preset": asdict(preset), "freeze": freeze, "seed": seed}
         facts |= {"train": len(usable), "test": len(data.test), "seconds": round(seconds, 1), "AP": scores}
         with replacement(output / "detection.png") as temporary:
-            _draw(data, found).save(temporary, "PNG")
+            draw_detections(data.test, found, data.classes).save(temporary, "PNG")
         atomic_write(output / "detection.json", json.dumps(facts, indent=2) + "\n")
     return scores
 
 
+def _measure(data: Detection, found: list[Found]) -> dict[str, float]:
+    """Return the scores of the data set's metric that are numbers; a class or size without a test object has none."""
+    if data.metric == "voc07":
+        every = voc07_scores(data.test, found, data.classes)
+    else:
+        every = coco_average_precision(data.test, found, len(data.classes))
+    return {name: value for name, value in every.items() if not np.isnan(value)}
+
+
 def _pixels(one: Labelled) -> Tensor:
     """Return uint8 (H, W, 3)."""
-    picture = read_picture(str(one.picture), one.picture.read_bytes())
-    return torch.from_numpy(np.array(picture))
+    return torch.from_numpy(np.array(read_stored(one)))
 
 
 def _mirrored(boxes: Tensor, width: int) -> Tensor:
@@ -147,22 +152,3 @@ def _detect(
         found.append(Found(result["boxes"], result["labels"], result["scores"]))
         progress("detection, test pictures", done, len(pictures), "pictures")
     return found
-
-
-def _draw(data: Detection, found: list[Found]) -> Image.Image:
-    """Return the first test pictures side by side, objects in green and detections in red with their scores."""
-    drawn = []
-    for one, here in list(zip(data.test, found, strict=True))[:_SHOWN]:
-        picture = read_picture(str(one.picture), one.picture.read_bytes())
-        draw = ImageDraw.Draw(picture)
-        for box in one.boxes:
-            draw.rectangle(tuple(box), outline="#2a9d3a", width=2)
-        for box, label, score in zip(here.boxes, here.labels, here.scores, strict=True):
-            if score >= _SHOWN_SCORE:
-                draw.rectangle(tuple(box), outline="#d62728", width=2)
-                draw.text((box[0] + 3, box[1] + 2), f"{data.classes[label - 1]} {score:.2f}", fill="#d62728")
-        drawn.append(picture.resize((320, max(1, round(picture.height * 320 / picture.width)))))
-    sheet = Image.new("RGB", (324 * len(drawn), max(one.height for one in drawn)), "white")
-    for place, picture in enumerate(drawn):
-        sheet.paste(picture, (324 * place, 0))
-    return sheet

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from training.evaluation.detection.average_precision import Found, eleven_points, overlaps, voc07
-from training.evaluation.detection.voc import Labelled, read_voc
+from training.evaluation.detection.dataset import Box, Labelled, labelled
+from training.evaluation.detection.voc import read_voc
 
 
-def picture(boxes: list[tuple[float, ...]], difficult: list[bool] | None = None, label: int = 1) -> Labelled:
-    count = len(boxes)
-    hard = np.array(difficult or [False] * count, np.bool_)
-    return Labelled("p", Path("p.jpg"), np.array(boxes, np.float32).reshape(-1, 4), np.full(count, label), hard)
+def picture(boxes: list[Box], difficult: list[bool] | None = None, label: int = 1) -> Labelled:
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in boxes]
+    hard = difficult or [False] * len(boxes)
+    return labelled("p", Path("p.jpg"), (100, 100), boxes, [label] * len(boxes), hard, areas)
 
 
 def found(boxes: list[tuple[float, ...]], scores: list[float], label: int = 1) -> Found:
@@ -94,7 +95,7 @@ def test_the_truth_itself_scores_one_and_a_second_implementation_agrees_on_voc(s
 
 def second_implementation(truth: list[Labelled], detections: list[Found], label: int) -> float:
     """Return the average precision by plain loops, object by object."""
-    positives = sum(int(n) == label and not d for one in truth for n, d in zip(one.labels, one.difficult, strict=True))
+    positives = sum(int(n) == label and not d for one in truth for n, d in zip(one.labels, one.ignored, strict=True))
     if positives == 0:
         return float("nan")
     listed = []
@@ -117,7 +118,7 @@ def second_implementation(truth: list[Labelled], detections: list[Found], label:
                 best, which = share, index
         if best < 0.5:
             wrong += 1
-        elif truth[place].difficult[which]:
+        elif truth[place].ignored[which]:
             continue
         elif (place, which) in used:
             wrong += 1

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.numpy import load_file
 
-from graph.errors import InvalidInput, NotFound
+from graph.errors import Conflict, InvalidInput, NotFound
 from tests.training.evaluation.detection.shapes import tiny, write_shapes
 from tests.training.evaluation.normals.room import narrow_subject
 from training.encoder import encode
+from training.evaluation.detection.dataset import read_stored
 from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import get_preset
 from training.evaluation.detection.voc import read_voc
+from training.evaluation.exclusive import alone_in
 
 
 @pytest.fixture
@@ -128,11 +130,56 @@ def test_a_box_without_area_and_a_truncated_picture_are_named(shapes: Path, tmp_
         read_voc(tmp_path)
 
 
+def test_boxes_of_a_picture_stored_turned_are_in_stored_pixels(shapes: Path, tmp_path: Path) -> None:
+    data = read_voc(shapes)
+    upright = read_stored(data.train[0]).crop((0, 0, 64, 48))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a viewer turns it by 90 degrees
+    upright.save(shapes / "JPEGImages" / "s0.jpg", quality=95, exif=exif.tobytes())
+    box = "<bndbox><xmin>3</xmin><ymin>5</ymin><xmax>60</xmax><ymax>40</ymax></bndbox>"
+    text = (
+        "<annotation><size><width>{}</width><height>{}</height></size><object><name>disc</name>{}</object></annotation>"
+    )
+    annotation = shapes / "Annotations" / "s0.xml"
+    annotation.write_text(text.format(64, 48, box))
+    turned = read_voc(shapes)
+    assert turned.train[0].boxes.tolist() == [[2, 4, 60, 40]]
+    assert np.abs(np.asarray(read_stored(turned.train[0]), np.int64) - np.asarray(upright)).mean() < 5
+    evaluate_detection(narrow_subject(tmp_path), turned, tmp_path / "o", tiny("faster"), device="cpu")
+    annotation.write_text(text.format(48, 64, box))
+    with pytest.raises(InvalidInput, match=r"s0\.jpg is stored turned \(EXIF\).*Save the picture upright"):
+        read_voc(shapes)
+
+
+def test_a_second_evaluation_in_one_folder_is_refused(shapes: Path, tmp_path: Path) -> None:
+    with (
+        alone_in(tmp_path / "o", "detection"),
+        pytest.raises(Conflict, match="Another evaluation of detection is runn"),
+    ):
+        evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
+
+
+@pytest.mark.parametrize("split", ["trainval", "test"])
+def test_a_part_with_difficult_objects_only_is_refused_before_training(
+    shapes: Path, tmp_path: Path, split: str
+) -> None:
+    for name in (shapes / f"ImageSets/Main/{split}.txt").read_text().split():
+        _replaced(shapes, name, "<difficult>0", "<difficult>1")
+    part = "training" if split == "trainval" else "test"
+    with pytest.raises(InvalidInput, match=f"No {part} picture has an object"):
+        evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
+
+
 def test_presets_keep_the_papers_numbers() -> None:
     fast, faster = get_preset("paper", "fast"), get_preset("paper", "faster")
     assert (fast.schedule.iterations, fast.schedule.learning_rate, fast.deviation) == (150_000, 0.00025, 0.001)
     assert [fast.schedule.rate(step) for step in (49_999, 50_000)] == pytest.approx([0.00025, 0.000025])
     assert (faster.schedule.iterations, faster.schedule.drops) == (35_000, (15_000, 30_000))
+    coco = get_preset("paper", "faster", "coco")
+    assert (coco.schedule.iterations, coco.schedule.learning_rate, coco.schedule.drops) == (120_000, 0.001, (80_000,))
+    assert (faster.batch, coco.batch, coco.anchors) == (8, 8, (64, 128, 256, 512))
+    with pytest.raises(InvalidInput, match="--head faster with --format coco"):
+        get_preset("paper", "fast", "coco")
     for name, head, said in (("x", "fast", "no preset 'x'"), ("paper", "x", "no head 'x'")):
         with pytest.raises(InvalidInput, match=said):
             get_preset(name, head)
