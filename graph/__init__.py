@@ -1,1 +1,1 @@
-"""The graph of videos, patches and links, and its files. Imports no other room."""
+"""The graph of videos, patches and links, with the files that hold pixels and vectors. Imports no other room."""

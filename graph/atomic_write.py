@@ -1,7 +1,7 @@
-"""Atomic file replacement: a reader, a crash or a power cut sees the old file or the whole new one.
+"""Atomic file replacement: after a crash or power cut, the path holds the old content or the whole new content.
 
-The new content goes to a temporary file of a random name beside the target, so that two writers never share one. That
-file is flushed to the disk (fsync) before it is renamed, and the folder afterwards. The last writer wins.
+The new content goes to a temporary file with a random name beside the target, so two writers never share one. The
+temporary file is flushed to disk (fsync) and then renamed; the folder is flushed after that. The last writer wins.
 """
 
 import os
@@ -12,22 +12,22 @@ from uuid import uuid4
 
 from graph.errors import StorageError
 
-TEMPORARY_SUFFIX = ".partial"  # of files left by a process that was killed while it wrote
-PRIVATE, SHARED = 0o600, 0o666  # modes; the process's umask applies
+TEMPORARY_SUFFIX = ".partial"  # a process that is killed while writing leaves a file with this suffix
+PRIVATE, SHARED = 0o600, 0o666  # file modes, before the process's umask
 
 
 def atomic_write(path: Path, data: bytes | str, mode: int = SHARED) -> None:
-    """Replace the content of `path` by `data` (text in UTF-8); raises `StorageError`, e.g. for a full disk."""
+    """Replace the content of `path` with `data` (text as UTF-8); raises `StorageError`, e.g. when the disk is full."""
     with replacement(path, mode) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
 def replacement(path: Path, mode: int = SHARED) -> Iterator[Path]:
-    """Yield an empty temporary file to write to, and move it to `path` when the block ends without an exception.
+    """Yield the path of an empty temporary file, and move that file to `path` when the block succeeds.
 
-    For writers that need a path or an open file. Raises `StorageError` where the file cannot be written; any exception
-    of the block removes the temporary file and leaves `path` as it was.
+    This is for writers that need a path or an open file. Raises `StorageError` when the file cannot be written. If the
+    block raises, the temporary file is removed and `path` stays unchanged.
     """
     temporary = path.with_name(f"{path.name}.{uuid4().hex}{TEMPORARY_SUFFIX}")
     try:
@@ -43,7 +43,7 @@ def replacement(path: Path, mode: int = SHARED) -> Iterator[Path]:
             "then run the command again."
         ) from None
     finally:
-        with suppress(OSError):  # already moved, or never made
+        with suppress(OSError):  # already renamed, or never created
             temporary.unlink()
 
 

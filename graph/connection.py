@@ -1,8 +1,8 @@
 """The Neo4j connection: runs Cypher and returns rows as plain dicts. The only importer of the driver.
 
-Every read and write is a managed transaction which the driver retries while the server restarts, for `patience_s` at
-most; then the failure leaves as one of `graph.errors` with its cause and its cure. Rows hold what the query returns, so
-queries return maps and scalars (`p {.*}`), never nodes: no driver type leaves this file.
+Every read and write is a managed transaction, which the driver retries for up to `patience_s` while the server
+restarts. A lasting failure is raised as one of `graph.errors` with its cause and its cure. No driver type leaves this
+file: queries return maps and scalars (`p {.*}`), never nodes.
 """
 
 import logging
@@ -34,28 +34,28 @@ Row = dict[str, Any]
 Statement = tuple[str, Mapping[str, Any]]
 
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-FETCH_SIZE = 1000  # rows the server sends ahead of the reader: what a stream holds in memory
-CONNECT_S = 5.0  # seconds for one attempt to reach the server
+FETCH_SIZE = 1000  # rows that a stream holds in memory
+CONNECT_S = 5.0  # timeout of one attempt to connect
 _ABOUT_THE_SERVER = (ServiceUnavailable, SessionExpired, ConnectionPoolError, ResultFailedError, ConfigurationError)
 
-# The driver warns at each retry and tells of lost connections, on stderr where nobody set up logging; what matters
-# leaves here as an error.
+# The driver logs every retry and every lost connection, to stderr if logging is not set up. Lasting failures are raised
+# as errors here, so these messages are suppressed.
 logging.getLogger("neo4j").setLevel(logging.ERROR)
 logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 
 class AccessRefused(Unavailable):
-    """The server is there, but not for this user and password: waiting does not help."""
+    """The server rejects this user and password, so a retry does not help."""
 
 
 class Connection:
-    """A pool of Bolt connections to one database, safe to share between threads (not between processes)."""
+    """A pool of Bolt connections to one database. Threads may share it; processes may not."""
 
     def __init__(self, uri: str, user: str, password: str, patience_s: float = 30.0) -> None:
         """Prepare a pool for the server at `uri`; nothing is sent before the first query.
 
-        `patience_s` is how long, in seconds, a failed transaction is tried again (the last attempt may start that late,
-        and attempts are 1, 2, 4, 8 … seconds apart). Raises `InvalidInput` when `uri` is no Bolt address.
+        `patience_s` is the time in seconds within which a failed transaction is retried, after 1, 2, 4, 8 … seconds.
+        Raises `InvalidInput` when `uri` is not a Bolt address.
         """
         self.uri = uri
         try:
@@ -76,31 +76,31 @@ class Connection:
             raise InvalidInput(_no_address(uri)) from None
 
     def read(self, query: str, **parameters: Any) -> list[Row]:
-        """Run a reading query and return all its rows; raises `Unavailable`."""
+        """Run a read query and return all its rows; raises `Unavailable`."""
         with self._translated(), self._driver.session(fetch_size=FETCH_SIZE) as session:
             return session.execute_read(_run, query, parameters)
 
     def write(self, query: str, **parameters: Any) -> list[Row]:
-        """Run a writing query in a transaction of its own and return its rows.
+        """Run a write query in its own transaction and return its rows.
 
-        Raises `Unavailable`, `StorageError` when the server's disk is full, `Conflict` when a constraint forbids it.
+        Raises `Unavailable`, `StorageError` when the server's disk is full, and `Conflict` on a violated constraint.
         """
         with self._translated(), self._driver.session() as session:
             return session.execute_write(_run, query, parameters)
 
     def write_many(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """Run several queries in one transaction: all of them take effect or none; returns the rows of each.
+        """Run several queries in one transaction and return the rows of each.
 
-        Raises as `write` does. The statements are sent again on a retry, so they may not depend on time or chance.
+        Raises as `write` does. A retry sends the statements again, so they must not depend on time or chance.
         """
         with self._translated(), self._driver.session() as session:
             return session.execute_write(_run_all, statements)
 
     def stream(self, query: str, **parameters: Any) -> Iterator[Row]:
-        """Yield the rows of a reading query as they arrive, holding `FETCH_SIZE` of them in memory.
+        """Yield the rows of a read query as they arrive; at most `FETCH_SIZE` are in memory.
 
-        A stream that broke is not resumed (rows were handed out already): it raises `Unavailable`, and the caller
-        starts again from its own cursor.
+        A broken stream raises `Unavailable` and is not retried, because some rows have been yielded already. The
+        caller restarts from its own cursor.
         """
         with (
             self._translated(),
@@ -113,7 +113,7 @@ class Connection:
                 yield dict(zip(keys, record.values(), strict=True))
 
     def verify(self) -> None:
-        """Ask the server for a sign of life, once; raises `Unavailable` with the cause and the cure."""
+        """Check once that the server answers; raises `Unavailable` with the cause and the cure."""
         with self._translated():
             self._driver.verify_connectivity()
 
@@ -134,9 +134,9 @@ class Connection:
         try:
             yield
         except OverflowError:
-            raise InvalidInput("A number is outside the 64-bit integers that Neo4j stores.") from None
+            raise InvalidInput("A number is too large: Neo4j stores 64-bit integers.") from None
         except UnicodeEncodeError:
-            raise InvalidInput("A text holds half of a surrogate pair, which is no character.") from None
+            raise InvalidInput("A text contains half of a surrogate pair, which is not a character.") from None
         except (DriverError, Neo4jError, OSError) as error:
             known = self._known(error)
             if known is None:
@@ -144,28 +144,28 @@ class Connection:
             raise known from error
 
     def _known(self, error: Exception) -> TransitiveError | None:
-        """Turn what a user can meet into an error of ours; None for a mistake in our own Cypher."""
+        """Translate a failure of the server into one of `graph.errors`; None for a mistake in our own Cypher."""
         text = _first_line(error)
         if "No space left on device" in str(error):
             return StorageError(f"The disk of Neo4j at {self.uri} is full. Free some space and start Neo4j again.")
         match error:
             case AuthError():
                 return AccessRefused(
-                    f"Neo4j at {self.uri} refuses the user or password. NEO4J_USER and NEO4J_PASSWORD must fit the "
-                    "server in NEO4J_URI; the local server's password is in secrets/neo4j_password of the home folder."
+                    f"Neo4j at {self.uri} refuses the user or password. Set NEO4J_USER and NEO4J_PASSWORD of that "
+                    "server; the local server's password is in secrets/neo4j_password of the home folder."
                 )
             case ConstraintError():
-                return Conflict(f"The graph holds this already: {text}")
+                return Conflict(f"The graph already contains this: {text}")
             case TransientError() if "memory" in text.lower():
                 return Unavailable(
-                    f"Neo4j at {self.uri} has too little memory for this ({text}). Give it a larger heap."
+                    f"Neo4j at {self.uri} has too little memory for this query ({text}). Give it a larger heap."
                 )
             case TransientError() if not isinstance(error, DatabaseUnavailable):
-                return Unavailable(f"Neo4j at {self.uri} is too busy ({text}). Run the same command again.")
+                return Unavailable(f"Neo4j at {self.uri} is too busy ({text}). Try again.")
             case DatabaseError():
                 return StorageError(
-                    f"Neo4j at {self.uri} failed, as it does when its disk is full ({text}). Free some space and start "
-                    "it again (`transitive down`, `transitive up`); its log is in neo4j/logs of the home folder."
+                    f"Neo4j at {self.uri} failed ({text}). A full disk is the usual cause. Free some space and "
+                    "restart Neo4j (`transitive down`, `transitive up`). Its log is in neo4j/logs of the home folder."
                 )
             case Neo4jError() if not isinstance(error, DatabaseUnavailable):
                 return None
@@ -173,12 +173,12 @@ class Connection:
                 return None
         return Unavailable(
             f"Neo4j at {self.uri} does not answer ({text}). "
-            "`transitive up` starts the local one; NEO4J_URI points to another."
+            "Start the local one (`transitive up`), or set NEO4J_URI to another."
         )
 
 
 def _no_address(uri: str) -> str:
-    return f"NEO4J_URI is no Bolt address of a Neo4j server: {uri!r}. Example: bolt://host:7687"
+    return f"NEO4J_URI is not a Bolt address: {uri!r}. Example: bolt://host:7687"
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""The form of the names that become parts of file paths: models, videos and shards.
+"""Validation of names that become parts of file paths: models, videos and shards.
 
-A name reaches a path from an import, a model card, an address or a command line. Every such door checks the name here,
-so that no name leaves the folder it belongs to.
+Such names come from imports, model cards, URLs and command lines. Each of these calls this module, so that no name
+points outside its folder.
 """
 
 import re
@@ -15,13 +15,13 @@ def require_name(kind: str, text: object) -> str:
     """Return `text`; raises `InvalidInput` unless it is a name of letters, digits and `. _ : + -`.
 
     Args:
-        kind: what the name is of, for the message, such as "model id".
-        text: the name as it came in.
+        kind: what is named, for the message, such as "model id".
+        text: the name to check.
     """
     if not isinstance(text, str) or not _NAME.fullmatch(text):
         raise InvalidInput(
-            f"{text!r} is no {kind}. A {kind} begins with a letter or digit and "
-            "has at most 150 letters, digits and . _ : + -."
+            f"{text!r} is not a {kind}. A {kind} begins with a letter or digit and "
+            "has at most 150 characters: letters, digits and . _ : + -."
         )
     return text
 
@@ -29,5 +29,5 @@ def require_name(kind: str, text: object) -> str:
 def require_inside(path: str) -> str:
     """Return `path`; raises `InvalidInput` unless it is relative and stays below the folder it is joined to."""
     if path.startswith(("/", "\\")) or "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
-        raise InvalidInput(f"{path!r} is no name of a file below its folder.")
+        raise InvalidInput(f"{path!r} is not a relative path below its folder.")
     return path

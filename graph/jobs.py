@@ -1,4 +1,4 @@
-"""The (:Job) nodes: one per piece of long work, with its state, progress, request and outcome.
+"""The (:Job) nodes: one for each long-running task, with its state, progress, request and outcome.
 
 (:Job {id, kind, state, target, arguments, owner, stage, done, total, unit, reason, result,
        created_at, updated_at, finished_at})
@@ -8,7 +8,7 @@
       └──cancel──> cancelled <──finish── cancelling
 
 A running job's `updated_at` is its heartbeat. Every query that changes the state first takes the node's write lock (its
-first SET) and reads the state afterwards, so of two workers that received the same message only one runs the job.
+first SET) and then reads the state. If two workers receive the same message, only one of them runs the job.
 """
 
 import json
@@ -22,7 +22,7 @@ from graph.errors import Conflict, NotFound
 from graph.records import ENDED, Job, JobKind
 from graph.rows import as_record
 
-STALE_SECONDS = 30  # without a heartbeat for this long, the worker counts as dead; it beats every 5 seconds
+STALE_SECONDS = 30  # a worker whose last heartbeat is older counts as dead; heartbeats are 5 seconds apart
 
 _OPEN = """
 MERGE (job:Job {id: $id})
@@ -72,7 +72,7 @@ SET job.finished_at = CASE WHEN job.state = 'running' THEN '' ELSE $now END,
     job.owner = '',
     job.updated_at = $now
 """
-# a running job's updated_at is its worker's heartbeat and stays as it is
+# updated_at of a running job is its worker's heartbeat, so it is not changed here
 _CANCEL = """
 UNWIND $ids AS id
 MATCH (job:Job {id: id})
@@ -114,7 +114,7 @@ RETURN job {.*} AS job ORDER BY job.created_at
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedJob:
-    """An unfinished job, the worker that holds it, and whether its heartbeat has stopped."""
+    """An unfinished job, the worker that owns it, and whether its heartbeat is older than `STALE_SECONDS`."""
 
     job: Job
     owner: str
@@ -129,17 +129,17 @@ def now() -> str:
 def open_job(
     connection: Connection, job_id: str, kind: JobKind, target: str, arguments: Mapping[str, Any]
 ) -> tuple[Job, bool]:
-    """Create a job, or queue it again if it has ended; returns it and whether it was queued by this call."""
+    """Create a job, or queue it again if it has ended; returns it and whether this call queued it."""
     text = json.dumps(arguments, sort_keys=True)
     row = connection.write(_OPEN, id=job_id, kind=kind, target=target, arguments=text, now=now(), ended=list(ENDED))[0]
     return _job(row), bool(row["fresh"])
 
 
 def claim_job(connection: Connection, job_id: str, owner: str, previous: str = "") -> tuple[Job, dict[str, Any]] | None:
-    """Take a job for the worker `owner`; returns it with its arguments, or None when there is nothing to do.
+    """Claim a job for the worker `owner`; returns it with its arguments, or None when it has ended or is cancelled.
 
-    `previous` is an owner that is known to have stopped: its job can be taken before its heartbeat is stale. Raises
-    `BlockingIOError` when another worker is running the job.
+    `previous` is an owner that is known to have stopped; its job is claimed without waiting for a stale heartbeat.
+    Raises `BlockingIOError` when another worker is running the job.
     """
     rows = connection.write(
         _CLAIM, id=job_id, owner=owner, previous=previous, now=now(), stale=_stale(), ended=list(ENDED)
@@ -153,7 +153,7 @@ def claim_job(connection: Connection, job_id: str, owner: str, previous: str = "
 
 
 def beat(connection: Connection, job_id: str, owner: str, stage: str, done: int, total: int, unit: str) -> bool:
-    """Write a running job's heartbeat and progress; returns False when the worker must stop (cancelled or lost it)."""
+    """Write a job's heartbeat and progress; returns False when the worker must stop (cancelled, or no longer owner)."""
     rows = connection.write(_BEAT, id=job_id, now=now(), stage=stage, done=done, total=total, unit=unit)
     return bool(rows) and rows[0]["state"] == "running" and rows[0]["owner"] == owner
 
@@ -167,39 +167,39 @@ def finish_job(
     reason: str = "",
     result: str = "",
 ) -> None:
-    """End a job; without effect where it is no longer held by `owner` ("": whoever holds it)."""
+    """End a job; has no effect when `owner` no longer owns it ("" ends it whoever owns it)."""
     connection.write(_FINISH, id=job_id, state=state, owner=owner, reason=reason, result=result, now=now())
 
 
 def hand_over_job(connection: Connection, job_id: str, owner: str, arguments: Mapping[str, Any]) -> None:
-    """Queue a running job again for its next stage, with the arguments of that stage."""
+    """Queue a running job again for its next stage, with that stage's arguments."""
     text = json.dumps(arguments, sort_keys=True)
     connection.write(_HAND_OVER, id=job_id, owner=owner, arguments=text, now=now())
 
 
 def orphan_job(connection: Connection, job_id: str) -> None:
-    """Take a job from its worker, which is dead or silent; later writes of that worker have no effect."""
+    """Take a job away from a dead or silent worker; later writes of that worker have no effect."""
     connection.write(_ORPHAN, id=job_id, now=now())
 
 
 def request_cancel(connection: Connection, job_id: str) -> Job:
-    """Ask one job to stop, as `request_cancels` does, and return it; asking twice is no error.
+    """Cancel one job as `request_cancels` does, and return it; a second call is not an error.
 
     Raises `NotFound`, and `Conflict` when the job is done or has failed.
     """
     job = _only(connection.write(_CANCEL, ids=[job_id], now=now()), job_id)
     if job.state in ("done", "failed"):
-        raise Conflict(f"Job {job_id} is {job.state} already; it cannot be cancelled.")
+        raise Conflict(f"Job {job_id} has already ended ({job.state}), so it cannot be cancelled.")
     return job
 
 
 def request_cancels(connection: Connection, job_ids: Iterable[str]) -> None:
-    """Ask jobs to stop: queued ones are cancelled, running ones become `cancelling`, ended ones stay as they are."""
+    """Cancel jobs: queued jobs become `cancelled`, running jobs become `cancelling`, ended jobs are left unchanged."""
     connection.write(_CANCEL, ids=sorted(set(job_ids)), now=now())
 
 
 def forget_segment_jobs(connection: Connection, video: str) -> None:
-    """Remove the jobs of a video's segments; a worker that runs one stops at its next heartbeat."""
+    """Delete the jobs of a video's segments; a worker that is running one stops at its next heartbeat."""
     connection.write(_FORGET_SEGMENTS, video=video)
 
 
@@ -209,12 +209,12 @@ def get_job(connection: Connection, job_id: str) -> Job:
 
 
 def get_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, Job]:
-    """Read those of these jobs that exist, by id."""
+    """Return the existing jobs among these ids, by id."""
     return {row["job"]["id"]: _job(row) for row in connection.read(_GET, ids=list(job_ids))}
 
 
 def job_arguments(connection: Connection, job_id: str) -> dict[str, Any]:
-    """Read a job's request as it is stored (see `workers.requests`); raises `NotFound`."""
+    """Return a job's stored request (see `workers.requests`); raises `NotFound`."""
     rows = connection.read(_GET, ids=[job_id])
     _only(rows, job_id)
     found: dict[str, Any] = json.loads(rows[0]["job"].get("arguments") or "{}")
@@ -222,7 +222,7 @@ def job_arguments(connection: Connection, job_id: str) -> dict[str, Any]:
 
 
 def list_jobs(connection: Connection, after: str = "", limit: int = 100) -> list[Job]:
-    """Read `limit` jobs, newest first: the newest ones, or those that follow the job `after`."""
+    """Return up to `limit` jobs, newest first, starting after the job `after` ("": at the newest)."""
     if not after:
         return [_job(row) for row in connection.read(_FIRST_PAGE, limit=limit)]
     return [_job(row) for row in connection.read(_NEXT_PAGE, after=after, limit=limit)]
@@ -241,7 +241,7 @@ def _stale() -> str:
 
 def _only(rows: list[dict[str, Any]], job_id: str) -> Job:
     if not rows:
-        raise NotFound(f"There is no job {job_id}. `GET /jobs` lists those there are.")
+        raise NotFound(f"There is no job {job_id}. List the jobs to see their ids.")
     return _job(rows[0])
 
 

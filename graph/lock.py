@@ -1,9 +1,10 @@
-"""A lock in the graph: of all processes that ask for a name, one holds it.
+"""A lock stored in the graph, which at most one process on any machine holds.
 
-(:Lock {name, owner, expires})    one node a name; `expires` in server milliseconds is pushed on while the owner lives
+(:Lock {name, owner, expires})    one node per name; `expires` is in milliseconds of the server's clock
 
-The lock of a process that died on this machine is taken over at once, and so is a lock that this process could not
-release because the server was away. The lock of a process that died on another machine ends with its lease.
+The owner renews the lease while it lives. The lock of a process that died on this machine is taken over at once. So is
+a lock that this process could not release because the server did not answer. The lock of a process that died on
+another machine expires with its lease.
 """
 
 import os
@@ -20,10 +21,10 @@ from graph.connection import Connection
 from graph.errors import Conflict, TransitiveError, Unavailable
 from graph.processes import find_process
 
-_held: set[str] = set()  # owners of the locks that this process holds; a lock it could not release is not among them
-LEASE_S = 90  # the longest that a dead owner on another machine can block others
+_held: set[str] = set()  # owners of the locks that this process holds, without those it failed to release
+LEASE_S = 90  # longest time that a dead owner on another machine blocks others
 
-# (l:Lock) is locked by the first SET, so of two who ask at the same time the second sees the first's name
+# The first SET locks (l:Lock), so the second of two concurrent requests sees the first one's owner.
 _ACQUIRE = """
 MERGE (l:Lock {name: $name})
 SET l.asked = timestamp()
@@ -48,7 +49,7 @@ DELETE l
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that this process holds; `lost` is set when another process took it after the lease had ended."""
+    """A lock that this process holds; `lost` is set when another process took it after the lease expired."""
 
     name: str
     owner: str
@@ -57,7 +58,7 @@ class Lock:
 
 @contextmanager
 def graph_lock(connection: Connection, name: str) -> Iterator[Lock]:
-    """Hold the lock `name` during the block; raises `Conflict` at once when another process holds it."""
+    """Hold the lock `name` during the block; raises `Conflict` immediately when another process holds it."""
     lock = Lock(name, f"{_process()}:{uuid4().hex}")
     _held.add(lock.owner)
     try:
@@ -74,7 +75,7 @@ def graph_lock(connection: Connection, name: str) -> Iterator[Lock]:
         stop.set()
         heart.join()
         _held.discard(lock.owner)
-        with suppress(Unavailable):  # an exception of the block matters more; the lease ends by itself
+        with suppress(Unavailable):  # do not hide the block's exception; the lease expires anyway
             connection.write(_RELEASE, name=name, owner=lock.owner)
 
 
@@ -88,13 +89,13 @@ def _acquire(connection: Connection, lock: Lock) -> None:
         holder = holders[0]["owner"] if holders else ""
         if holder and not _is_gone(holder):
             host, process = holder.split(":")[:2]
-            raise Conflict(f"Another {lock.name} is running (process {process} on {host}). Wait for it, or cancel it.")
+            raise Conflict(f"Another {lock.name} is running (process {process} on {host}). Wait for it or cancel it.")
         dead = holder
-    raise Conflict(f"Another {lock.name} started at the same moment. Try again when it is done.")
+    raise Conflict(f"Another {lock.name} started at the same time. Try again when it is done.")
 
 
 def _beat(connection: Connection, lock: Lock, stop: threading.Event) -> None:
-    """Renew the lease until told to stop; the main thread reports an unreachable server."""
+    """Renew the lease until `stop` is set; the main thread reports an unreachable server."""
     while not stop.wait(LEASE_S / 3):
         try:
             if not connection.write(_RENEW, name=lock.name, owner=lock.owner, lease=LEASE_S * 1000):

@@ -1,4 +1,4 @@
-"""The (:Model) nodes: one per trained network, read by id, page by page, or the newest first.
+"""The (:Model) nodes: one for each trained network.
 
 (:Model {id, recipe, preset, step, pool5_dim, embedding_dim, generation, created_at})
 """
@@ -33,7 +33,7 @@ RETURN m {.*} AS model ORDER BY m.created_at DESC, m.id DESC
 
 
 def write_model(connection: Connection, model: Model) -> None:
-    """Write a model's node, in place of the one with its id (a training that went on)."""
+    """Write a model's node; replaces an older node with the same id (a training that was continued)."""
     connection.write(_WRITE, id=model.id, properties=asdict(model))
 
 
@@ -41,28 +41,29 @@ def get_model(connection: Connection, model_id: str) -> Model:
     """Read one model; raises `NotFound`."""
     rows = connection.read(_GET, id=model_id)
     if not rows:
-        raise NotFound(f"There is no model {model_id}. `GET /models` lists those there are.")
+        raise NotFound(f"There is no model {model_id}. List the models to see their ids.")
     return as_record(Model, rows[0]["model"])
 
 
 def list_models(connection: Connection, after: str = "", limit: int = 100) -> list[Model]:
-    """Read the `limit` models whose ids follow `after`, in the order of their ids."""
+    """Return up to `limit` models in the order of their ids, starting after the id `after`."""
     return [as_record(Model, row["model"]) for row in connection.read(_LIST, after=after, limit=limit)]
 
 
 def newest_models(
     connection: Connection, recipes: Sequence[str] = (), preset: str = "", embedding: bool = False
 ) -> list[Model]:
-    """Read all models, the newest first: of these recipes ((): any), this preset ("": any), with an embedding only."""
+    """Return all models of these recipes and this preset, newest first.
+
+    Empty `recipes` or `preset` match all models; `embedding` requires an embedding.
+    """
     rows = connection.read(_NEWEST, recipes=list(recipes), preset=preset, embedding=embedding)
     return [as_record(Model, row["model"]) for row in rows]
 
 
 def latest_model(connection: Connection, recipe: str = "") -> Model:
-    """Read the newest model, of one recipe or of any; raises `NotFound` with the command that makes one."""
+    """Return the newest model of `recipe` (empty: of any recipe); raises `NotFound`."""
     known = newest_models(connection, [recipe] if recipe else [])
     if not known:
-        raise NotFound(
-            f"There is no {recipe or 'trained'} model yet. `transitive train {recipe or 'RECIPE'}` makes one."
-        )
+        raise NotFound(f"There is no {recipe or 'trained'} model yet. Train {recipe or 'a recipe'} first.")
     return known[0]

@@ -1,4 +1,4 @@
-"""Exact nearest-neighbour search by cosine with faiss, on a GPU where faiss-gpu finds one."""
+"""Exact nearest-neighbour search by cosine with faiss, on a GPU if faiss-gpu finds one."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_ON_GPU = 2048  # faiss' GPU code keeps no longer lists
+_MOST_ON_GPU = 2048  # longest list that faiss returns from a GPU
 
 
 def nearest_by_cosine(
     vectors: NDArray[Any], questions: NDArray[Any], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return (Q, count) rows of the nearest `vectors` (N, D) to each of the `questions` (Q, D), and their cosines.
+    """Return (Q, min(count, N)) rows of the `vectors` (N, D) nearest to each of the `questions` (Q, D), and cosines.
 
-    Both are of length 1; nearest first, exact. `count` is at most N.
+    Vectors and questions have length 1. Each list is exact and starts with the nearest.
     """
     base = np.ascontiguousarray(vectors, np.float32)
     asked = np.ascontiguousarray(questions, np.float32)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses of the graph's nodes and edges, which the rooms exchange."""
+"""Frozen dataclasses for the graph's nodes and edges; the rooms exchange these."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,50 +8,50 @@ from typing import Literal, Protocol
 Role = Literal["start", "end"]
 JobKind = Literal["ingest", "segment", "link", "train", "embed"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
-ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # states that a job never leaves by itself
+ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # a job leaves these only if requested again
 
 
 class Progress(Protocol):
-    """How long work tells where it is; raises `Cancelled` when somebody asked it to stop."""
+    """Callback with which long work reports progress; raises `Cancelled` when the work was cancelled."""
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Report `done` of `total` units of `stage` (total 0: not known yet)."""
+        """Report that `done` of `total` units of `stage` are done (total 0: unknown)."""
 
 
 def no_progress(stage: str, done: int, total: int, unit: str) -> None:
-    """Report to nobody."""
+    """Ignore the report."""
 
 
 def patch_id(video_id: str, frame: int, x: int, y: int, w: int, h: int) -> str:
-    """Name a patch by video, frame and box: 16 hexadecimal digits, the same in every run."""
+    """Return a patch's id: the BLAKE2b hash of video, frame and box as 16 hexadecimal digits."""
     return blake2b(f"{video_id}:{frame}:{x}:{y}:{w}:{h}".encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video file, named by the BLAKE2b hash of its bytes (32 hexadecimal digits)."""
+    """A video file; its id is the BLAKE2b hash of its bytes (32 hexadecimal digits)."""
 
     id: str
     name: str
     fps: float = 0.0
-    width: int = 0  # pixels of the upright picture, as stored: they need not be square
+    width: int = 0  # in stored pixels (which need not be square) of the upright picture
     height: int = 0
     frames: int = 0
     duration_s: float = 0.0
     status: Literal["ready", "failed"] = "ready"
     reason: str = ""  # why mining failed, for people
     ingested_at: str = ""  # ISO 8601, UTC
-    report: str = ""  # JSON: what mining counted, how many windows and tracks it refused, and why
+    report: str = ""  # JSON: the counts of mining, and how many windows and tracks were rejected for which reason
 
     @property
     def notes(self) -> list[str]:
-        """Return the report's sentences: what was left out of the video or converted, and why."""
+        """The report's sentences about parts of the video that were skipped or converted, and why."""
         return list(json.loads(self.report).get("notes", [])) if self.report else []
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A crop of one frame that is square on a screen; x, y, w, h in the video's own pixels, inside the frame."""
+    """A crop of one frame that is square on screen; x, y, w, h are in stored pixels and lie inside the frame."""
 
     id: str
     video_id: str
@@ -72,12 +72,12 @@ class IntraInstance:
     end_id: str
     track_length: int  # frames
     confidence: float  # 0..1
-    trust: dict[str, float] = field(default_factory=dict)  # peak responses, errors, agreement: see workers/mining
+    trust: dict[str, float] = field(default_factory=dict)  # tracker's measurements: peaks, errors, agreement
 
 
 @dataclass(frozen=True, slots=True)
 class InterInstance:
-    """Two starts of tracks of different objects that look alike; a_id < b_id. Section 4.2."""
+    """Two track starts that show different objects and look alike; a_id < b_id. Section 4.2."""
 
     a_id: str
     b_id: str
@@ -92,24 +92,24 @@ class Quadruple:
     a_prime: str
     b: str
     b_prime: str
-    a_parent: int  # parent cluster of A, inherited by A'
+    a_parent: int  # parent cluster of A and so of A'
     b_parent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of long work and how far it is."""
+    """A long-running task and its progress."""
 
     id: str
     kind: JobKind
     state: JobState = "queued"
-    target: str = ""  # what it works on: a file's name, a recipe, a model id
+    target: str = ""  # name of its input: a file, a recipe or a model id
     stage: str = ""
     done: int = 0
     total: int = 0
     unit: str = ""
     reason: str = ""  # why it failed, for people
-    result: str = ""  # id of what it made: a video, a generation, a model
+    result: str = ""  # id of its result: a video, a generation or a model
     created_at: str = ""
     updated_at: str = ""
     finished_at: str = ""
@@ -124,14 +124,14 @@ class Model:
     preset: str
     step: int
     pool5_dim: int
-    embedding_dim: int  # 0 where the recipe has no embedding (context)
-    generation: str = ""  # linking run it was trained from
+    embedding_dim: int  # 0 if the recipe has no embedding (context)
+    generation: str = ""  # linking run that it was trained on
     created_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphCounts:
-    """How much of everything the graph holds (of the current generation where that applies)."""
+    """Counts of the graph's nodes and edges; clusters, links and quadruples are those of the current generation."""
 
     videos: int = 0
     frames: int = 0

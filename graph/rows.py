@@ -1,4 +1,4 @@
-"""Conversion of a node's properties into its record."""
+"""Conversion of a node's properties into a record."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,6 +10,6 @@ R = TypeVar("R", Video, Patch, Job, Model)
 
 
 def as_record(kind: type[R], properties: Mapping[str, Any]) -> R:
-    """Make a record of those properties that are its fields; other rooms may keep more on the same node."""
+    """Build a record from the properties that are its fields; other properties of the node are ignored."""
     names = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in properties.items() if name in names and value is not None})

@@ -4,9 +4,9 @@ Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
 Lock.name   Current.name                                         unique
 (generation, id) of ParentCluster and of ChildCluster            unique
 (generation, lane) of WritingLane                                unique
-(Patch.video_id, Patch.id)                                       pages of a video's patches
-(INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               shuffled streaming, bucket by bucket
-Job.created_at                                                   newest first
+(Patch.video_id, Patch.id)                                       index for paging through a video's patches
+(INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               index for shuffled streaming, bucket by bucket
+Job.created_at                                                   index for listing jobs, newest first
 """
 
 from graph.connection import Connection
@@ -28,14 +28,14 @@ INDEXES = (
     "CREATE INDEX inter_bucket IF NOT EXISTS FOR ()-[e:INTER_INSTANCE]-() ON (e.generation, e.bucket)",
     "CREATE INDEX job_created IF NOT EXISTS FOR (j:Job) ON (j.created_at)",
 )
-NAMES = "SHOW INDEXES YIELD name RETURN collect(name) AS names"  # a constraint's own index bears its name
+NAMES = "SHOW INDEXES YIELD name RETURN collect(name) AS names"  # a constraint's index has the constraint's name
 AWAIT_INDEXES = "CALL db.awaitIndexes(300)"
 
 
 def apply_schema(connection: Connection) -> None:
-    """Create what is missing of the constraints and indexes, and wait until they are filled.
+    """Create the missing constraints and indexes, and wait until they are populated.
 
-    Raises `Unavailable` when the server does not answer, `Conflict` when the graph holds duplicates already.
+    Raises `Unavailable` when the server does not answer, and `Conflict` when the graph contains duplicates.
     """
     there = set(connection.read(NAMES)[0]["names"])
     missing = [statement for statement in (*CONSTRAINTS, *INDEXES) if statement.split()[2] not in there]

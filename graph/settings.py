@@ -1,6 +1,6 @@
-"""All settings: environment variables override `transitive.toml`, which overrides the defaults here.
+"""The settings. Environment variables override `transitive.toml`, which overrides the defaults here.
 
-The table in docs/settings.md is made from this class (`python -m graph.settings`), so it cannot fall behind.
+`python -m graph.settings` prints the table of docs/settings.md; a test holds that the two agree.
 """
 
 import os
@@ -19,22 +19,22 @@ _SHARED_NAMES = ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD", "REDIS_URL")
 
 
 def _shared(name: str, default: Any, description: str) -> Any:
-    """Name a setting that other software knows under the same name, without our prefix."""
+    """Define a setting without our prefix, because other software uses the same variable."""
     return Field(default, validation_alias=AliasChoices(name, name.lower()), description=description)
 
 
 class Settings(BaseSettings):
-    """What can be set. Names in the environment are TRANSITIVE_<FIELD>, and four known to other software."""
+    """All settings. Environment variables are TRANSITIVE_<FIELD>, except four that other software uses as well."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", populate_by_name=True)
 
-    home: Path = Field(Path(".transitive"), description="Folder of everything local: servers' data, files, reports.")
+    home: Path = Field(Path(".transitive"), description="Home folder: the local servers' data, files, reports.")
     data_url: str = Field(
-        "", description="Where pixels, vectors and models are kept (fsspec: s3://…). Default HOME/data."
+        "", description="Where pixels, vectors and models are stored (fsspec: s3://…). Empty: HOME/data."
     )
     cache: Path = Field(
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "transitive",
-        description="Folder shared by all homes for Neo4j's and Redis' jars.",
+        description="Folder for the jars of Neo4j and Redis, shared by all home folders.",
     )
 
     neo4j_uri: str = _shared("NEO4J_URI", "", "Bolt address of a Neo4j 5 server. Empty: start a local one.")
@@ -42,47 +42,57 @@ class Settings(BaseSettings):
     neo4j_password: SecretStr = _shared("NEO4J_PASSWORD", SecretStr(""), "Password of that server.")
     redis_url: SecretStr = _shared("REDIS_URL", SecretStr(""), "redis://… of a Redis server. Empty: start a local one.")
 
-    host: str = Field("127.0.0.1", description="Address the local servers and the API listen on.")
-    api_port: int = Field(8000, ge=0, le=65535, description="Preferred port of the API; the next free one is taken.")
+    host: str = Field("127.0.0.1", description="Address on which the local servers and the API listen.")
+    api_port: int = Field(
+        8000, ge=0, le=65535, description="Preferred port of the API. If it is in use, the next free port is used."
+    )
     neo4j_bolt_port: int = Field(7687, ge=0, le=65535, description="Preferred Bolt port of the local Neo4j.")
     neo4j_http_port: int = Field(7474, ge=0, le=65535, description="Preferred HTTP (Browser) port of the local Neo4j.")
     redis_port: int = Field(6379, ge=0, le=65535, description="Preferred port of the local Redis.")
 
-    mining_workers: int = Field(0, ge=0, description="Videos mined at the same time. 0: one per core.")
-    mining_seconds: int = Field(3600, gt=0, description="Longest time one video may take to mine, in seconds.")
+    mining_workers: int = Field(0, ge=0, description="Number of videos mined at the same time. 0: one per core.")
+    mining_seconds: int = Field(3600, gt=0, description="Maximum time to mine one video, in seconds.")
     mining_stall_seconds: int = Field(
-        120, gt=0, description="A video whose decoder makes no progress for so long is given up, in seconds."
+        120, gt=0, description="Mining fails when the decoder makes no progress for this time, in seconds."
     )
-    mining_memory_mb: int = Field(4096, gt=0, description="Most memory one mining process may take, in MiB.")
+    mining_memory_mb: int = Field(4096, gt=0, description="Maximum memory of one mining process, in MiB.")
     segment_frames: int = Field(
-        9000, ge=100, description="Longer videos are cut at key frames into segments of about so many frames."
+        9000, ge=100, description="Longer videos are split at key frames into segments of about this many frames."
     )
     same_pictures: str = Field(
-        "drop", pattern="^(drop|flag)$", description="Pairs whose ends are the same picture: drop, or keep and flag."
+        "drop", pattern="^(drop|flag)$", description="Tracks whose start and end are the same picture: drop or flag."
     )
     least_confidence: float = Field(
         0.75,
         ge=0,
         le=1,
-        description="Tracks of less confidence are kept in the graph, and neither linked nor trained on.",
+        description="Minimum confidence of tracks that are linked and trained on. Other tracks stay in the graph.",
     )
-    max_pixels: int = Field(3840 * 2160 * 2, gt=0, description="Largest frame accepted, in pixels.")
-    max_frames: int = Field(2_000_000, gt=0, description="Longest video accepted, in frames.")
-    upload_bytes: int = Field(4 * 1024**3, gt=0, description="Largest upload over HTTP, in bytes.")
-    min_free_disk_mb: int = Field(512, ge=0, description="Uploads and ingestion stop when less disk is free, in MiB.")
-    allowed_paths: str = Field("", description="Folders (':' between) whose files POST /videos may name. Empty: none.")
-    allow_urls: bool = Field(False, description="Whether POST /videos may name a URL on the public internet to fetch.")
-    device: str = Field("auto", description="Where networks run: auto, cpu, cuda or cuda:N.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What the servers log.")
+    max_pixels: int = Field(3840 * 2160 * 2, gt=0, description="Maximum pixels of a frame.")
+    max_frames: int = Field(2_000_000, gt=0, description="Maximum frames of a video.")
+    upload_bytes: int = Field(4 * 1024**3, gt=0, description="Maximum size of an upload over HTTP, in bytes.")
+    min_free_disk_mb: int = Field(
+        512, ge=0, description="Uploads and ingestion are refused when less disk space is free, in MiB."
+    )
+    allowed_paths: str = Field(
+        "", description="Folders (separated by ':') of server files that a video request may name. Empty: none."
+    )
+    allow_urls: bool = Field(
+        False, description="Whether a video request may name a URL on the public internet to download."
+    )
+    device: str = Field("auto", description="Device of the networks: auto, cpu, cuda or cuda:N.")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level of messages that the servers log."
+    )
 
     @property
     def data(self) -> str:
-        """The fsspec address of pixels, vectors and models."""
+        """The fsspec address under which pixels, vectors and models are stored."""
         return self.data_url or str(self.home.absolute() / "data")
 
 
 def load_settings(environment: dict[str, str] | None = None) -> Settings:
-    """Read the settings, or raise `InvalidInput` that names each unknown or wrong one.
+    """Read the settings; raises `InvalidInput`, which names each unknown or invalid setting.
 
     The optional file is `transitive.toml` in the home folder; its keys are the field names.
     """
@@ -94,20 +104,22 @@ def load_settings(environment: dict[str, str] | None = None) -> Settings:
         if name in known:
             values[name.removeprefix(_PREFIX).lower()] = value
         elif name.startswith(_PREFIX):
-            raise InvalidInput(f"{name} is no setting. docs/settings.md lists them all.")
+            raise InvalidInput(f"Unknown setting {name}. docs/settings.md lists all settings.")
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise InvalidInput(f"transitive.toml: {', '.join(unknown)} is no setting. docs/settings.md lists them all.")
+        raise InvalidInput(
+            f"transitive.toml: unknown setting {', '.join(unknown)}. docs/settings.md lists all settings."
+        )
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(f"{_variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors())
-        raise InvalidInput(f"Wrong setting: {problems}.") from None
+        raise InvalidInput(f"Invalid setting: {problems}.") from None
 
 
 @cache
 def settings() -> Settings:
-    """Read this process's settings once."""
+    """Return this process's settings, read at the first call."""
     return load_settings()
 
 
@@ -117,7 +129,7 @@ def _file_values(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{path} is no TOML file: {error}.") from None
+        raise InvalidInput(f"{path} is not valid TOML: {error}.") from None
 
 
 def _variable(field: str) -> str:
@@ -126,7 +138,7 @@ def _variable(field: str) -> str:
 
 
 def settings_table() -> str:
-    """Draw the Markdown table of docs/settings.md."""
+    """Return the Markdown table of docs/settings.md."""
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for name, info in Settings.model_fields.items():
         default = "~/.cache/transitive" if name == "cache" else info.default

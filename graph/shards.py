@@ -1,12 +1,12 @@
-"""Pixels and vectors in Parquet files, one per video and kind, under any fsspec address.
+"""Storage of pixels and vectors in Parquet shards, one per video and kind, at any fsspec address.
 
     patches/<video>.parquet              id, frame, track, role, jpeg       (96×96, the network's input; section 4.1)
     frames/<video>.parquet               frame, jpeg                        (whole frames for context prediction)
-    segments/<part>/<video>.parquet      what a part of a long video gave, until all parts are there
+    segments/<part>/<video>.parquet      result of one segment of a long video, until all segments are mined
     features/<model>/<video>.parquet     id, vector (float16)               (pool5, not normalised)
     embeddings/<model>/<video>.parquet   id, vector (float32)               (1024-d, of length 1)
 
-A shard is there whole or not at all: it is written beside its place and moved there.
+Writes are atomic: a local shard is written to a temporary file, which is then renamed.
 """
 
 import errno
@@ -37,22 +37,22 @@ class Shards:
         self._local = self._fs.protocol == "file" or "file" in self._fs.protocol
 
     def path(self, name: str) -> str:
-        """Return the full path of shard `name`, such as `patches/<video>`; raises `InvalidInput` for one elsewhere."""
+        """Return the full path of a shard such as `patches/<video>`; raises `InvalidInput` if it is outside the root."""
         return f"{self._root}/{require_inside(name)}.parquet"
 
     def exists(self, name: str) -> bool:
-        """Say whether shard `name` is there."""
+        """Return whether shard `name` exists."""
         return bool(self._fs.exists(self.path(name)))
 
     def names(self, folder: str) -> list[str]:
-        """List the shards of a folder (`patches`, `features/<model>`), sorted, without the folder's name."""
+        """Return the sorted names of the shards in a folder (`patches`, `features/<model>`), without the folder."""
         if not self._fs.exists(f"{self._root}/{folder}"):
             return []
         files = self._fs.ls(f"{self._root}/{folder}", detail=False, refresh=True)
         return sorted(f.rsplit("/", 1)[-1].removesuffix(".parquet") for f in files if f.endswith(".parquet"))
 
     def versions(self, folder: str) -> dict[str, str]:
-        """Map the names of a folder's shards to a text that changes when a shard is written anew."""
+        """Map the name of each shard in a folder to a text that changes when the shard is rewritten."""
         if not self._fs.exists(f"{self._root}/{folder}"):
             return {}
         entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
@@ -64,37 +64,37 @@ class Shards:
         }
 
     def delete(self, name: str) -> None:
-        """Remove shard `name` if it is there."""
+        """Delete shard `name` if it exists."""
         if self.exists(name):
             self._fs.rm(self.path(name))
 
     def delete_folder(self, folder: str) -> None:
-        """Remove a folder with all that is in it, if it is there."""
+        """Delete a folder and its content if it exists."""
         if self._fs.exists(f"{self._root}/{folder}"):
-            with suppress(FileNotFoundError):  # somebody else removed it at the same moment
+            with suppress(FileNotFoundError):  # another process deleted it at the same time
                 self._fs.rm(f"{self._root}/{folder}", recursive=True)
 
     def folders(self, folder: str) -> list[str]:
-        """List the folders in a folder, sorted, without its name."""
+        """Return the sorted names of the folders in a folder."""
         if not self._fs.exists(f"{self._root}/{folder}"):
             return []
         entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
         return sorted(str(e["name"]).rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
 
     def delete_segments(self, video_id: str) -> None:
-        """Remove what parts of a long video gave."""
+        """Delete the results of a video's segments."""
         for path in self._fs.glob(f"{self._root}/segments/*/{video_id}.parquet"):
             self._fs.rm(path)
 
     def delete_video(self, video_id: str) -> None:
-        """Remove every shard of a video: pixels, frames, and the vectors of every model."""
+        """Delete every shard of a video: patches, frames, segments, and the vectors of every model."""
         require_inside(video_id)
         for place in ("patches", "frames", "segments/*", "features/*", "embeddings/*"):
             for path in self._fs.glob(f"{self._root}/{place}/{video_id}.parquet"):
                 self._fs.rm(path)
 
     def files(self) -> dict[str, int]:
-        """Map every file, named from the root, to its length in bytes; half-written ones are left out."""
+        """Map every file (path from the root) to its size in bytes, without temporary files."""
         if not self._fs.exists(self._root):
             return {}
         found = self._fs.find(self._root, detail=True)
@@ -102,22 +102,22 @@ class Shards:
         return {name: size for name, size in sorted(sizes.items()) if not name.endswith(".partial")}
 
     def take_out(self, name: str, target: Path) -> None:
-        """Copy one of `files` to a path of this machine."""
+        """Copy one of `files` to a local path."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self._fs.get_file(f"{self._root}/{name}", str(target))
 
     def put_in(self, source: Path, name: str) -> None:
-        """Copy a file of this machine to its place among `files`."""
+        """Copy a local file to the path `name` below the root."""
         target = f"{self._root}/{require_inside(name)}"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
         self._fs.put_file(str(source), target)
 
     def write(self, name: str, table: pa.Table, compression: str = "none") -> None:
-        """Write a whole shard in one step; raises `StorageError` when the disk is full."""
+        """Write a shard of one table; raises `StorageError` when the disk is full."""
         self.write_pieces(name, iter([table]), compression)
 
     def write_pieces(self, name: str, tables: Iterator[pa.Table], compression: str = "none") -> None:
-        """Write a whole shard of one or more tables, which need not be in memory together."""
+        """Write a shard of one or more tables, one of them in memory at a time; raises as `write` does."""
 
         def fill(file: Any) -> None:
             first = next(tables)
@@ -129,15 +129,15 @@ class Shards:
         self._write(self.path(name), fill)
 
     def write_matrix(self, name: str, matrix: NDArray[Any]) -> None:
-        """Write the bytes of a matrix, row by row, to NAME.rows, for `read_rows`; raises as `write` does.
+        """Write the bytes of a matrix in row order to NAME.rows, for `read_rows`; raises as `write` does.
 
-        For files that are made again when the power fails: nobody waits until the disk has them.
+        The file is not flushed to disk, so it is for results that can be recomputed after a power cut.
         """
         rows = np.ascontiguousarray(matrix)
         self._write(f"{self._root}/{name}.rows", lambda file: file.write(rows.data), lasting=False)
 
     def read_rows(self, name: str, start: int, stop: int, width: int) -> NDArray[np.float16]:
-        """Read rows `start` to `stop` of a float16 matrix of `width` columns; the rest of the file is left alone.
+        """Read rows `start` to `stop` of a float16 matrix of `width` columns, without the rest of the file.
 
         Raises as `read` does.
         """
@@ -148,11 +148,11 @@ class Shards:
                 file.seek(start * width * rows.itemsize)
                 read = file.readinto(rows.reshape(-1).view(np.uint8).data)
         except FileNotFoundError:
-            raise NotFound(f"{path} is missing. Run the command again.") from None
+            raise NotFound(f"{path} is missing. Start the linking again.") from None
         except OSError as error:
-            raise StorageError(f"{path} cannot be read ({error}). Run the command again.") from error
+            raise StorageError(f"{path} cannot be read ({error}). Start the linking again.") from error
         if read != rows.nbytes:
-            raise StorageError(f"{path} is cut short. Run the command again.")
+            raise StorageError(f"{path} is truncated. Start the linking again.")
         return rows
 
     def _write(self, target: str, fill: Callable[[Any], object], lasting: bool = True) -> None:
@@ -171,31 +171,34 @@ class Shards:
                 self._fs.rm(partial)
             if not isinstance(error, OSError):
                 raise
-            cure = "Free some space and run the command again" if error.errno == errno.ENOSPC else "See the cause"
+            cure = "Free some space" if error.errno == errno.ENOSPC else "Check its permissions and its storage"
             raise StorageError(f"{target} could not be written: {error.strerror or error}. {cure}.") from error
 
     def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read a shard; raises `NotFound` when it is missing and `StorageError` when it is cut short."""
+        """Read a shard; raises `NotFound` when it is missing and `StorageError` when it is truncated."""
         path = self.path(name)
         try:
             with self._fs.open(path, "rb") as file:
                 return pq.read_table(file, columns=None if columns is None else list(columns))
         except FileNotFoundError:
-            raise NotFound(f"{path} is missing. Ingest its video, or compute its vectors, again.") from None
+            raise NotFound(f"{path} is missing. Ingest its video or compute its vectors again.") from None
         except (pa.ArrowInvalid, OSError) as error:
-            raise StorageError(f"{path} cannot be read ({error}). Delete it and run the command again.") from error
+            raise StorageError(f"{path} cannot be read ({error}). Delete it and compute it again.") from error
 
     def write_rows(self, name: str, columns: dict[str, Any]) -> None:
-        """Write a shard of plain columns (numbers, texts, JPEG bytes)."""
+        """Write a shard of columns of numbers, texts or JPEG bytes; raises as `write` does."""
         self.write(name, pa.table(columns))
 
     def write_vectors(self, name: str, ids: Sequence[str], vectors: NDArray[Any]) -> None:
-        """Write (N, D) float16 or float32 vectors with their patch ids, stamped with the model: the folder's name."""
+        """Write (N, D) float16 or float32 vectors with their N patch ids; raises as `write` does.
+
+        The shard's metadata names the model, which is the name of its folder.
+        """
         count, width = vectors.shape
         if count != len(ids):
             raise StorageError(f"{name}: {count} vectors for {len(ids)} ids.")
         flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
-        # without nulls, dictionary, statistics Parquet writes such lists 7 and reads them 10 times as fast (measured)
+        # without nulls, dictionary and statistics, writing is 7 times and reading 10 times as fast (measured)
         kind = pa.list_(pa.field("item", flat.type, nullable=False), width)
         values = pa.FixedSizeListArray.from_arrays(flat, type=kind)
         fields = [pa.field("id", pa.string(), nullable=False), pa.field("vector", kind, nullable=False)]
@@ -204,15 +207,15 @@ class Shards:
         self._write(self.path(name), lambda file: pq.write_table(table, file, **plain))
 
     def read_vectors(self, name: str) -> tuple[list[str], NDArray[Any]]:
-        """Read the ids and the (N, D) vectors of a shard, in the order they were written.
+        """Read the N patch ids and the (N, D) vectors of a shard, in the order in which they were written.
 
-        Raises as `read` does, and `InvalidInput` where the shard was moved here from another model.
+        Raises as `read` does, and `InvalidInput` when the shard belongs to another model.
         """
         table = self.read(name)
         stamp = (table.schema.metadata or {}).get(b"model", _model(name).encode()).decode()
         if stamp != _model(name):
             raise InvalidInput(
-                f"{self.path(name)} holds vectors of model {stamp}, not of {_model(name)}: features of two models. "
+                f"{self.path(name)} contains vectors of model {stamp}, not of {_model(name)}. "
                 "Delete it and compute it again."
             )
         column = table["vector"].combine_chunks()
@@ -230,5 +233,5 @@ class Shards:
 
 
 def _model(name: str) -> str:
-    """Return the model of features/<model>/<video>."""
+    """Return the model's id in the shard name features/<model>/<video>."""
     return name.split("/")[-2]

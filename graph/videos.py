@@ -1,4 +1,4 @@
-"""Reading and writing of videos, their patches and their tracks.
+"""The videos of the graph with their patches and tracks: write, read and delete.
 
 (:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
 (:Video)-[:HAS_PATCH]->(:Patch {id, video_id, frame, time_s, x, y, w, h, role})
@@ -20,8 +20,8 @@ ROWS = 5000  # rows bound to one statement
 ROWS_AT_ONCE = 20_000  # rows written in one transaction: 50 MB of the server's heap, whatever the video's length
 DELETED_AT_ONCE = 2000  # patches removed in one transaction; each takes its edges along
 
-# (v) is locked by the first SET before its status is read, so that of two writers of one video the second sees the
-# first's. A video that is ready stays as it is; one that failed, or was half written or deleted, is written anew.
+# The first SET locks (v) before its status is read, so the second of two concurrent writers sees the first one's
+# status. A ready video is left unchanged. A failed, half-written or half-deleted video is written again.
 _CLAIM = """
 MERGE (v:Video {id: $id})
 SET v.asked = $writer
@@ -31,7 +31,7 @@ SET v = $properties
 SET v.writer = $writer, v.status = 'failed', v.reason = 'It is being written. Ingest it again if this stays so.'
 RETURN v.id AS id
 """
-# (v)-[:HAS_PATCH]->(p)   what a run that was killed may have left
+# (v)-[:HAS_PATCH]->(p), left by a run that was killed
 _CLEAR = """
 MATCH (v:Video {id: $id, writer: $writer})-[:HAS_PATCH]->(p:Patch)
 DETACH DELETE p
@@ -52,7 +52,7 @@ MATCH (b:Patch {id: row.end_id})
 CREATE (a)-[e:INTRA_INSTANCE]->(b)
 SET e = row.properties
 """
-# takes `writer` away with all else that is no property of a video
+# removes `writer` and everything else that is not a property of a video
 _FINISH = """
 MATCH (v:Video {id: $id, writer: $writer})
 SET v = $properties
@@ -116,7 +116,7 @@ MATCH (v:Video {id: $id})
 SET v.status = 'failed', v.reason = 'It is being deleted. Delete it again to finish that.'
 RETURN v.id AS id
 """
-# (v)-[:HAS_PATCH]->(p), with every edge of p; never of a video that became ready meanwhile
+# (v)-[:HAS_PATCH]->(p), with every edge of p, unless the video has become ready in the meantime
 _DELETE_PATCHES = """
 MATCH (v:Video {id: $id})-[:HAS_PATCH]->(p:Patch)
 WHERE v.status <> 'ready'
@@ -133,16 +133,16 @@ DETACH DELETE v
 def write_video(
     connection: Connection, video: Video, patches: Sequence[Patch], tracks: Sequence[IntraInstance]
 ) -> None:
-    """Write a video with all its patches and tracks; one that is ready already stays as it is.
+    """Write a video with all its patches and tracks; a ready video is left unchanged.
 
-    Up to `ROWS_AT_ONCE` patches and tracks are one transaction: all is there or nothing. A longer video counts as
-    failed until its last transaction, and what a killed run left is cleared away by the next. Raises `Unavailable`,
-    `StorageError`, and `Conflict` when another run writes the same long video.
+    Up to `ROWS_AT_ONCE` patches and tracks are written in one transaction. A longer video takes several and counts as
+    failed until the last one; the next call removes what a killed call left. Raises `Unavailable`, `StorageError`, and
+    `Conflict` when another run writes the same long video.
     """
     rows = connection.read(_GET_VIDEO, id=video.id)
     if rows and rows[0]["video"].get("status") == "ready":
         return
-    _delete_patches(connection, video.id)  # in small steps, where a killed run left many
+    _delete_patches(connection, video.id)  # in small transactions, because a killed run may have left many
     me: dict[str, Any] = {"id": video.id, "writer": uuid4().hex}
     patch_rows = [asdict(patch) for patch in patches]
     track_rows = [_track_row(track) for track in tracks]
@@ -152,53 +152,53 @@ def write_video(
     at_once = ROWS_AT_ONCE // ROWS
     claim: Statement = (_CLAIM, {**me, "properties": asdict(video)})
     results = connection.write_many([claim, (_CLEAR, me), *rest[:at_once]])
-    claimed = bool(results[0])  # if not, another run has made it ready since we looked
+    claimed = bool(results[0])  # False when another run has made the video ready since the read above
     for start in range(at_once, len(rest), at_once):
         results = connection.write_many(rest[start : start + at_once])
     if claimed and not results[-1]:
-        raise Conflict(f"Another run took over writing video {video.id}. Ask for it again when that is done.")
+        raise Conflict(f"Another run is writing video {video.id}. Ingest the video again when that run is done.")
 
 
 def get_video(connection: Connection, video_id: str) -> Video:
     """Read one video; raises `NotFound`."""
     rows = connection.read(_GET_VIDEO, id=video_id)
     if not rows:
-        raise NotFound(f"There is no video {video_id}. `GET /videos` lists those there are.")
+        raise _no_video(video_id)
     return as_record(Video, rows[0]["video"])
 
 
 def list_videos(connection: Connection, after: str = "", limit: int = 100) -> list[Video]:
-    """Read the `limit` videos whose ids follow `after`, in the order of their ids."""
+    """Return up to `limit` videos in the order of their ids, starting after the id `after`."""
     return [as_record(Video, row["video"]) for row in connection.read(_LIST_VIDEOS, after=after, limit=limit)]
 
 
 def ready_video_ids(connection: Connection) -> list[str]:
-    """Return the ids of all videos that were mined, sorted."""
+    """Return the sorted ids of all mined videos."""
     return [row["id"] for row in connection.read(_READY_IDS)]
 
 
 def video_ids_with_tracks(connection: Connection) -> list[str]:
-    """Return the ids of the mined videos in which a track was found, sorted."""
+    """Return the sorted ids of the mined videos that have a track."""
     return [row["id"] for row in connection.read(_WITH_TRACKS)]
 
 
 def count_patches(connection: Connection, video_ids: Sequence[str]) -> int:
-    """Return how many patches these videos have together."""
+    """Return the total number of patches of these videos."""
     return int(connection.read(_COUNT_PATCHES, videos=list(video_ids))[0]["count"])
 
 
 def videos_of_patches(connection: Connection, patch_ids: Sequence[str]) -> dict[str, str]:
-    """Return the video of each of these patches; a patch that does not exist is left out."""
+    """Map the id of each patch to the id of its video, without patches that do not exist."""
     return {row["id"]: row["video"] for row in connection.read(_VIDEO_OF_PATCH, ids=list(patch_ids))}
 
 
 def video_names(connection: Connection, video_ids: Sequence[str]) -> dict[str, str]:
-    """Return the file name of each of these videos."""
+    """Map the id of each video to its file name."""
     return {row["id"]: row["name"] for row in connection.read(_NAMES, videos=list(video_ids))}
 
 
 def notes_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return what was left out of videos or converted, in sentences, by the ids of those that have any."""
+    """Map the id of each video that has notes (`Video.notes`) to these notes."""
     rows = connection.read(_REPORTS, ids=list(ids))
     found = {row["id"]: Video(id=row["id"], name="", report=row["report"] or "").notes for row in rows}
     return {video: notes for video, notes in found.items() if notes}
@@ -208,31 +208,35 @@ def get_patch(connection: Connection, patch_id: str) -> Patch:
     """Read one patch; raises `NotFound`."""
     rows = connection.read(_GET_PATCH, id=patch_id)
     if not rows:
-        raise NotFound(f"There is no patch {patch_id}. `GET /videos/<id>/patches` lists those of a video.")
+        raise NotFound(f"There is no patch {patch_id}. List the patches of a video to see their ids.")
     return as_record(Patch, rows[0]["patch"])
 
 
 def list_patches(connection: Connection, video_id: str, after: str = "", limit: int = 100) -> list[Patch]:
-    """Read the `limit` patches of a video whose ids follow `after`, in the order of their ids."""
+    """Return up to `limit` patches of a video in the order of their ids, starting after the id `after`."""
     rows = connection.read(_LIST_PATCHES, video_id=video_id, after=after, limit=limit)
     return [as_record(Patch, row["patch"]) for row in rows]
 
 
 def list_tracks(connection: Connection, video_id: str) -> list[IntraInstance]:
-    """Read all tracks of a video, ordered by the ids of their ends."""
+    """Return all tracks of a video, ordered by the ids of their start and end patches."""
     return [_track(row) for row in connection.read(_TRACKS, video_id=video_id)]
 
 
 def delete_video(connection: Connection, video_id: str) -> None:
-    """Remove a video, its patches and every edge of them; raises `NotFound`.
+    """Delete a video, its patches and all their edges; raises `NotFound`.
 
-    Patches go `DELETED_AT_ONCE` to a transaction, so that no video is too large for the server's memory. From the first
-    step on the video counts as failed; killed in the middle, a second call (or ingesting it again) completes the work.
+    A transaction deletes `DELETED_AT_ONCE` patches, so no video exceeds the server's memory. The video counts as failed
+    from the first transaction on. If the call is killed, a second call or a new ingestion completes the deletion.
     """
     if not connection.write(_RETIRE, id=video_id):
-        raise NotFound(f"There is no video {video_id}. `GET /videos` lists those there are.")
+        raise _no_video(video_id)
     _delete_patches(connection, video_id)
     connection.write(_DELETE_VIDEO, id=video_id)
+
+
+def _no_video(video_id: str) -> NotFound:
+    return NotFound(f"There is no video {video_id}. List the videos to see their ids.")
 
 
 def _delete_patches(connection: Connection, video_id: str) -> None:

@@ -79,7 +79,7 @@ def test_a_server_that_is_not_there_is_named_with_the_cure():
 
 @pytest.mark.parametrize("uri", ["localhost:7687", "http://localhost:7474", "bolt://host:port", ""])
 def test_an_address_that_is_none_is_refused(uri: str):
-    with pytest.raises(InvalidInput, match="NEO4J_URI is no Bolt address"):
+    with pytest.raises(InvalidInput, match="NEO4J_URI is not a Bolt address"):
         Connection(uri, "neo4j", "secret")
 
 

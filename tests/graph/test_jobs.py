@@ -29,7 +29,7 @@ def test_a_request_to_stop_moves_each_state_on(connection, before, after):
 @pytest.mark.parametrize("state", ["done", "failed"])
 def test_a_finished_job_cannot_be_cancelled(connection, state):
     create_job(connection, Job("j", "train", state=state))
-    with pytest.raises(Conflict, match=f"{state} already"):
+    with pytest.raises(Conflict, match=rf"already ended \({state}\)"):
         request_cancel(connection, "j")
     assert get_job(connection, "j").state == state
 

@@ -24,7 +24,7 @@ def test_the_newest_of_a_recipe_is_found(connection):
     write_model(connection, model("b", created_at="2026-01-01"))
     assert latest_model(connection, "transitive").id == "a"
     assert latest_model(connection).id == "c"
-    with pytest.raises(NotFound, match=r"no tracking model yet\. `transitive train tracking`"):
+    with pytest.raises(NotFound, match=r"no tracking model yet\. Train tracking"):
         latest_model(connection, "tracking")
 
 

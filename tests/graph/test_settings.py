@@ -38,7 +38,7 @@ def test_an_unknown_key_or_a_broken_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="api_prot"):
         load_settings(environment)
     (tmp_path / "transitive.toml").write_text("api_port = = 1\n")
-    with pytest.raises(InvalidInput, match="no TOML"):
+    with pytest.raises(InvalidInput, match="not valid TOML"):
         load_settings(environment)
 
 

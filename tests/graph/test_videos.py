@@ -158,7 +158,7 @@ def test_a_writer_of_a_long_video_whose_place_was_taken_says_so(connection, monk
         return found
 
     monkeypatch.setattr(Connection, "write_many", overtaken)
-    with pytest.raises(Conflict, match="Another run took over"):
+    with pytest.raises(Conflict, match="Another run is writing"):
         videos.write_video(connection, VIDEO, *mined(6))
     assert [len(part) for part in whole_graph(connection)] == [1, 12, 6]
 

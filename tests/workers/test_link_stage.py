@@ -248,7 +248,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
     refused(InvalidInput, "features of two models")
     context.shards.write_vectors(f"features/other/{video}", ids, vectors)
     path.write_bytes(Path(context.shards.path(f"features/other/{video}")).read_bytes())
-    refused(InvalidInput, "vectors of model other, not of net: features of two models")
+    refused(InvalidInput, "vectors of model other, not of net")
     poisoned = vectors.copy()
     poisoned[0, 0] = np.nan
     context.shards.write_vectors(name, ids, poisoned)

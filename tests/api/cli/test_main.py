@@ -102,9 +102,9 @@ def test_a_folder_without_a_video_ends_in_one_line(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     result = run("status", home=tmp_path, TRANSITIVE_API_PORT="many")
     assert result.returncode == 1
-    assert result.stderr.startswith("transitive: Wrong setting: TRANSITIVE_API_PORT")
+    assert result.stderr.startswith("transitive: Invalid setting: TRANSITIVE_API_PORT")
     result = run("status", home=tmp_path, TRANSITIVE_PROT="1")
-    assert "TRANSITIVE_PROT is no setting" in result.stderr
+    assert "Unknown setting TRANSITIVE_PROT" in result.stderr
 
 
 def test_status_of_a_home_that_never_ran(tmp_path: Path) -> None:
