@@ -37,7 +37,7 @@ class Shards:
         self._local = self._fs.protocol == "file" or "file" in self._fs.protocol
 
     def path(self, name: str) -> str:
-        """Return the full path of a shard such as `patches/<video>`; raises `InvalidInput` if it is outside the root."""
+        """Return the full path of a shard such as `patches/<video>`; raises `InvalidInput` outside the root."""
         return f"{self._root}/{require_inside(name)}.parquet"
 
     def exists(self, name: str) -> bool:
