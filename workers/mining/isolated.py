@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from graph.errors import BadVideo, TransitiveError
+from graph.errors import BadVideo
 from graph.records import Progress, no_progress
 from workers.mining.decode import Count, Segment
 from workers.mining.recipe import Limits, Mining
@@ -28,6 +28,15 @@ from workers.mining.segments import MinedVideo
 HEADER = struct.Struct("<Q")
 _WAKE = 1.0  # seconds between two looks at the clock and at the caller's wish
 _ROOT = Path(__file__).parents[2]
+
+
+class MiningFault(RuntimeError):
+    """A defect of the mining code, met in the child. The child's trace is a note: it is logged, and no reason."""
+
+    def __init__(self, path: Path, trace: str) -> None:
+        """Take the last line of the trace into the message: the exception's type and text."""
+        super().__init__(f"{path.name}: {trace.strip().splitlines()[-1]}")
+        self.add_note(trace)
 
 
 def mine_isolated(
@@ -136,6 +145,7 @@ class _Child:
         Raises:
             BadVideo: the child refused the video, crashed, took too much memory or time, or made no progress.
             Cancelled: `progress` raised it; the child is killed.
+            MiningFault: the child met an exception that it does not know.
         """
         watch = _Watch(limits, progress)
         self._ready = False
@@ -154,7 +164,7 @@ class _Child:
                     self.stop()
                     raise BadVideo(self._too_much(path))
                 else:
-                    raise TransitiveError(f"Mining {path.name} failed inside; please report this: {content}")
+                    raise MiningFault(path, content)
         except TimeoutError as error:
             self.stop()
             raise BadVideo(f"{path.name} was given up: {error}") from None

@@ -18,7 +18,7 @@ from tests.workers.mining.composites import texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene
 from workers.mining import container
 from workers.mining.decode import Clip
-from workers.mining.isolated import mine_isolated, stop_children
+from workers.mining.isolated import MiningFault, mine_isolated, stop_children
 from workers.mining.recipe import Limits, Mining
 from workers.mining.video import mine
 
@@ -77,6 +77,15 @@ def test_the_child_serves_the_next_video_after_a_bad_one(clip: Path, tmp_path: P
         mine_isolated(tmp_path / "bad.mp4")
     mine_isolated(clip)
     assert [c.pid for c in children()] == [before.pid]
+
+
+def test_a_defect_is_told_in_one_line_and_its_trace_is_kept_for_the_log(clip: Path) -> None:
+    with pytest.raises(MiningFault) as fault:
+        mine_isolated(clip, recipe="no recipe")  # type: ignore[arg-type]
+    assert str(fault.value).startswith("clip.mp4: AttributeError: 'str' object has no attribute")
+    assert "\n" not in str(fault.value)
+    assert "workers/mining/video.py" in fault.value.__notes__[0]
+    assert mine_isolated(clip).patches  # the child goes on
 
 
 def test_a_crash_is_a_reason_and_the_next_video_is_mined(clip: Path, long_clip: Path) -> None:
