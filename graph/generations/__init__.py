@@ -1,1 +1,1 @@
-"""Generations (linking runs) in the graph: their catalogue, and how one is written and read."""
+"""Generations, the linking runs stored in the graph: catalogue, writer and reader."""

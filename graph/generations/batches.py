@@ -1,8 +1,8 @@
-"""The batches of rows and statements that write a linking into the graph.
+"""The batches of rows and Cypher statements that write a linking into the graph.
 
-Edges are written by CREATE, because none can exist yet. Each batch looks its patches up once and refers to them by
-position. Edges of different parents share no patch, so several connections (lanes) write different parents at the same
-time without waiting for each other's locks.
+Edges are written with CREATE, because a new generation has none yet. A batch looks its patches up once and refers to
+them by position. Edges of different parents share no patch, so several connections (lanes) write different parents at
+the same time without waiting for each other's locks.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from graph.linking.run import Linking
 
 LANES = 2
-ROWS = 5000  # edges to a transaction
-BUCKET_ROWS = 4096  # edges to a bucket of the shuffled stream
+ROWS = 5000  # edges per transaction
+BUCKET_ROWS = 4096  # mean number of edges per bucket of the shuffled stream
 
-# `before` is what the lane had written: a batch that is there already (its answer got lost) is not written again.
+# `before` is the last batch that the lane wrote. A retry after a lost answer finds its batch written and skips it.
 _LANE = """
 MATCH (l:WritingLane {generation: $generation, lane: $lane})
 SET l.asked = $batch
@@ -75,28 +75,28 @@ _EDGES = (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction of a lane; `query` takes `generation`, `lane`, `batch` and the fields below as parameters."""
+    """One transaction of a lane; `query` has the parameters `generation`, `lane`, `batch` and the fields below."""
 
     query: str
     parent: int
     size: int  # of the parent
-    ids: list[str]  # the patches it is about
-    rows: list[Any]  # that name patches by their place in `ids`
-    expected: int  # edges it must make
+    ids: list[str]  # its patches
+    rows: list[Any]  # refer to patches by position in `ids`
+    expected: int  # number of edges that it creates
 
 
 def bucket_of(a_id: str, b_id: str, buckets: int) -> int:
-    """Return the bucket of an edge: a hash, so every bucket is a random sample, the same wherever it is computed."""
+    """Return the bucket of an edge: a hash of its ends' ids, so a bucket is a random but deterministic sample."""
     return int.from_bytes(blake2b(f"{a_id}:{b_id}".encode(), digest_size=8).digest(), "big") % buckets
 
 
 def bucket_count(edges: int) -> int:
-    """Return how many buckets so many edges are spread over."""
+    """Return the number of buckets for this number of edges."""
     return max(1, round(edges / BUCKET_ROWS))
 
 
 def batches(linking: Linking, lane: int, held_out: set[str]) -> Iterator[Batch]:
-    """Yield everything of the parents of this lane: members, then children, then edges, parent after parent."""
+    """Yield the batches of this lane's parents, parent by parent: members, then children, then edges."""
     ids = linking.patch_ids
     parents = len(linking.parent_sizes)
     members = _by_parent(linking.parents, parents)
@@ -119,7 +119,7 @@ def batches(linking: Linking, lane: int, held_out: set[str]) -> Iterator[Batch]:
 def _edge_rows(
     linking: Linking, some: NDArray[np.int64], places: NDArray[np.int64], held_out: set[str]
 ) -> list[tuple[int, int, float, int, bool]]:
-    """Lay out edges: places of both ends, distance, bucket, and whether a video of theirs is kept out of training."""
+    """Return for each edge the positions of its ends, its distance, its bucket, and whether it is held out."""
     ids, videos = linking.patch_ids, linking.video_ids
     buckets = bucket_count(len(linking.pairs))
     return [
@@ -131,7 +131,7 @@ def _edge_rows(
 
 
 def _by_parent(labels: NDArray[np.int32], parents: int) -> list[NDArray[np.int64]]:
-    """Return for each parent the places where it stands in `labels`, ascending; -1 is no parent."""
+    """Return for each parent its positions in `labels`, ascending; -1 means no parent."""
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.searchsorted(labels[order], np.arange(parents + 1)))[1:-1]
 

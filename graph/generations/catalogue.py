@@ -1,11 +1,12 @@
-"""The catalogue of generations: which exist, which is current, and which videos each keeps out of training.
+"""The catalogue of generations: list, read and delete them, find the current one, choose held-out videos.
 
 (:Current {name: "generation"})-[:IS]->(:Generation {id, state, feature_model, …})
 (:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})     id 0, 1, … within its generation
 (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id, parent})
 (:Patch)-[:INTER_INSTANCE {generation, distance, parent, bucket, held_out}]->(:Patch)     smaller id first
 
-`state` is "building" until the switch, then "ready", and "deleting" once a deletion began. Only "ready" ones are seen.
+`state` is "building" until the generation is complete, then "ready", and "deleting" during a deletion. Readers see only
+"ready" generations.
 """
 
 import json
@@ -19,8 +20,8 @@ from graph.errors import Conflict, NotFound
 from graph.lock import graph_lock
 from graph.records import Progress, no_progress
 
-LINKING = "linking"  # the lock that linking and deleting generations share
-DELETED_AT_ONCE = 20_000  # edges or nodes of one transaction
+LINKING = "linking"  # name of the lock for writing and deleting generations
+DELETED_AT_ONCE = 20_000  # edges or nodes deleted in one transaction
 HELD_OUT_SHARE = 0.1
 
 # (:Current)-[:IS]->(g)
@@ -44,7 +45,7 @@ _RETIRE = """
 MATCH (g:Generation {id: $id})
 SET g.state = 'deleting'
 """
-# Each takes at most $limit away; they run in this order until nothing is left.
+# Each statement deletes at most $limit items. Each is repeated until nothing is left, in this order.
 _DELETE = (
     # (:Patch)-[e:INTER_INSTANCE]->(:Patch)
     """
@@ -74,7 +75,7 @@ _DELETE = (
     WITH g LIMIT $limit DETACH DELETE g RETURN count(*) AS deleted
     """,
 )
-# (v:Video)-[:HAS_PATCH]->()     videos where nothing moved have nothing to link and are never missed
+# (v:Video)-[:HAS_PATCH]->()     videos without patches have nothing to link, so they do not count
 _VIDEOS = """
 MATCH (v:Video {status: 'ready'})
 WHERE NOT v.id IN $known AND EXISTS { (v)-[:HAS_PATCH]->() }
@@ -84,36 +85,36 @@ RETURN count(*) AS count
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One linking run: what it was made from, what it found, and how far it can be trusted."""
+    """One linking run: its inputs, its results and its quality report."""
 
     id: str
     feature_model: str
     created_at: str  # ISO 8601, UTC
-    patches: int  # starts of tracks that were clustered
+    patches: int  # track starts that were clustered
     parents: int
     children: int
     edges: int
     quadruples: int  # held-out ones included
-    track_length: int  # frames from A to A', the fewest of its tracks; 0 without tracks
+    track_length: int  # frames from A to A' of its shortest track; 0 without tracks
     held_out: tuple[str, ...] = ()  # videos kept out of training
-    videos: tuple[str, ...] = ()  # that were looked at, those where nothing moved included
+    videos: tuple[str, ...] = ()  # all videos that were read, including those without patches
     parameters: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
     held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
-    joined: str = ""  # the generation whose parents its later videos joined; "" when linked from the ground up
+    joined: str = ""  # generation whose parents the new videos joined; "" if all videos were linked again
     current: bool = False
 
     @property
     def buckets(self) -> int:
-        """How many buckets its edges are spread over."""
+        """Number of buckets of its edges."""
         return len(self.training_sizes)
 
 
 def held_out_videos(video_ids: Iterable[str], reencodings: Mapping[str, str] | None = None) -> list[str]:
-    """Choose the videos kept out of training: a tenth, ranked by a hash of their ids, none of fewer than three.
+    """Return the videos to keep out of training: a tenth, chosen by a hash of their ids; none of fewer than three.
 
-    A video and its re-encodings (`reencodings` maps each to the first) are held out together.
+    A video and its re-encodings are held out together; `reencodings` maps each of them to the first.
     """
     owner = dict(reencodings or {})
     ids = sorted(set(video_ids))
@@ -128,52 +129,52 @@ def _rank(video_id: str) -> str:
 
 
 def current_generation(connection: Connection) -> str | None:
-    """Return the id of the generation in use, None before the first linking."""
+    """Return the id of the current generation, or None before the first linking."""
     rows = connection.read(_CURRENT)
     return str(rows[0]["id"]) if rows else None
 
 
 def get_generation(connection: Connection, generation: str) -> Generation:
-    """Read one generation; raises `NotFound` for one that is not there, unfinished or being deleted."""
+    """Read one generation; raises `NotFound` if it does not exist, is unfinished or is being deleted."""
     rows = connection.read(_GET, id=generation)
     if not rows:
-        raise NotFound(f"There is no generation {generation}. `transitive graph generations` lists them.")
+        raise NotFound(f"There is no generation {generation}. List the generations to see their ids.")
     return _generation(rows[0]["generation"])
 
 
 def require_generation(connection: Connection, generation: str | None = None) -> Generation:
-    """Read the named generation, or the current one; raises `NotFound` that says how to make one."""
+    """Read the named generation, or the current one; raises `NotFound`."""
     wanted = generation or current_generation(connection)
     if wanted is None:
-        raise NotFound("Nothing is linked yet. `transitive link` makes the first generation.")
+        raise NotFound("Nothing is linked yet. Link the videos first.")
     return get_generation(connection, wanted)
 
 
 def list_generations(connection: Connection) -> list[Generation]:
-    """Read all finished generations, oldest first."""
+    """Return all ready generations, oldest first."""
     return [_generation(row["generation"]) for row in connection.read(_LIST)]
 
 
 def delete_generation(connection: Connection, generation: str, progress: Progress = no_progress) -> None:
-    """Remove an old generation in small transactions; a second call goes on where a killed one stopped.
+    """Delete an old generation in small transactions; a second call completes a deletion that was killed.
 
     Raises `NotFound`, and `Conflict` for the current generation or while a linking runs.
     """
     with graph_lock(connection, LINKING):
         if current_generation(connection) == generation:
-            raise Conflict(f"Generation {generation} is in use. Link again first; then it can be deleted.")
+            raise Conflict(f"Generation {generation} is the current one. Link again before you delete it.")
         if generation not in unfinished(connection):
             get_generation(connection, generation)
         erase(connection, generation, progress)
 
 
 def unfinished(connection: Connection) -> list[str]:
-    """Return the generations that a killed run left behind, half written or half deleted."""
+    """Return the ids of generations that a killed run left half written or half deleted."""
     return [row["id"] for row in connection.read(_UNFINISHED)]
 
 
 def erase(connection: Connection, generation: str, progress: Progress = no_progress) -> None:
-    """Remove everything that carries this generation's id; the caller holds the linking lock."""
+    """Delete all nodes and edges of a generation; the caller holds the linking lock."""
     connection.write(_RETIRE, id=generation)
     removed = 0
     for statement in _DELETE:
@@ -183,7 +184,7 @@ def erase(connection: Connection, generation: str, progress: Progress = no_progr
 
 
 def unlinked_videos(connection: Connection, generation: str | None = None) -> int:
-    """Return how many videos with patches the (current) generation does not know; all of them when there is none."""
+    """Return how many videos with patches are not in a generation (by default the current one, if any)."""
     wanted = generation or current_generation(connection)
     known = list(get_generation(connection, wanted).videos) if wanted else []
     return int(connection.read(_VIDEOS, known=known)[0]["count"])

@@ -1,7 +1,7 @@
-"""The centroids of a generation in a file, so that later videos can join its parents.
+"""The centroids of a generation in a shard, so that later videos can join its parents.
 
-centroids/<generation>.parquet      id, vector (float32): one row per cluster of K-means. The id is the parent's number,
-                                    -1 for a cluster that was dropped, "mean" for the mean removed from the vectors.
+centroids/<generation>.parquet      id, vector (float32): one row per K-means cluster. The id is the parent's number,
+                                    -1 for a dropped cluster, or "mean" for the mean that was removed from the vectors.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ _MEAN = "mean"
 
 @dataclass(frozen=True, slots=True)
 class Centroids:
-    """The clusters of K-means that a generation was made from."""
+    """The K-means clusters of a generation."""
 
     vectors: NDArray[np.float32]  # (K, D)
-    numbers: NDArray[np.int32]  # (K,) parent that each became, -1 for none
-    mean: NDArray[np.float32] | None  # (D,) removed from features of length 1 before they are compared
+    numbers: NDArray[np.int32]  # (K,) parent of each cluster, -1 if it was dropped
+    mean: NDArray[np.float32] | None  # (D,) mean of the features of length 1; None if it was not removed
 
 
 def write_centroids(shards: Shards, generation: str, linking: Linking) -> None:
-    """Write the K centroids of a linking, the parent that each became, and the mean."""
+    """Write the K centroids of a linking, their parents' numbers, and the mean."""
     names, vectors = [str(number) for number in linking.parent_numbers.tolist()], linking.centroids
     if linking.mean is not None:
         names, vectors = [*names, _MEAN], np.concatenate([vectors, linking.mean[None]])
@@ -35,21 +35,23 @@ def write_centroids(shards: Shards, generation: str, linking: Linking) -> None:
 
 
 def has_centroids(shards: Shards, generation: str) -> bool:
-    """Return whether videos can join this generation."""
+    """Return whether the centroids of a generation exist, so that videos can join it."""
     return shards.exists(f"{FOLDER}/{generation}")
 
 
 def read_centroids(shards: Shards, generation: str) -> Centroids:
     """Read the centroids of a generation; raises `NotFound`."""
     if not has_centroids(shards, generation):
-        raise NotFound(f"The centroids of generation {generation} are missing. Link without --join.")
+        raise NotFound(
+            f"The centroids of generation {generation} are missing. Link all videos again instead of joining."
+        )
     names, vectors = shards.read_vectors(f"{FOLDER}/{generation}")
-    vectors = vectors.copy()  # Arrow's are read-only, which torch dislikes
+    vectors = vectors.copy()  # Arrow's arrays are read-only, and torch warns about those
     mean = vectors[names.index(_MEAN)] if _MEAN in names else None
     clusters = [row for row, name in enumerate(names) if name != _MEAN]
     return Centroids(vectors[clusters], np.array([int(names[row]) for row in clusters], np.int32), mean)
 
 
 def forget_centroids(shards: Shards, generation: str) -> None:
-    """Remove the centroids of a generation that is gone."""
+    """Delete the centroids of a deleted generation."""
     shards.delete(f"{FOLDER}/{generation}")

@@ -1,4 +1,4 @@
-"""Queries that read a generation back: members of parents, children of a parent, and edges by bucket.
+"""Queries that read a generation: members and children of a parent, and edges by bucket.
 
 (p:Patch)-[:IN_PARENT]->(c:ParentCluster)      (p)-[:IN_CHILD]->(k:ChildCluster)      (p)-[e:INTER_INSTANCE]->(q:Patch)
 """
@@ -39,12 +39,12 @@ RETURN a.id AS a, b.id AS b ORDER BY a, b
 
 
 def links_of_bucket(connection: Connection, generation: str, bucket: int) -> list[tuple[str, str]]:
-    """Return the inter-instance edges of one bucket of a generation as pairs of start ids, sorted."""
+    """Return the inter-instance edges in one bucket of a generation as sorted pairs of track starts' ids."""
     return [(row["a"], row["b"]) for row in connection.read(_LINKS, generation=generation, bucket=bucket)]
 
 
 def members_of(connection: Connection, generation: Generation, parent: int) -> tuple[int, list[str]]:
-    """Return how many members a parent had when it was written, and the ids of the members that still exist."""
+    """Return the number of members that a parent was written with, and the ids of those that still exist."""
     rows = connection.read(_MEMBERS, generation=generation.id, parent=parent)
     return (int(rows[0]["size"]), list(rows[0]["ids"])) if rows else (0, [])
 
@@ -52,7 +52,7 @@ def members_of(connection: Connection, generation: Generation, parent: int) -> t
 def children_of_parent(
     connection: Connection, generation: Generation, parent: int, row_of: Mapping[str, int], group: int
 ) -> Children:
-    """Return the children and edges of a parent as row numbers, in the order in which linking finds them."""
+    """Return the children and edges of a parent by row number (`row_of`), in the order of `graph.linking`."""
     found = connection.read(_GROUPS, generation=generation.id, parent=parent)[0]["groups"]
     rows = sorted(sorted(row_of[patch] for patch in ids) for ids in found)
     edges = connection.read(_EDGES, generation=generation.id, parent=parent)[0]

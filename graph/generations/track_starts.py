@@ -1,4 +1,4 @@
-"""Reading of the starts of tracks as the columns that linking works with, one query per video.
+"""Reading of track starts from the graph as columns for linking, one query per video.
 
 (:Video)-[:HAS_PATCH]->(p:Patch {role: "start"})-[:INTRA_INSTANCE {confidence}]->(:Patch)
 """
@@ -10,7 +10,7 @@ import numpy as np
 from graph.connection import Connection
 from graph.linking.track_starts import TrackStarts
 
-# (p), through the index on (video_id, id); collected, because a row for each costs the driver several times as long
+# (p), found by the index on (video_id, id). Collected, because one row per patch takes the driver several times as long
 _STARTS = """
 MATCH (p:Patch)
 WHERE p.video_id = $video AND p.id > '' AND p.role = 'start'
@@ -22,9 +22,9 @@ RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 def read_track_starts(
     connection: Connection, videos: Sequence[str], reencodings: Mapping[str, str], confidence: float = 0.0
 ) -> TrackStarts:
-    """Return the starts of these videos' tracks that have this confidence or more.
+    """Return the starts of these videos' tracks with at least this confidence.
 
-    `reencodings` maps a video to the one it re-encodes.
+    `reencodings` maps a re-encoded video to the first of its re-encodings.
     """
     ids: list[str] = []
     names: list[str] = []

@@ -1,7 +1,7 @@
 """Writing of a linking as a new generation; one small transaction at the end makes it the current one.
 
-Several lanes (graph/generations/batches.py) write at the same time. Each lane counts its batches in a node of its own,
-in the transaction of the batch, so a transaction that is retried after its answer was lost writes nothing twice.
+Several lanes (`graph.generations.batches`) write at the same time. Each lane counts its batches in its own node, in the
+same transaction as the batch. A transaction that is retried after its answer was lost therefore writes nothing twice.
 """
 
 import json
@@ -33,12 +33,12 @@ MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation A
 RETURN e.bucket AS bucket, e.held_out AS held_out,
        sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }) AS quadruples
 """
-# the shortest: a video of more than 40 frames a second counts its skipped frames as well
+# The shortest track. Tracks of videos above 40 frames a second are longer, because skipped frames count as well.
 _TRACK_LENGTH = """
 MATCH (:ParentCluster {generation: $generation})<-[:IN_PARENT]-(:Patch)-[e:INTRA_INSTANCE]->()
 RETURN coalesce(min(e.track_length), 0) AS length
 """
-# (:Current)-[:IS]->(g); the lock's owner is looked at in the same transaction: a run that lost it may not switch
+# (:Current)-[:IS]->(g). The same transaction checks the lock's owner: a run that lost the lock must not switch.
 _SWITCH = """
 MATCH (l:Lock {name: $lock, owner: $owner})
 MATCH (g:Generation {id: $id})
@@ -72,13 +72,21 @@ def write_generation(
     lock: Lock | None = None,
     progress: Progress = no_progress,
 ) -> str:
-    """Write a linking as a generation beside the current one, switch to it, and return its id.
+    """Write a linking as a new generation, make it the current one, and return its id.
 
-    The id follows from the content, so writing the same linking again only switches. `held_out` are the videos kept
-    out of training, `videos` all that were looked at (those where nothing moved included), `joined` the generation
-    whose parents were kept, if any. `lock` is the linking lock where the caller holds it already. Whatever is raised,
-    `Cancelled` by `progress` included, nothing of the new generation stays; `Conflict` when another linking runs, or
-    when patches were deleted meanwhile.
+    The id is a hash of the content, so writing the same linking again only makes it current. After any exception,
+    including `Cancelled` from `progress`, nothing of the new generation remains. Raises `Conflict` when another linking
+    is running, or when patches were deleted in the meantime.
+
+    Args:
+        connection: connection to the graph.
+        linking: the result to write.
+        feature_model: model whose features were linked.
+        held_out: ids of the videos kept out of training.
+        videos: ids of all videos that were read, including those without patches.
+        joined: generation whose parents were kept; "" if none.
+        lock: the linking lock, if the caller holds it.
+        progress: receives the number of edges written.
     """
     with nullcontext(lock) if lock else graph_lock(connection, LINKING) as held:
         generation = _name(linking, feature_model, held_out, videos, joined)
@@ -94,7 +102,7 @@ def write_generation(
                 properties |= {"held_out": sorted(held_out), "videos": looked_at, "joined": joined}
             _switch(connection, held, generation, properties)
         except BaseException:
-            with suppress(Unavailable):  # the next linking erases it
+            with suppress(Unavailable):  # then the next linking erases it
                 if not connection.read(_READY, id=generation):
                     erase(connection, generation)
             raise
@@ -112,7 +120,7 @@ def _name(linking: Linking, feature_model: str, held_out: Collection[str], video
 def _write_all(
     connection: Connection, generation: str, linking: Linking, held_out: set[str], progress: Progress
 ) -> None:
-    """Run the lanes side by side, tell `progress`, and stop both when one fails or somebody cancels."""
+    """Run the lanes in parallel, report progress, and stop all lanes when one fails or the job is cancelled."""
     total = int(linking.parent_sizes.sum()) + linking.groups.size + len(linking.pairs)
     written = [0] * LANES
     stop = threading.Event()
@@ -149,13 +157,13 @@ def _write_batch(connection: Connection, generation: str, lane: int, number: int
         rows=batch.rows,
     )
     if not rows:
-        raise Conflict("Another linking removed what this one was writing. Run it again when that is done.")
+        raise Conflict("Another linking deleted this unfinished one. Link again when that one is done.")
     if rows[0]["before"] < number and rows[0]["written"] != batch.expected:
-        raise Conflict("Patches were deleted while they were linked. Run the linking again.")
+        raise Conflict("Patches were deleted while they were linked. Link again.")
 
 
 def _properties(connection: Connection, generation: str, linking: Linking, feature_model: str) -> dict[str, Any]:
-    """Gather what the (:Generation) node tells; quadruples are counted per bucket, once, here."""
+    """Return the properties of the (:Generation) node, with the number of quadruples in each bucket."""
     buckets = bucket_count(len(linking.pairs))
     sizes = {False: [0] * buckets, True: [0] * buckets}
     for row in connection.read(_BUCKETS, generation=generation):
@@ -179,4 +187,4 @@ def _properties(connection: Connection, generation: str, linking: Linking, featu
 def _switch(connection: Connection, lock: Lock, generation: str, properties: dict[str, Any]) -> None:
     rows = connection.write(_SWITCH, lock=lock.name, owner=lock.owner, id=generation, properties=properties)
     if not rows:
-        raise Conflict("This linking lost its lock to another one. Run it again when that is done.")
+        raise Conflict("Another linking took the lock of this one. Link again when that one is done.")

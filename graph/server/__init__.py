@@ -1,1 +1,1 @@
-"""The local Neo4j server: jars, configuration and the detached process."""
+"""The local Neo4j server: its jars, its configuration and its detached process."""

@@ -1,8 +1,8 @@
 """Start, find and stop a detached server process.
 
-The two local servers (Neo4j here, Redis in workers) share this: the choice of a free port, a password file that only
-the owner can read, a process in a session of its own that is found again by its id and start time, and a lock that
-keeps two commands from starting one server twice.
+The two local servers (Neo4j in this room, Redis in `workers`) share these parts: the choice of a free port, a password
+file that only the owner can read, and a lock so that two commands do not start the same server twice. A process runs in
+its own session and is found again by its process id and start time.
 """
 
 import json
@@ -28,29 +28,30 @@ _POLL_S = 0.1
 
 @contextmanager
 def file_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a server's folder; another process waits until it is released or its holder ends."""
+    """Hold the lock of a server's folder; other processes wait until it is released or its holder ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         yield
 
 
 def secret(path: Path) -> str:
-    """Return the password in `path`, generated at the first call; only the owner can read the file."""
+    """Return the password in `path`, which is generated at the first call; only the owner can read the file."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(path, secrets.token_hex(20) + "\n")  # no "-" in front, which a command would take for an option
+        write_private(path, secrets.token_hex(20) + "\n")  # hexadecimal: a leading "-" would look like an option
     return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file's content; only the owner can read the file."""
+    """Replace the content of a file that only the owner can read; raises `StorageError`."""
     atomic_write(path, text, PRIVATE)
 
 
 def free_port(host: str, preferred: Sequence[int], taken: Sequence[int] = ()) -> int:
-    """Return the first free port: one of `preferred` in their order, else the next above the last one (0: any).
+    """Return the first free port of `preferred`, or the next free one above the last of them.
 
-    Raises `Unavailable` when a thousand ports in a row are in use.
+    Ports in `taken` and zeros in `preferred` are skipped; without a preferred port the system chooses one. Raises
+    `Unavailable` when a thousand consecutive ports are in use.
     """
     wanted = [port for port in preferred if port]
     start = wanted[-1] + 1 if wanted else 0
@@ -60,14 +61,16 @@ def free_port(host: str, preferred: Sequence[int], taken: Sequence[int] = ()) ->
         found = _bind(host, port)
         if found:
             return found
-    raise Unavailable(f"No free port on {host} from {start} on. Stop what uses them, or set another preferred port.")
+    raise Unavailable(
+        f"No port on {host} is free from {start} on. Stop the programs that use them, or set another port."
+    )
 
 
 def _bind(host: str, port: int) -> int:
-    """Return the port if a server can listen on it (for 0: any free port), else 0."""
+    """Return the port if a server can listen on it, else 0; for port 0, return any free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: a port in TIME_WAIT is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT counts as free
         try:
             probe.bind((host, port))
         except OSError:
@@ -85,19 +88,19 @@ def answers(host: str, port: int) -> bool:
 
 
 def reachable(host: str) -> str:
-    """Return the address at which this machine reaches a server that listens on `host` (which may mean all)."""
+    """Return the address at which this machine reaches a server that listens on `host`, e.g. on all interfaces."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 
 class LocalProcess:
-    """A server process; the file `state` (JSON) stores its id, its start time and further numbers of its owner."""
+    """A detached server process; the JSON file `state` stores its process id, start time and its owner's numbers."""
 
     def __init__(self, state: Path) -> None:
         """Manage the process stored in `state`; the file need not exist."""
         self._state = state
 
     def remembered(self) -> dict[str, int | float]:
-        """Return what was stored at the last start, also of a process that has ended; {} before the first start."""
+        """Return what the last start stored, even if that process has ended; {} before the first start."""
         try:
             found: dict[str, int | float] = json.loads(self._state.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -114,7 +117,7 @@ class LocalProcess:
     def start(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path, **remember: int
     ) -> None:
-        """Start a process in a session of its own, which Ctrl-C does not reach; its output replaces the file `log`."""
+        """Start a process in its own session, so Ctrl-C does not reach it; its output replaces the file `log`."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
             child = subprocess.Popen(
@@ -128,10 +131,10 @@ class LocalProcess:
             )
         born = psutil.Process(child.pid).create_time()
         write_private(self._state, json.dumps({"pid": child.pid, "born": born, **remember}))
-        child.returncode = 0  # the process outlives this one: keeps Popen from warning about a running child
+        child.returncode = 0  # the process outlives this one; this stops Popen's warning about a running child
 
     def wait_until(self, ready: Callable[[], bool], seconds: float, tick: Callable[[], None]) -> bool:
-        """Wait for `ready`; returns False when the process ended or `seconds` passed. Calls `tick` repeatedly."""
+        """Wait until `ready` returns true, calling `tick`; returns False if the process ends or `seconds` pass."""
         deadline = monotonic() + seconds
         while monotonic() < deadline:
             if ready():
@@ -143,7 +146,7 @@ class LocalProcess:
         return False
 
     def stop(self, seconds: float) -> None:
-        """Ask the process to end (SIGTERM) and wait for its end; kill it after `seconds`."""
+        """Send SIGTERM and wait until the process ends; kill it after `seconds`."""
         process = self.process()
         if process is None:
             return
@@ -158,7 +161,7 @@ class LocalProcess:
 
 
 def tail(log: Path, lines: int = 6, start: int = 0) -> str:
-    """Return the last lines of a log from byte `start` on, without stack traces, for an error message."""
+    """Return the last lines of a log after byte `start`, without stack traces, for an error message."""
     if not log.exists():
         return ""
     with log.open("rb") as file:
@@ -169,11 +172,11 @@ def tail(log: Path, lines: int = 6, start: int = 0) -> str:
 
 
 def make_folders(*folders: Path) -> None:
-    """Create folders that only the owner can read; raises `StorageError` when that is not possible."""
+    """Create folders that only the owner can read; raises `StorageError`."""
     for folder in folders:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"{folder} cannot be created: {error.strerror}. TRANSITIVE_HOME names another place."
+                f"{folder} cannot be created: {error.strerror}. Set TRANSITIVE_HOME to another folder."
             ) from error

@@ -1,9 +1,9 @@
 """Java archives from Maven Central, downloaded in parallel and verified against a lock file.
 
-A lock file holds one line `sha256 bytes group:artifact:version[:classifier]` per jar. jgo resolves the set once, when
-the lock is written (`python -m graph.server.jars COORDINATES FILE`; reading the POMs takes 40 seconds). jgo also knows
-where a jar lies in the repository and in the cache. The first start downloads eight jars at a time; later starts use
-only the cache.
+A lock file has one line `sha256 bytes group:artifact:version[:classifier]` per jar. It is written once by
+`python -m graph.server.jars COORDINATES FILE`, which resolves the set with jgo (40 seconds to read the POMs). jgo also
+gives a jar's path in the repository and in the cache. The first start downloads eight jars at a time; later starts use
+the cache only.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _CHUNK = 1 << 18  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One locked file: its Maven coordinates, its length in bytes and its SHA-256."""
+    """One locked file: its Maven coordinates, its size in bytes and its SHA-256."""
 
     group: str
     artifact: str
@@ -44,7 +44,7 @@ class Jar:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a jar lies: in the cache and in the repository, both as jgo lays them out."""
+    """A jar's path in the cache and its URL in the repository, both in jgo's layout."""
 
     jar: Jar
     path: Path
@@ -52,7 +52,7 @@ class _Place:
 
 
 def read_lock(lock: Path) -> list[Jar]:
-    """Read a lock file of ours."""
+    """Read a lock file."""
     jars = []
     for line in lock.read_text().splitlines():
         if line and not line.startswith("#"):
@@ -63,11 +63,11 @@ def read_lock(lock: Path) -> list[Jar]:
 
 
 def fetch(lock: Path, cache: Path, progress: Progress, what: str, otherwise: str) -> list[Path]:
-    """Return the paths of a lock's jars in the cache, each with the right hash, downloading those that are missing.
+    """Return the cached paths of a lock file's jars after downloading missing jars and verifying every hash.
 
-    Processes that fetch at the same time wait for each other; an interrupted one goes on where it stopped. `what` names
-    the jars for people, and `otherwise` says what a user without network can do. Raises `Unavailable` when a download
-    fails, `StorageError` when a hash differs or the disk is full.
+    Concurrent calls wait for each other. A call after an interruption downloads only what is still missing. `what`
+    names the jars in messages, and `otherwise` tells a user without network what to do. Raises `Unavailable` when a
+    download fails, and `StorageError` when a hash differs or the disk is full.
     """
     jars = read_lock(lock)
     cache = cache.expanduser().absolute()
@@ -79,14 +79,14 @@ def fetch(lock: Path, cache: Path, progress: Progress, what: str, otherwise: str
                 _download_all(missing, progress, what, otherwise)
     except OSError as error:
         raise StorageError(
-            f"{what} cannot be kept in {cache}: {error.strerror or error}. Free some space there, or name "
-            "another folder in TRANSITIVE_CACHE."
+            f"{what} cannot be stored in {cache}: {error.strerror or error}. Free some space there, or set "
+            "TRANSITIVE_CACHE to another folder."
         ) from error
     return [place.path for place in places]
 
 
 def write_lock(endpoint: str, lock: Path, cache: Path) -> int:
-    """Let jgo resolve an endpoint (`group:artifact:version+…`) and write the lock file; returns the number of jars."""
+    """Resolve an endpoint (`group:artifact:version+…`) with jgo and write the lock file; returns the number of jars."""
     context = MavenContext(repo_cache=cache)
     lines = []
     for artifact in sorted(jgo.resolve(endpoint), key=str):
@@ -116,15 +116,15 @@ def _is_there(place: _Place) -> bool:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != place.jar.sha256:
         raise StorageError(
-            f"{place.path} is not the file that was locked (its SHA-256 is {found}, not {place.jar.sha256}). "
-            "Somebody or something changed it: delete it and start again to fetch the right one."
+            f"{place.path} has changed: its SHA-256 is {found}, not {place.jar.sha256}. "
+            "Delete the file and start again to download it."
         )
     return True
 
 
 @contextmanager
 def _cache_lock(path: Path, progress: Progress, what: str) -> Iterator[None]:
-    """Hold the lock of the cache; the system releases it when the process dies."""
+    """Hold the lock of the cache; the operating system releases it when the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     while True:
@@ -132,7 +132,7 @@ def _cache_lock(path: Path, progress: Progress, what: str) -> Iterator[None]:
             lock.acquire(blocking=False)
             break
         except Timeout:
-            progress(f"Waiting for another process that fetches {what}", 0, 0, "")
+            progress(f"Waiting for another process that downloads {what}", 0, 0, "")
             sleep(0.5)
     try:
         yield
@@ -144,7 +144,7 @@ def _download_all(missing: Sequence[_Place], progress: Progress, what: str, othe
     largest_first = sorted(missing, key=lambda place: -place.jar.size)
     total = sum(place.jar.size for place in missing)
     done = 0
-    progress(f"Fetching {what}", 0, total, "bytes")
+    progress(f"Downloading {what}", 0, total, "bytes")
     with _client() as client, ThreadPoolExecutor(_CONNECTIONS) as pool:
         running = {pool.submit(_download, client, place): place.jar.size for place in largest_first}
         try:
@@ -153,18 +153,18 @@ def _download_all(missing: Sequence[_Place], progress: Progress, what: str, othe
                 for future in finished:
                     future.result()
                     done += running.pop(future)
-                progress(f"Fetching {what}", done, total, "bytes")
+                progress(f"Downloading {what}", done, total, "bytes")
         except httpx.HTTPError as error:
             raise Unavailable(
-                f"{what} could not be fetched from Maven Central ({_reason(error)}). This needs the network once: "
-                f"connect it and run the same command again, it goes on where it stopped. {otherwise}"
+                f"{what} could not be downloaded from Maven Central ({_reason(error)}). The first start needs the "
+                f"network: connect it and run the same command again. {otherwise}"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _download(client: httpx.Client, place: _Place) -> None:
-    """Fetch one jar beside its place, and move it there when its hash is right; tries again when the network fails."""
+    """Download one jar to a temporary file, verify its hash and rename it; retries when the network fails."""
     place.path.parent.mkdir(parents=True, exist_ok=True)
     partial = place.path.with_suffix(".partial")
     for attempt in range(1, _ATTEMPTS + 1):
@@ -178,8 +178,8 @@ def _download(client: httpx.Client, place: _Place) -> None:
     if found != place.jar.sha256:
         partial.unlink()
         raise StorageError(
-            f"What the network gave for {place.path.name} is not the file that was locked (its SHA-256 is {found}, not "
-            f"{place.jar.sha256}). A proxy or mirror may have changed it: ask for a direct way to Maven Central."
+            f"The download of {place.path.name} differs from the locked file: its SHA-256 is {found}, not "
+            f"{place.jar.sha256}. A proxy or mirror may have changed it: connect to Maven Central directly."
         )
     partial.replace(place.path)
 
@@ -195,7 +195,7 @@ def _save(client: httpx.Client, url: str, path: Path) -> str:
 
 
 def _client() -> httpx.Client:
-    """Trust the system's certificates (a company's proxy may need them) and certifi's (a bare machine has none)."""
+    """Return a client that trusts the system's certificates (a company's proxy) and certifi's (a bare image)."""
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return httpx.Client(verify=context, timeout=httpx.Timeout(_TIMEOUT_S, connect=10.0), follow_redirects=True)

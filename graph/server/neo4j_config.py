@@ -1,4 +1,4 @@
-"""Configuration of the local Neo4j server: `neo4j.conf` and the options of the JVM."""
+"""Configuration of the local Neo4j server: `neo4j.conf` and JVM options."""
 
 import os
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 
 def machine_memory() -> int:
-    """Return how much memory, in bytes, this machine (or the container it pretends to be) has."""
+    """Return the memory of this machine or container in bytes."""
     limits = [path.read_text().strip() for path in _CGROUP_LIMITS if path.exists()]
     return min([psutil.virtual_memory().total, *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def heap_mib(memory: int) -> int:
-    """Return the largest heap in MiB: a tenth of the memory, from 512 (less starts to swap queries) to 2048."""
+    """Return the heap's maximum in MiB: a tenth of the memory, at least 512 and at most 2048."""
     return max(512, min(2048, memory // _MIB // 10))
 
 
 def page_cache_mib(memory: int) -> int:
-    """Return the page cache in MiB: a sixteenth of the memory, from 128 to 4096 (10M patches' store is some GiB)."""
+    """Return the page cache in MiB: a sixteenth of the memory, at least 128 and at most 4096."""
     return max(128, min(4096, memory // _MIB // 16))
 
 
 def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memory: int) -> str:
-    """Write the server's configuration. Folders are left at their defaults, below the home folder."""
+    """Return the content of `neo4j.conf`; the folders keep their defaults below the home folder."""
     settings = {
         "server.default_listen_address": host,
         "server.default_advertised_address": advertised,
@@ -39,13 +39,13 @@ def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memor
         "server.http.advertised_address": f":{http_port}",
         "server.https.enabled": "false",
         "server.memory.pagecache.size": f"{page_cache_mib(memory)}m",
-        # One bad query may not take the heap from the others; the writes of one video are far below this.
+        # So one query cannot use the whole heap; the writes of one video need far less than this.
         "db.memory.transaction.max": f"{heap_mib(memory) // 2}m",
-        # The log of changes would otherwise reserve 2 × 256 MiB of disk at once and keep two days of it.
+        # By default the transaction log preallocates 2 × 256 MiB of disk and keeps two days.
         "db.tx_log.preallocate": "false",
         "db.tx_log.rotation.size": "32m",
         "db.tx_log.rotation.retention_policy": "128m size",
-        # Its default of 5 s is waited out at every stop, even when nobody is connected.
+        # Every stop waits for this time (5 s by default), even if no client is connected.
         "internal.server.bolt.thread_pool_shutdown_wait_time": "500ms",
         "dbms.usage_report.enabled": "false",
         "client.allow_telemetry": "false",
@@ -55,15 +55,15 @@ def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memor
 
 
 def java_options(memory: int) -> Sequence[str]:
-    """Return the JVM options of Neo4j's own distribution that matter here, and the heap's size."""
-    # On few cores the serial collector starts with 3/4 of the processor time and 2/3 of the memory G1 takes (measured).
+    """Return the JVM options: the heap's size and the relevant options of Neo4j's distribution."""
+    # On few cores, a start with the serial collector takes 3/4 of G1's processor time and 2/3 of its memory (measured).
     collector = "-XX:+UseSerialGC" if (os.cpu_count() or 1) <= 4 else "-XX:+UseG1GC"
     return (
         f"-Xms{min(256, heap_mib(memory))}m",
         f"-Xmx{heap_mib(memory)}m",
         collector,
         "-XX:-OmitStackTraceInFastThrow",
-        "-XX:+ExitOnOutOfMemoryError",  # a server that can do no work is seen as gone and started again
+        "-XX:+ExitOnOutOfMemoryError",  # so the server is started again instead of failing every query
         "-XX:+DisableExplicitGC",
         "-Djdk.nio.maxCachedBufferSize=1024",
         "-Dio.netty.tryReflectionSetAccessible=true",

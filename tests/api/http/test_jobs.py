@@ -98,7 +98,7 @@ def test_linking_is_asked_for_once(client: httpx.Client, connection: Connection)
         ("/trainings", {"recipe": "alchemy"}, 422, "Recipes: context"),
         ("/trainings", {"recipe": "transitive", "preset": "huge"}, 422, "Presets: paper"),
         ("/trainings", {"recipe": "transitive", "output": "/etc"}, 422, "body.output"),
-        ("/trainings", {"recipe": "transitive"}, 404, "transitive link"),
+        ("/trainings", {"recipe": "transitive"}, 404, "Link the videos"),
     ],
 )
 def test_work_that_cannot_be_done_is_refused_at_once(

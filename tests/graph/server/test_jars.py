@@ -130,7 +130,7 @@ def test_no_network_says_what_to_do_and_keeps_what_came(repository, tmp_path, mo
 def test_a_jar_that_arrives_changed_is_refused(repository, tmp_path):
     changed = list(CONTENTS)[5]
     repository.changed = {changed}
-    with pytest.raises(StorageError, match=r"lib5-1\.5\.jar is not the file that was locked"):
+    with pytest.raises(StorageError, match=r"lib5-1\.5\.jar differs from the locked file"):
         get(repository, tmp_path)
     assert not list(tmp_path.rglob("lib5-*"))
 
@@ -139,7 +139,7 @@ def test_a_jar_that_was_changed_in_the_cache_is_refused_by_name(repository, tmp_
     path = fetch(repository.lock, tmp_path, no_progress, "Example", "")[3]
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
-    with pytest.raises(StorageError, match=f"{re.escape(str(path))} is not the file that was locked.*delete it"):
+    with pytest.raises(StorageError, match=f"{re.escape(str(path))} has changed.*Delete the file"):
         get(repository, tmp_path)
     path.unlink()
     assert get(repository, tmp_path) == list(CONTENTS.values())
