@@ -1,1 +1,1 @@
-"""Inter-instance edges from vectors (section 4.2): parents, neighbours, cliques. Numbers only, no database."""
+"""Linking: inter-instance edges from feature vectors by two-stage clustering (section 4.2), without the database."""

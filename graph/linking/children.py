@@ -1,7 +1,7 @@
-"""Children of a parent: groups of samples that are mutual nearest neighbours (section 4.2, second stage).
+"""Child clusters: groups of samples that are mutual nearest neighbours within a parent (section 4.2, second stage).
 
-The paper takes groups of 4 from lists of 10. Groups of 2 of which the tightest are kept have more right links
-(docs/decisions/0207-pure-links.md).
+The paper uses groups of 4 and lists of 10 neighbours. The default here is groups of 2, of which only the tightest are
+kept, because a larger share of their links is correct (docs/decisions/0207-pure-links.md).
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,10 @@ from graph.linking.track_starts import TrackStarts
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """Children and the inter-instance edges inside them, by row numbers."""
+    """Children and the inter-instance edges inside them, by row number."""
 
-    groups: NDArray[np.int32]  # (G, group), ascending in each row
-    pairs: NDArray[np.int32]  # (E, 2) smaller row first, once each
+    groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
+    pairs: NDArray[np.int32]  # (E, 2) rows of each edge, smaller first
     distances: NDArray[np.float64]  # (E,) 1 - cosine
 
 
@@ -39,10 +39,18 @@ def children(
     owners: Sequence[str] | None = None,
     search: Nearest = nearest,
 ) -> NDArray[np.int32]:
-    """Return (G, group) row numbers of every group whose samples are all in each other's lists, ascending.
+    """Return (G, group) row numbers, ascending, of every group whose samples are all in each other's lists.
 
-    `features` is (N, D), `boxes` (N, 4) is x, y, w, h. Videos with the same entry in `owners` (by default: the same
-    video) count as one. `search` finds the neighbours, here or on another device.
+    Args:
+        features: (N, D) vectors of any length.
+        video_ids: video of each sample.
+        frames: (N,) frame of each sample.
+        boxes: (N, 4) x, y, w, h of each sample.
+        neighbours: length of the nearest-neighbour lists.
+        group: samples per group.
+        exclude_same_video: whether samples of one video are excluded from each other's lists (see `neighbours`).
+        owners: owner of each sample; samples with the same owner count as one video. Default: `video_ids`.
+        search: finds the nearest neighbours.
     """
     if exclude_same_video:
         _, codes = np.unique(np.asarray(video_ids if owners is None else owners, dtype=object), return_inverse=True)
@@ -55,7 +63,10 @@ def children(
 def children_of(
     features: NDArray[Any], starts: TrackStarts, rows: NDArray[np.int64], parameters: LinkParameters, search: Nearest
 ) -> Children:
-    """Return the children of one parent; `features` and `starts` are those of its members, which are rows `rows`."""
+    """Return the children of one parent by the row numbers in `rows` (R,).
+
+    `features` (R, D) and `starts` belong to the parent's members.
+    """
     groups = children(
         features,
         starts.videos,
@@ -73,10 +84,10 @@ def children_of(
 
 
 def distance_ceiling(found: Children, count: int, share: float) -> float:
-    """Return the width of a child up to which children are kept so that `share` of `count` starts are linked.
+    """Return the smallest ceiling on the width of a child with which `share` of the `count` starts are linked.
 
-    A child's width is the largest distance of two of its samples. Returns 2, the largest 1 - cosine, where keeping all
-    children links no more than that share.
+    A child's width is the largest distance between two of its samples. Returns 2, the maximum of 1 - cosine, if all
+    children together link at most that share.
     """
     wanted = int(np.ceil(share * count))
     widths = child_widths(found, count)
@@ -84,12 +95,12 @@ def distance_ceiling(found: Children, count: int, share: float) -> float:
     _, first = np.unique(found.groups[order].ravel(), return_index=True)
     if share >= 1 or len(first) <= wanted:
         return 2.0
-    child = np.sort(first // found.groups.shape[1])[wanted - 1]  # with this one, `wanted` starts are linked
+    child = np.sort(first // found.groups.shape[1])[wanted - 1]  # `wanted` starts are linked up to this child
     return float(widths[order[child]])
 
 
 def within(found: Children, count: int, ceiling: float) -> Children:
-    """Return the children no wider than `ceiling`, with the pairs inside them; `count` is the number of rows."""
+    """Return the children of at most the width `ceiling` and the pairs inside them; `count` is the number of rows."""
     if ceiling >= 2:
         return found
     groups = found.groups[child_widths(found, count) <= ceiling]
@@ -99,7 +110,7 @@ def within(found: Children, count: int, ceiling: float) -> Children:
 
 
 def child_widths(found: Children, count: int) -> NDArray[np.float64]:
-    """Return (G,) the largest distance of two samples of each child."""
+    """Return (G,) widths: the largest distance between two samples of each child; `count` is the number of rows."""
     codes = _codes(found.pairs, count)  # ascending: pairs are in the order of their rows
     widths = np.zeros(len(found.groups))
     for first, second in zip(*np.triu_indices(found.groups.shape[1], 1), strict=True):
@@ -114,7 +125,7 @@ def _codes(pairs: NDArray[Any], count: int) -> NDArray[np.int64]:
 
 
 def together(found: Iterable[Children], group: int) -> Children:
-    """Concatenate the children of all parents: groups in the order given, pairs in the order of their rows."""
+    """Concatenate the children of all parents: groups in the given order, pairs sorted by their rows."""
     each = [Children(np.empty((0, group), np.int32), np.empty((0, 2), np.int32), np.empty(0)), *found]
     pairs = np.concatenate([one.pairs for one in each])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -123,7 +134,7 @@ def together(found: Iterable[Children], group: int) -> Children:
 
 
 def pairs_of(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Return (E, 2) every pair inside a group, once, smaller row first, in order; row numbers are below `count`."""
+    """Return the (E, 2) distinct pairs inside the groups, sorted, smaller row first; row numbers are below `count`."""
     size = groups.shape[1]
     first, second = np.triu_indices(size, 1)
     codes = groups[:, first].astype(np.int64) * count + groups[:, second]
@@ -132,9 +143,9 @@ def pairs_of(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]:
 
 
 def pair_distances(features: NDArray[Any], pairs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return (E,) 1 - cosine of the pairs (E, 2) of rows of (N, D) vectors, never below 0, to six places.
+    """Return (E,) 1 - cosine for the pairs (E, 2) of rows of (N, D) vectors, at least 0.
 
-    Computed in float32, which has no seventh; and six are what a person can read on an edge.
+    The result is rounded to six decimals, which is the precision of float32.
     """
     result = np.empty(len(pairs))
     for start in range(0, len(pairs), 4096):

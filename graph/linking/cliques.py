@@ -1,19 +1,19 @@
 """Groups of mutual nearest neighbours: cliques of the mutual-neighbour graph (section 4.2).
 
 Two samples are joined when each is in the other's list; a child is a complete subgraph of that graph. Lists are short
-(10), so a clique is grown by one sample at a time from the later neighbours of its last one, all cliques at once.
+(10), so all cliques grow by one sample per step: a later neighbour of the clique's last sample.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 1 << 18  # cliques grown at a time: bounds the memory, not the result
+_CHUNK = 1 << 18  # cliques grown at a time; bounds the memory
 
 
 def mutual_groups(lists: NDArray[np.int32], group: int) -> NDArray[np.int32]:
-    """Return (G, group) row numbers, ascending in each row and from row to row, of all mutual groups.
+    """Return (G, group) row numbers of all mutual groups, sorted and ascending in each group.
 
-    `lists` is (N, neighbours): the row numbers in each sample's list, -1 where a list is shorter.
+    `lists` (N, neighbours) holds the row numbers in each sample's list, padded with -1.
     """
     later = _later_mutual(lists)
     cliques = np.arange(len(lists), dtype=np.int32)[:, None]
@@ -26,7 +26,7 @@ def mutual_groups(lists: NDArray[np.int32], group: int) -> NDArray[np.int32]:
 
 
 def _later_mutual(lists: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return (N, width) for each sample the samples after it that are mutual with it, ascending, padded with -1."""
+    """Return (N, width) mutual neighbours of each sample with larger row numbers, ascending, padded with -1."""
     count, width = lists.shape
     rows = np.arange(count, dtype=np.int32)
     mutual = np.zeros(lists.shape, bool)
@@ -42,7 +42,7 @@ def _later_mutual(lists: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _grow(cliques: NDArray[np.int32], later: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return (H, size + 1): each clique with each later neighbour of its last sample that knows all the others."""
+    """Return (H, size + 1) cliques: each clique extended by each later sample that is mutual with all its samples."""
     candidates = later[cliques[:, -1]]
     which, column = np.nonzero(candidates >= 0)
     added = candidates[which, column]

@@ -1,7 +1,7 @@
-"""Feature vectors of starts: reading them from shards, normalising them, and removing their mean.
+"""Feature vectors of track starts: reading them from shards, normalising them, and removing their mean.
 
-Vectors are normalised to length 1, so that Euclidean K-means and nearest neighbours follow the cosine distance of
-section 4.2. Matrices hold the vectors in float16 and of any length; every computation normalises them in float32.
+Vectors are normalised to length 1, so Euclidean K-means and nearest neighbours use the cosine distance of section 4.2.
+Matrices store the vectors in float16 with any length; every computation normalises them in float32.
 """
 
 import os
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.shards import Shards
 
-_ROWS = 1024  # normalised at a time
-_PIECE = 256  # numbers summed in float32 before they go into a float64
-IN_MEMORY = 1 << 28  # bytes; a larger matrix is a file, mapped into memory
+_ROWS = 1024  # rows normalised at a time
+_PIECE = 256  # numbers summed in float32 before they are added to a float64
+IN_MEMORY = 1 << 28  # bytes; a larger matrix is a memory-mapped file
 
 
 def read_features(
     shards: Shards, model: str, ids: Sequence[str], videos: Sequence[str], width: int = 0
 ) -> NDArray[np.float16]:
-    """Read the (N, D) vectors of patches that stand video by video, one shard in memory at a time.
+    """Read the (N, D) vectors of patches that are grouped by video, with one shard in memory at a time.
 
-    `width` is D where it is known. Raises `NotFound` where there are no features of `model` for a video, `StorageError`
-    where a shard is cut short or lacks a patch, `InvalidInput` where two shards are not of the same model.
+    `width` is D, if it is known. Raises `NotFound` when a video has no features of `model`, `StorageError` when a shard
+    is truncated or lacks a patch, and `InvalidInput` when two shards belong to different models.
     """
     matrix = np.empty((0, width), np.float16)
     start = 0
@@ -40,8 +40,8 @@ def read_features(
             matrix = np.empty((len(ids), width or vectors.shape[1]), np.float16)
         if vectors.shape[1] != matrix.shape[1]:
             raise InvalidInput(
-                f"{shards.path(f'features/{model}/{video}')} holds vectors of {vectors.shape[1]} numbers, others of "
-                f"{matrix.shape[1]}: features of two models. Delete features/{model} and compute them again."
+                f"{shards.path(f'features/{model}/{video}')} contains vectors of {vectors.shape[1]} numbers, others "
+                f"of {matrix.shape[1]}: features of two models. Delete features/{model} and compute them again."
             )
         matrix[start:stop] = vectors
         start = stop
@@ -51,7 +51,7 @@ def read_features(
 def _read_video(shards: Shards, model: str, video: str, ids: Sequence[str]) -> NDArray[Any]:
     name = f"features/{model}/{video}"
     if not shards.exists(name):
-        raise NotFound(f"There are no features of model {model} for video {video}. Compute them, then link.")
+        raise NotFound(f"Video {video} has no features of model {model}. Compute them, then link again.")
     stored, vectors = shards.read_vectors(name)
     place = {patch: position for position, patch in enumerate(stored)}
     missing = [patch for patch in ids if patch not in place]
@@ -63,21 +63,21 @@ def _read_video(shards: Shards, model: str, video: str, ids: Sequence[str]) -> N
 
 
 def check_finite(vectors: NDArray[Any], ids: Sequence[str]) -> None:
-    """Raise `InvalidInput` that names the first patch whose vector holds NaN or infinity."""
-    if vectors.dtype == np.float16:  # by its bits (all of the exponent set): many times faster than by its value
+    """Raise `InvalidInput`, which names the first patch, if a vector contains NaN or infinity."""
+    if vectors.dtype == np.float16:  # all exponent bits set; many times faster than `isfinite`
         broken = ((np.ascontiguousarray(vectors).view(np.uint16) & 0x7C00) == 0x7C00).any(axis=1)
     else:
         broken = ~np.isfinite(vectors).all(axis=1)
     rows = np.flatnonzero(broken)
     if len(rows):
         raise InvalidInput(
-            f"The features of patch {ids[rows[0]]} hold NaN or infinity ({len(rows)} patches in this part). "
-            "Compute the features again with a sound model."
+            f"The features of patch {ids[rows[0]]} contain NaN or infinity ({len(rows)} patches in this part). "
+            "Compute the features again with another model."
         )
 
 
 def lengths(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the lengths (B,) of float32 vectors (B, D), summed in pieces so that float32 is exact enough."""
+    """Return the lengths (B,) of float32 vectors (B, D); partial sums are added in float64."""
     squares = np.zeros(len(values))
     for start in range(0, values.shape[1], _PIECE):
         piece = values[:, start : start + _PIECE]
@@ -86,7 +86,7 @@ def lengths(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def of_length_one(block: NDArray[Any]) -> NDArray[np.float32]:
-    """Return (B, D) vectors in float32 divided by their lengths; zero rows stay zero."""
+    """Return (B, D) vectors in float32, normalised to length 1; zero vectors stay zero."""
     values = block.astype(np.float32)
     values /= np.maximum(lengths(values), 1e-12)[:, None]
     return values
@@ -101,7 +101,7 @@ def mean_of(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def without_mean(vectors: NDArray[Any], mean: NDArray[np.float32] | None) -> NDArray[Any]:
-    """Return (N, D) vectors normalised to length 1 and minus `mean`, in float16; unchanged where `mean` is None."""
+    """Return (N, D) vectors in float16, normalised to length 1 minus `mean` (D,); unchanged if `mean` is None."""
     if mean is None:
         return vectors
     result = np.empty(vectors.shape, np.float16)
@@ -111,20 +111,20 @@ def without_mean(vectors: NDArray[Any], mean: NDArray[np.float32] | None) -> NDA
 
 
 def allocate(shape: tuple[int, int], scratch: Path | None) -> NDArray[np.float16]:
-    """Make room for a float16 matrix: a large one in a file below `scratch` that vanishes with its user.
+    """Return an uninitialised float16 matrix: in memory, or in a deleted file below `scratch` if it is large.
 
-    Raises `StorageError` where the disk does not hold it.
+    Raises `StorageError` when the disk is full.
     """
     if scratch is None or 2 * shape[0] * shape[1] <= IN_MEMORY:
         return np.empty(shape, np.float16)
     path = scratch / "sample.f16"
     try:
         scratch.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:  # a map of a file with holes would end in SIGBUS on a full disk
+        with path.open("wb") as file:  # allocated, because writing to a sparse map raises SIGBUS on a full disk
             os.posix_fallocate(file.fileno(), 0, 2 * shape[0] * shape[1])
         matrix = np.memmap(path, np.float16, "r+", shape=shape)
     except OSError as error:
-        raise StorageError(f"{path} could not be made: {error.strerror}. Free some space and link again.") from error
+        raise StorageError(f"{path} could not be created: {error.strerror}. Free some space and link again.") from error
     finally:
-        path.unlink(missing_ok=True)  # the map keeps it until it is gone, and a killed run leaves nothing behind
+        path.unlink(missing_ok=True)  # the map keeps the data alive, and a killed run leaves no file
     return matrix

@@ -1,7 +1,8 @@
 """Histograms of oriented gradients, the features of the paper's ablation (section 6.2, transitive-hog).
 
-Dalal and Triggs 2005: gradients of the colour channel that changes most, 9 unsigned orientations, cells of 8×8 pixels,
-blocks of 2×2 cells, normalised, cut at 0.2 and normalised again. A 96×96 patch has 11×11 blocks: 4356 numbers.
+The method is that of Dalal and Triggs (2005): gradients of the colour channel with the largest gradient, 9 unsigned
+orientations, cells of 8×8 pixels, and blocks of 2×2 cells that are normalised, clipped at 0.2 and normalised again. A
+96×96 patch has 11×11 blocks, so its descriptor has 4356 numbers.
 """
 
 import numpy as np
@@ -9,19 +10,19 @@ from numpy.typing import NDArray
 
 CELL, BLOCK, BINS = 8, 2, 9
 _CUT = 0.2
-_FAINT = 1e-3  # added to squared lengths, so that a plain block stays zero
-_AT_ONCE = 256  # patches: bounds the memory
+_FAINT = 1e-3  # added to squared lengths, so that a uniform block stays zero
+_AT_ONCE = 256  # patches described at a time; bounds the memory
 
 
 def hog(images: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """Describe uint8 (N, H, W, 3) patches, H and W multiples of 8, by (N, D) numbers."""
+    """Return the (N, D) descriptors of uint8 patches (N, H, W, 3); H and W are multiples of 8."""
     parts = [_describe(images[first : first + _AT_ONCE]) for first in range(0, len(images), _AT_ONCE)]
     rows, columns = (side // CELL - BLOCK + 1 for side in images.shape[1:3])
     return np.concatenate(parts) if parts else np.empty((0, rows * columns * BLOCK * BLOCK * BINS), np.float16)
 
 
 def _describe(images: NDArray[np.uint8]) -> NDArray[np.float16]:
-    pixels = images.astype(np.float32)  # whole numbers, so that equal gradients of two channels are equal exactly
+    pixels = images.astype(np.float32)  # whole numbers, so equal gradients of two channels compare as equal
     across, down = np.zeros_like(pixels), np.zeros_like(pixels)
     across[:, :, 1:-1] = pixels[:, :, 2:] - pixels[:, :, :-2]
     down[:, 1:-1] = pixels[:, 2:] - pixels[:, :-2]
@@ -29,7 +30,7 @@ def _describe(images: NDArray[np.uint8]) -> NDArray[np.float16]:
     across = np.take_along_axis(across, strongest, 3)[..., 0]
     down = np.take_along_axis(down, strongest, 3)[..., 0]
     strength = np.sqrt(across**2 + down**2)
-    place = (np.arctan2(down, across) % np.pi) / np.pi * BINS - 0.5  # in bins; bin b has its middle at b
+    place = (np.arctan2(down, across) % np.pi) / np.pi * BINS - 0.5  # in bins; the centre of bin b is at b
     lower = np.floor(place).astype(np.int64)
     upper_share = (place - lower).astype(np.float32)
     count, height, width = strength.shape

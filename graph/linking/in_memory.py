@@ -1,4 +1,4 @@
-"""Linking of vectors in one matrix: samples, nearest centroids and children, part by part in this process."""
+"""Linking of vectors that are in one matrix, computed in this process."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from graph.records import Progress
 
 
 class InMemory:
-    """`graph.linking.run.Vectors` of a matrix."""
+    """Implementation of `graph.linking.run.Vectors` for a matrix."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class InMemory:
         search: Nearest,
         progress: Progress,
     ) -> None:
-        """Keep the (N, D) vectors of the starts, in their order."""
+        """Take the (N, D) vectors of the starts, in the starts' order."""
         self._features = features
         self._starts = starts
         self._parameters = parameters
@@ -38,7 +38,7 @@ class InMemory:
         self._mean: NDArray[np.float32] | None = None
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the vectors of these rows; raises `InvalidInput` for NaN."""
+        """Return the (R, D) vectors of these rows (R,); raises `InvalidInput` for NaN."""
         result = self._features[rows]
         check_finite(result, [self._starts.ids[row] for row in rows.tolist()])
         return result
@@ -46,7 +46,7 @@ class InMemory:
     def assign(
         self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
+        """Return each start's nearest centroid (N,) and squared distance to it (N,), after subtracting the mean."""
         self._mean = mean
         labels, distances = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.float32)
         done = 0
@@ -58,7 +58,7 @@ class InMemory:
         return labels, distances
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents, found without the mean that `assign` was given."""
+        """Return the children of all parents, after subtracting the mean given to `assign`."""
         found = []
         done, total = 0, int(parents.sizes.sum())
         for rows in np.split(parents.order, np.cumsum(parents.sizes)[:-1]):

@@ -1,8 +1,8 @@
-"""Joining: later videos enter the parents of an existing linking (section 4.2).
+"""Joining: assignment of new videos to the parents of an existing linking (section 4.2).
 
-A new sample belongs to the parent with the nearest centroid, or to none if that cluster was dropped. In a parent whose
-members changed the nearest-neighbour lists of old members change as well, so its children are computed again; the
-children of all other parents are kept.
+A new sample belongs to the parent with the nearest centroid, or to none if that cluster was dropped. New members also
+change the nearest-neighbour lists of old members, so the children of a changed parent are computed again. The children
+of all other parents are kept.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,11 @@ def assign_new(
     assign: MakePoints,
     progress: Progress,
 ) -> NDArray[np.int32]:
-    """Return the parent (R,) of each of these rows of `starts`, -1 for none; `numbers` (K,) name each cluster's."""
+    """Return the parent (R,) of each of the `rows` (R,) of `starts`, -1 for none.
+
+    `centroids` is (K, D), `numbers` (K,) is each cluster's parent, and `mean` (D,) is subtracted from the vectors.
+    Raises as `read_features` and `check_finite` do.
+    """
     new = starts.take(rows)
     labels = np.empty(len(rows), np.int32)
     done = 0
@@ -56,9 +60,12 @@ def children_anew(
     search: Nearest,
     progress: Progress,
 ) -> Iterable[Children]:
-    """Yield the children of each of these parents, given as the rows of its members in `starts`, ascending."""
+    """Yield the children of each parent; `members` has the ascending rows of each parent's members in `starts`.
+
+    Raises as `read_features` does.
+    """
     done, total = 0, sum(map(len, members))
-    for first, last in whole([len(rows) for rows in members]):  # a shard is read once for several parents
+    for first, last in whole([len(rows) for rows in members]):  # several parents at once, to read each shard once
         together = np.concatenate(members[first:last])
         order = np.argsort(np.asarray([starts.videos[row] for row in together.tolist()], dtype=object), kind="stable")
         ids, videos = ([column[row] for row in together[order].tolist()] for column in (starts.ids, starts.videos))

@@ -1,8 +1,8 @@
-"""Nearest neighbours within a parent, where samples of the same video are excluded.
+"""Nearest neighbours within a parent, without samples of the same video.
 
-An inter-instance edge joins different instances, and two windows of one clip mostly show the same instance (29–36 % of
-the edges in a prototype). Two boxes that do not touch in the same frame are two objects and stay allowed. Equal
-similarities are ordered by row number, so the result depends only on the data.
+An inter-instance edge joins different objects, but two windows of one clip mostly show the same object (29–36 % of the
+edges in a prototype). Two boxes that do not touch in the same frame are two objects, so these pairs stay allowed. Ties
+are ordered by row number, so the result depends only on the data.
 """
 
 from collections import defaultdict
@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from graph.linking.features import of_length_one
 
 _COLUMNS = 4096
-_BLOCK_KEYS = 1 << 23  # similarities held at a time: 64 MB of keys
-SIMILARITY_STEPS = float(
-    1 << 20
-)  # similarities are compared in steps of 10⁻⁶: finer ones are float16's and the order of sums'
-ROW_BITS = 24  # a key is the similarity in steps, then the row number from behind: one sort orders by both
+_BLOCK_KEYS = 1 << 23  # keys in memory at a time: 64 MB
+# Similarities are rounded to steps of 10⁻⁶; smaller differences come from float16 and the order of summation.
+SIMILARITY_STEPS = float(1 << 20)
+ROW_BITS = 24  # a key is the rounded similarity, then the complement of the row number: one sort orders by both
 _LOWEST = np.int64(np.iinfo(np.int64).min)
 
 Nearest = Callable[[NDArray[Any], NDArray[np.int64], NDArray[np.int64], int], NDArray[np.int32]]
@@ -29,10 +28,10 @@ Nearest = Callable[[NDArray[Any], NDArray[np.int64], NDArray[np.int64], int], ND
 def nearest(
     features: NDArray[Any], owners: NDArray[np.int64], allowed: NDArray[np.int64], count: int
 ) -> NDArray[np.int32]:
-    """Return (N, count) row numbers of each sample's nearest others by cosine, nearest first, -1 where there are fewer.
+    """Return (N, count) row numbers of each sample's nearest others by cosine, nearest first, padded with -1.
 
-    `features` is (N, D) of any length: float16 rows of length 1 would be coarser than the stored ones. Samples with
-    equal `owners` (N,) do not see each other, except the pairs of rows in `allowed` (M, 2).
+    `features` (N, D) may have any length, because normalising float16 vectors would lose precision. Samples with equal
+    `owners` (N,) are excluded from each other's lists, except for the pairs of rows in `allowed` (M, 2).
     """
     size = len(features)
     lists = np.full((size, count), -1, np.int32)
@@ -56,7 +55,7 @@ def nearest(
 
 
 def _similarities(block: NDArray[Any], features: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the (B, N) cosines, computed in float32 a few columns at a time."""
+    """Return the (B, N) cosines, computed in float32 by blocks of columns."""
     left = of_length_one(block)
     result = np.empty((len(block), len(features)), np.float32)
     for start in range(0, len(features), _COLUMNS):
@@ -68,7 +67,7 @@ def _similarities(block: NDArray[Any], features: NDArray[Any]) -> NDArray[np.flo
 def together_on_screen(
     videos: Sequence[str], frames: Sequence[int] | NDArray[np.int64], boxes: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return (M, 2) rows of the same frame of the same video whose boxes (N, 4: x, y, w, h) do not touch."""
+    """Return the (M, 2) pairs of rows of one frame of one video whose boxes (N, 4: x, y, w, h) do not overlap."""
     by_frame: dict[tuple[str, int], list[int]] = defaultdict(list)
     for row, key in enumerate(zip(videos, frames, strict=True)):
         by_frame[key].append(row)
@@ -77,5 +76,5 @@ def together_on_screen(
 
 
 def _apart(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
-    """Say whether two boxes (x, y, w, h) have no pixel in common."""
+    """Return whether two boxes (x, y, w, h) have no pixel in common."""
     return bool(np.any(a[:2] + a[2:] <= b[:2]) or np.any(b[:2] + b[2:] <= a[:2]))

@@ -1,7 +1,8 @@
 """Parent clusters: K-means, then removal of small clusters (section 4.2, first stage).
 
-Lloyd's algorithm starts from K seeded vectors. Few vectors change their centroid between two iterations, so the sums
-are kept and only those vectors are moved. An empty centroid receives half of the cluster with the largest spread.
+Lloyd's algorithm starts from K vectors that a seed selects. Few vectors change their centroid in an iteration, so the
+sums of all clusters are kept and only these vectors are moved. An empty cluster receives half of the cluster with the
+largest spread.
 """
 
 from dataclasses import dataclass
@@ -15,29 +16,29 @@ from graph.linking.features import of_length_one
 from graph.linking.points import MakePoints, NumpyPoints
 from graph.records import Progress, no_progress
 
-_SPLIT = np.float32(1 / 1024)  # how far the two halves of a split cluster are set apart, relative to their values
-_SAME = 1e-5  # mean squared distance in a cluster under which its vectors are one and the same in float16
-_CONVERGED = 1e-5  # relative gain of the objective under which iterating on changes nothing worth its time
+_SPLIT = np.float32(1 / 1024)  # relative distance between the two centroids of a split cluster
+_SAME = 1e-5  # mean squared distance below which the vectors of a cluster are equal in float16
+_CONVERGED = 1e-5  # K-means stops when the objective's relative gain is below this
 
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """The first stage's outcome; parents are numbered 0… in the order of their K-means clusters."""
+    """The parents; they are numbered from 0 in the order of their K-means clusters."""
 
-    labels: NDArray[np.int32]  # (N,) parent of each vector, -1 where its cluster was dropped
-    numbers: NDArray[np.int32]  # (K,) parent that each K-means cluster became, -1 where it was dropped
-    sizes: NDArray[np.int64]  # (P,)
-    dropped: NDArray[np.int64]  # sizes of the clusters dropped as too small, empty ones included
+    labels: NDArray[np.int32]  # (N,) parent of each vector, -1 if its cluster was dropped
+    numbers: NDArray[np.int32]  # (K,) parent of each K-means cluster, -1 if it was dropped
+    sizes: NDArray[np.int64]  # (P,) size of each parent
+    dropped: NDArray[np.int64]  # sizes of the dropped clusters, including empty ones
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """The rows of parent 0, then those of parent 1 and so on, ascending in each."""
+        """The rows sorted by parent and then by row number, without those of dropped clusters."""
         order = np.argsort(self.labels, kind="stable")
         return order[len(order) - int(self.sizes.sum()) :]
 
 
 def sample_rows(count: int, sample: int, k: int, seed: int) -> NDArray[np.int64]:
-    """Choose the seeded rows that K-means is trained on: `sample` of `count`, ascending, or all where these are few."""
+    """Return the ascending rows on which K-means is trained: `sample` random ones of `count`, or all if fewer exist."""
     if not k <= sample < count:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, sample, replace=False))
@@ -52,12 +53,12 @@ def train_centroids(
     assign: MakePoints = NumpyPoints,
     progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
-    """Return (K, D) centroids of (S, D) vectors, taken as of length 1, after at most so many of Lloyd's iterations.
+    """Return (K, D) centroids of (S, D) vectors, which are normalised to length 1, by Lloyd's algorithm.
 
-    `assign` makes the `Points` that do the arithmetic. Raises `InvalidInput` when there are fewer vectors than `k`.
+    `assign` makes the `Points` that do the arithmetic. Raises `InvalidInput` for fewer vectors than `k`.
     """
     if k < 1 or len(features) < k:
-        raise InvalidInput(f"K-means cannot make {k} clusters of {len(features)} vectors. Ask for fewer parents.")
+        raise InvalidInput(f"K-means cannot make {k} clusters of {len(features)} vectors. Set fewer parents.")
     generator = np.random.default_rng([seed, 1])
     points = assign(features)
     first = np.sort(generator.choice(len(features), k, replace=False))
@@ -82,9 +83,10 @@ def train_centroids(
 
 
 def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spread: NDArray[Any]) -> int:
-    """Give empty centroids half of the cluster with the largest `spread`, in place; return how many were given one.
+    """Give each empty cluster half of the cluster with the largest `spread`, in place; returns how many were filled.
 
-    `spread` (K,) is the sum of squared distances in each cluster: the largest cluster may be copies of one vector.
+    `spread` (K,) is the sum of squared distances in each cluster. It is used instead of the size, because the largest
+    cluster may consist of copies of one vector.
     """
     spread = spread.copy()
     split = 0
@@ -101,7 +103,7 @@ def _split_widest(centroids: NDArray[np.float32], sizes: NDArray[np.int64], spre
 
 
 def keep_large(labels: NDArray[np.int32], k: int, smallest: int) -> Parents:
-    """Make parents of the clusters (N,) of `k` that have `smallest` vectors or more; the others are dropped."""
+    """Return the parents: those of the `k` clusters with at least `smallest` vectors; `labels` (N,) are clusters."""
     sizes = np.bincount(labels, minlength=k)
     kept = sizes >= smallest
     numbers = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)

@@ -1,21 +1,22 @@
-"""The parts of a linking run: any machine that reaches the shards can do them, in any order and more than once.
+"""The parts of a linking run, which any machine that can read the shards computes, in any order.
 
-Below linking/<run>/ in the shards; a number names a part (whole videos) or a share (whole parents):
+The files of a run are shards below linking/<run>/. The number n is that of a part (whole videos) or of a share (whole
+parents):
 
-    plan                what to compute; while it is there, the run is
-    part/<n>            id, video, sampled            of the starts in a part, video by video
-    sampled/<n>.rows    the sampled vectors of a part
+    plan                model and parameters; exists until the run ends
+    part/<n>            id, video, sampled            of the starts in a part, grouped by video
+    sampled/<n>.rows    sampled vectors of a part
     sample/<n>          width                         of these vectors
-    mean                of the vectors of length 1, where it is removed
-    centroids           of K-means, of the vectors without their mean
-    sorted/<n>.rows     the vectors of a part without their mean, sorted by centroid: those of a parent are adjacent
-    labels/<n>          centroid, distance            of each start of a part
+    mean                mean of the vectors of length 1, if it is subtracted
+    centroids           K-means centroids of the vectors, after subtracting the mean
+    sorted/<n>.rows     vectors of a part after subtracting the mean, sorted by centroid, so a parent's are adjacent
+    labels/<n>          centroid, distance            of each start in a part
     share/<n>           row, parent, part, place, video, owner, frame, x, y, w, h      of the members of some parents
-    edges/<n>           a, b, distance                of the inter-instance edges found in a share
-    children/<n>        0, 1, 2, 3                    the rows of each child found in a share
+    edges/<n>           a, b, distance                of the inter-instance edges in a share
+    children/<n>        0, 1, 2, 3                    rows of each child in a share
 
-A result depends on the plan and the shards alone and is written atomically. Two machines that do the same part write
-the same file, and a machine that is killed leaves no half-written file.
+A result depends only on the plan and the shards, and it is written atomically. Two machines that compute the same part
+write the same file, and a killed machine leaves no half-written file.
 """
 
 import json
@@ -35,12 +36,12 @@ from graph.linking.points import MakePoints, NumpyPoints
 from graph.linking.track_starts import TrackStarts
 from graph.shards import Shards
 
-RUNS = "linking"  # the folder of the runs under way
+RUNS = "linking"  # folder of the active runs
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A linking under way: where its files lie, what it computes, and by which arithmetic here."""
+    """An active linking run: its files, its parameters, and the functions that compute on this machine."""
 
     shards: Shards
     id: str
@@ -54,38 +55,38 @@ class Run:
         return f"{RUNS}/{self.id}/{kind}" + ("" if number is None else f"/{number:06d}")
 
     def begin(self) -> None:
-        """Write the plan, by which other machines know the run."""
+        """Write the plan, with which other machines join the run."""
         plan = {"model": self.model, "parameters": asdict(self.parameters)}
         self.shards.write_rows(self.name("plan"), {"plan": [json.dumps(plan)]})
 
     def goes_on(self) -> bool:
-        """Say whether the run is neither finished nor cancelled."""
+        """Return whether the run is active: neither finished nor cancelled."""
         return self.shards.exists(self.name("plan"))
 
     def finished(self, kind: str) -> set[int]:
-        """Return the numbers of the parts of this kind whose results are there."""
+        """Return the numbers of the parts of this kind whose results exist."""
         return {int(name) for name in self.shards.names(self.name(RESULT[kind]))}
 
     def remove(self) -> None:
-        """Take away all files of the run."""
-        self.shards.delete(self.name("plan"))  # first: who writes a result now sees that nobody wants it
+        """Delete all files of the run."""
+        self.shards.delete(self.name("plan"))  # first, so that a helper that writes a result now deletes it again
         self.shards.delete_folder(f"{RUNS}/{self.id}")
 
     def do(self, kind: str, number: int) -> None:
-        """Compute one part unless its result is there; raises what the shards and `check_finite` raise."""
+        """Compute one part unless its result exists; raises as `read_features` and `check_finite` do."""
         if not self.shards.exists(self.name(RESULT[kind], number)):
             _STEPS[kind](self, number)
 
 
 def help_run(shards: Shards, run: str, kind: str, number: int, assign: MakePoints, search: Nearest) -> bool:
-    """Do one part of a run that another machine leads; returns False where it is over."""
+    """Compute one part of a run that another machine leads; returns False if the run has ended."""
     try:
         plan = json.loads(shards.read(f"{RUNS}/{run}/plan")["plan"][0].as_py())
     except NotFound:
         return False
     joined = Run(shards, run, plan["model"], LinkParameters(**plan["parameters"]), assign, search)
     joined.do(kind, number)
-    if not joined.goes_on():  # it ended while we wrote: nothing of it may stay
+    if not joined.goes_on():  # the run ended while this part was written, so its files are deleted
         joined.remove()
         return False
     return True
@@ -109,7 +110,7 @@ def _assign(run: Run, number: int) -> None:
     vectors = read_features(run.shards, run.model, ids, part["video"].to_pylist(), centroids.shape[1])
     check_finite(vectors, ids)
     vectors = without_mean(vectors, _read_mean(run))
-    labels, distances = run.assign(vectors).assign(centroids.copy())  # Arrow's are read-only, which torch dislikes
+    labels, distances = run.assign(vectors).assign(centroids.copy())  # Arrow's array is read-only: torch warns
     run.shards.write_matrix(run.name("sorted", number), vectors[np.argsort(labels, kind="stable")])
     run.shards.write_rows(run.name("labels", number), {"label": labels, "distance": distances})
 
@@ -137,11 +138,14 @@ def _children(run: Run, number: int) -> None:
 
 
 _STEPS: dict[str, Callable[[Run, int], None]] = {"sample": _sample, "assign": _assign, "children": _children}
-RESULT = {"sample": "sample", "assign": "labels", "children": "children"}  # the file of each kind that comes last
+RESULT = {"sample": "sample", "assign": "labels", "children": "children"}  # file that each kind writes last
 
 
 def _read_sorted(run: Run, part: NDArray[Any], place: NDArray[Any], width: int) -> NDArray[np.float16]:
-    """Read the vectors at these places of these parts; of each part one run of rows, which little else lies in."""
+    """Read the vectors (R, width) at these places (R,) of these parts (R,).
+
+    Each part is read as one range of rows. The range contains few other rows, because the vectors are sorted.
+    """
     vectors = np.empty((len(part), width), np.float16)
     for number in np.unique(part).tolist():
         here = np.flatnonzero(part == number)
@@ -151,7 +155,7 @@ def _read_sorted(run: Run, part: NDArray[Any], place: NDArray[Any], width: int) 
 
 
 def write_children(run: Run, number: int, found: Children) -> None:
-    """Write what was found in a share."""
+    """Write the children and edges of a share."""
     edges = {"a": found.pairs[:, 0], "b": found.pairs[:, 1], "distance": found.distances}
     run.shards.write_rows(run.name("edges", number), edges)
     columns = {str(place): found.groups[:, place] for place in range(found.groups.shape[1])}
@@ -159,7 +163,7 @@ def write_children(run: Run, number: int, found: Children) -> None:
 
 
 def read_children(run: Run, number: int) -> Children:
-    """Read what was found in a share."""
+    """Read the children and edges of a share."""
     edges = run.shards.read(run.name("edges", number))
     groups = run.shards.read(run.name("children", number))
     pairs = np.stack([edges["a"].to_numpy(), edges["b"].to_numpy()], axis=1)

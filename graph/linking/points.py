@@ -1,8 +1,8 @@
-"""The two operations that K-means needs of its vectors: nearest centroids, and sums per centroid.
+"""The two operations of K-means on its vectors: find the nearest centroids, and update the sums of the clusters.
 
-Vectors are normalised to length 1 (zero vectors stay zero). `NumpyPoints` converts float16 block by block, so it never
-allocates an array as large as the data. `training.assignment` implements the same on torch, in bf16 and on any device;
-`parents.train_centroids` accepts either.
+Vectors are normalised to length 1; zero vectors stay zero. `NumpyPoints` converts float16 block by block, so it never
+allocates an array as large as the data. `training.assignment` implements the same operations in torch, in bf16 and on
+any device. `parents.train_centroids` accepts either.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from graph.linking.features import lengths
 
-_BLOCK = 4096  # rows turned to float32 at a time: 75 MB of pool5
+_BLOCK = 4096  # rows converted to float32 at a time: 75 MB of pool5
 
 
 class Points(Protocol):
-    """The (N, D) vectors of one K-means."""
+    """The (N, D) vectors of one K-means run."""
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
@@ -33,10 +33,10 @@ class NumpyPoints:
     """Points in NumPy: float32 matrix products of blocks of the float16 (or float32) vectors."""
 
     def __init__(self, features: NDArray[Any]) -> None:
-        """Take (N, D) vectors, a memory map if they are many."""
+        """Take (N, D) vectors, which may be a memory map."""
         self._features = features
         self._buffer = np.empty((min(_BLOCK, len(features)), features.shape[1]), np.float32)
-        self._scales: NDArray[np.float32] | None = None  # one over each length, 0 where that is 0
+        self._scales: NDArray[np.float32] | None = None  # 1 / length of each vector, 0 for zero vectors
 
     def assign(self, centroids: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
@@ -62,12 +62,12 @@ class NumpyPoints:
         """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
         changed = np.flatnonzero(old != new)
         if self._scales is None:
-            raise RuntimeError("assign comes before move")
+            raise RuntimeError("call assign before move")
         for start in range(0, len(changed), _BLOCK):
             rows = changed[start : start + _BLOCK]
             block = self._block(rows, len(rows))
             block *= self._scales[rows, None]
-            # row by row is the fastest way NumPy has here: a sum over sorted labels copies the block once more
+            # row by row is the fastest method in NumPy; sums over sorted labels would copy the block once more
             for vector, source, target in zip(block, old[rows].tolist(), new[rows].tolist(), strict=True):
                 if source >= 0:
                     sums[source] -= vector
@@ -75,7 +75,7 @@ class NumpyPoints:
                     sums[target] += vector
 
     def _block(self, rows: slice | NDArray[np.int64], count: int) -> NDArray[np.float32]:
-        """Return the rows as float32 in a buffer that the next call overwrites: fresh memory is slower."""
+        """Return the rows as float32 in a buffer that the next call overwrites; allocating memory is slower."""
         block = self._buffer[:count]
         np.copyto(block, self._features[rows])
         return block

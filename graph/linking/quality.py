@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from graph.linking.children import Children, pair_distances
 from graph.linking.track_starts import TrackStarts
 
-_PAIRS = 5_000  # random pairs of different parents whose mean distance is measured
+_PAIRS = 5_000  # random pairs for the mean distance between parents
 
 
 def quality_report(
@@ -18,10 +18,10 @@ def quality_report(
     found: Children,
     distance_across: float,
 ) -> dict[str, Any]:
-    """Measure one linking; every value is a plain number or a small dict of them.
+    """Return the measures of one linking; each value is a number or a small dict of numbers.
 
-    `labels` (N,) is the parent of each start, -1 for none; `dropped` the sizes of clusters dropped. Same-video shares
-    count a re-encoding (the same entry in `owners`) as the same video.
+    `labels` (N,) is the parent of each start, -1 for none; `dropped` has the sizes of dropped clusters. Re-encodings of
+    one video (the same entry in `owners`) count as one video in `edges_inside_one_video` and `purity_by_video`.
     """
     count = len(labels)
     groups, pairs, distances = found.groups, found.pairs, found.distances
@@ -63,7 +63,7 @@ def _spread(sizes: NDArray[Any]) -> dict[str, int]:
 
 
 def _purity_by_video(labels: NDArray[np.int32], codes: NDArray[Any]) -> float:
-    """Return the share of patches that belong to the commonest video of their parent: 1 is one video to a parent."""
+    """Return the share of patches from the commonest video of their parent; 1 means one video per parent."""
     inside = labels >= 0
     if not inside.any():
         return 0.0
@@ -74,9 +74,9 @@ def _purity_by_video(labels: NDArray[np.int32], codes: NDArray[Any]) -> float:
 
 
 def distance_across(features: NDArray[Any], labels: NDArray[np.int32], seed: int) -> float:
-    """Return the mean 1 - cosine of seeded random pairs from two parents, the negatives of section 5.
+    """Return the mean 1 - cosine of random pairs from different parents, which are the negatives of section 5.
 
-    `features` (S, D) are a sample of the starts, `labels` (S,) their parents, -1 for none.
+    `features` (S, D) are a sample of the starts, `labels` (S,) their parents, -1 for none. `seed` selects the pairs.
     """
     inside = np.flatnonzero(labels >= 0)
     if not len(inside):

@@ -1,7 +1,7 @@
 """Detection of videos that are re-encodings of each other, by perceptual hashes of their stored frames.
 
-A clip that was uploaded in two qualities has two ids, and its objects would be linked to themselves. The hash of a
-frame holds the signs of its low frequencies, which survive scaling and compression. Videos with mostly matching frames
+A clip that was uploaded in two qualities has two ids, so its objects would be linked to themselves. The hash of a frame
+consists of the signs of its low frequencies, which scaling and compression preserve. Videos whose frames mostly match
 form one family. Frames without contrast are ignored.
 """
 
@@ -19,32 +19,32 @@ from graph.records import Progress, no_progress
 from graph.shards import Shards
 
 BITS = 64
-_SIDE = 32  # a frame is shrunk to 32×32 before its frequencies are taken
-_LOW = 8  # 8×8 lowest frequencies
-_CONTRAST = 8.0  # least standard deviation of a frame's grey values (0..255)
-_SAME = 8  # bits in which two pictures of the same frame may differ
-_SHARE = 0.6  # of the frames of the shorter video that must have their like in the other
-_LEAST = 2  # matching frames, where a video has so many
-_BANDS = 4  # a hash is looked up by each 16 of its bits
-_CROWD = 64  # videos in one band from which on it tells nothing (title cards, test pictures)
+_SIDE = 32  # frames are scaled to 32×32 pixels before the transform
+_LOW = 8  # the 8×8 lowest frequencies are used
+_CONTRAST = 8.0  # minimum standard deviation of a frame's grey values (0..255)
+_SAME = 8  # maximum of differing bits between two encodings of one frame
+_SHARE = 0.6  # minimum share of the shorter video's frames that match a frame of the other
+_LEAST = 2  # minimum of matching frames, unless a video has fewer frames
+_BANDS = 4  # bands of 16 bits by which hashes are looked up
+_CROWD = 64  # a band value shared by more videos is ignored (title cards, test pictures)
 
 
 def frame_hash(jpeg: bytes) -> int | None:
-    """Return the 64-bit perceptual hash of a picture, None when it has next to no contrast."""
+    """Return the 64-bit perceptual hash of a JPEG picture, or None if it has almost no contrast."""
     with Image.open(BytesIO(jpeg)) as picture:
         picture.draft("L", (_SIDE * 2, _SIDE * 2))  # lets the JPEG decoder scale: ten times faster
         grey = np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32)
     if grey.std() < _CONTRAST:
         return None
     low = dctn(grey, norm="ortho")[:_LOW, :_LOW].ravel()
-    low[0] = 0.0  # the mean brightness is no feature
+    low[0] = 0.0  # ignore the mean brightness
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
 def find_reencodings(shards: Shards, video_ids: Sequence[str], progress: Progress = no_progress) -> dict[str, str]:
-    """Return, for every video that has a re-encoding, the first (by id) of its family; the first maps to itself.
+    """Map each video that has a re-encoding to the first of its family by id, which maps to itself.
 
-    Reads `frames/<video>` of each; a video without that shard has none. Raises `StorageError` for a broken shard.
+    Videos without the shard `frames/<video>` are left out. Raises `StorageError` for a damaged shard.
     """
     hashes: dict[str, list[int]] = {}
     for done, video in enumerate(sorted(video_ids)):
@@ -58,7 +58,7 @@ def find_reencodings(shards: Shards, video_ids: Sequence[str], progress: Progres
 
 
 def families(hashes: Mapping[str, Sequence[int]]) -> dict[str, str]:
-    """Group videos by the hashes of their frames: video → first of its family, for videos that are not alone."""
+    """Map each video of a family of two or more to the first of that family; `hashes` are those of its frames."""
     head = {video: video for video in hashes}
 
     def find(video: str) -> str:
@@ -79,7 +79,7 @@ def families(hashes: Mapping[str, Sequence[int]]) -> dict[str, str]:
 
 
 def _candidates(hashes: Mapping[str, Sequence[int]]) -> set[tuple[str, str]]:
-    """Return the pairs of videos with two frames that agree in one band of their bits."""
+    """Return the pairs of videos that have two frames with an equal band of bits."""
     bands: dict[tuple[int, int], set[str]] = defaultdict(set)
     width = BITS // _BANDS
     for video, values in hashes.items():
@@ -91,7 +91,7 @@ def _candidates(hashes: Mapping[str, Sequence[int]]) -> set[tuple[str, str]]:
 
 
 def _same_video(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> bool:
-    """Say whether most frames of the shorter video have their like in the other."""
+    """Return whether most frames of the shorter video match a frame of the other."""
     differing = np.bitwise_count(a[:, None] ^ b[None, :])
     matched = (differing.min(axis=1 if len(a) <= len(b) else 0) <= _SAME).sum()
     shorter = min(len(a), len(b))

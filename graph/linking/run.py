@@ -1,7 +1,7 @@
 """One linking run: parent clusters, child clusters, inter-instance edges and a quality report (section 4.2).
 
-This module has the steps. A `Vectors` knows where the vectors are and who computes: `in_memory.InMemory` for a matrix,
-`spread.Spread` for shards on disk, whose parts any number of machines share. Both give the same result, bit for bit.
+This module defines the steps. A `Vectors` object stores the vectors and runs the computation: `in_memory.InMemory` for
+a matrix, and `spread.Spread` for shards, whose parts several machines can compute. Both give bit-identical results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,18 +27,18 @@ from graph.records import InterInstance, Patch, Progress, no_progress
 
 @dataclass(frozen=True, slots=True)
 class Linking:
-    """The result of linking. Rows are the starts of tracks in the order of their ids."""
+    """The result of linking. A row number is the position of a track start in `starts`, which is sorted by id."""
 
     starts: TrackStarts
-    parents: NDArray[np.int32]  # (N,) parent of each row, -1 where its cluster was dropped
+    parents: NDArray[np.int32]  # (N,) parent of each row, -1 if its cluster was dropped
     parent_sizes: NDArray[np.int64]  # (P,)
-    mean: NDArray[np.float32] | None  # (D,) that was removed from the vectors; None: none was
-    centroids: NDArray[np.float32]  # (K, D) of all clusters of K-means, of the vectors without their mean
-    parent_numbers: NDArray[np.int32]  # (K,) parent that each cluster became, -1 where it was dropped
+    mean: NDArray[np.float32] | None  # (D,) mean that was subtracted from the vectors; None: no mean was subtracted
+    centroids: NDArray[np.float32]  # (K, D) of all K-means clusters, after subtracting the mean
+    parent_numbers: NDArray[np.int32]  # (K,) parent of each K-means cluster, -1 if it was dropped
     groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
-    pairs: NDArray[np.int32]  # (E, 2) rows of each inter-instance edge, smaller first, once each
+    pairs: NDArray[np.int32]  # (E, 2) rows of each inter-instance edge, smaller first
     distances: NDArray[np.float64]  # (E,) 1 - cosine
-    parameters: LinkParameters  # with the rule's numbers filled in
+    parameters: LinkParameters  # resolved
     quality: dict[str, Any]
 
     @property
@@ -60,7 +60,7 @@ class Linking:
         ]
 
     def digest(self) -> str:
-        """Return a hash of the result: 16 hexadecimal digits, equal for equal patches, parents and children."""
+        """Return a hash of patches, parents and children: 16 hexadecimal digits."""
         state = blake2b(digest_size=8)
         state.update("\n".join(self.patch_ids).encode())
         for array in (self.parents, self.groups, self.pairs):
@@ -69,18 +69,18 @@ class Linking:
 
 
 class Vectors(Protocol):
-    """The vectors of N starts: how they are read, and which machines compute with them."""
+    """Access to the (N, D) vectors of the track starts, and the computations on them."""
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the vectors of these rows."""
+        """Return the (R, D) vectors of these rows (R,)."""
 
     def assign(
         self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
+        """Return each start's nearest centroid (N,) and squared distance to it (N,), after subtracting the mean."""
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents, found without the mean that `assign` was given."""
+        """Return the children of all parents, after subtracting the mean given to `assign`."""
 
 
 def link(
@@ -93,14 +93,14 @@ def link(
     reencodings: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> Linking:
-    """Link the starts among `patches` by their (N, D) `features` (row i belongs to patch i). Section 4.2.
+    """Link the track starts among N patches by their features (N, D), one row per patch (section 4.2).
 
-    `reencodings` maps a re-encoded video to its original (see `reencodings.py`). `assign` and `search` do the
-    arithmetic: in NumPy here, on torch devices in `training.assignment`. Raises `InvalidInput` for too few patches, a
-    wrong parameter or NaN.
+    `reencodings` maps a video to the first of its re-encodings (see `reencodings.py`). `assign` and `search` do the
+    arithmetic; the defaults use NumPy, and `training.assignment` uses torch. Raises `InvalidInput` for too few patches,
+    an invalid parameter or NaN.
     """
     if features.ndim != 2 or len(features) != len(patches):
-        raise InvalidInput(f"{len(patches)} patches need as many vectors; the features are {features.shape}.")
+        raise InvalidInput(f"{len(patches)} patches need {len(patches)} vectors, but features have {features.shape}.")
     starts, rows = track_starts_of(patches, reencodings)
     resolved = parameters.resolve(len(starts))
     vectors = InMemory(features[rows], starts, resolved, assign, search, progress)
@@ -114,7 +114,7 @@ def link_vectors(
     assign: MakePoints,
     progress: Progress = no_progress,
 ) -> Linking:
-    """Link starts by their vectors; `parameters` are resolved. Raises what `vectors` raises."""
+    """Link track starts by their vectors; `parameters` are resolved. Raises as `vectors` does."""
     k = parameters.parents
     rows = sample_rows(len(starts), parameters.sample_per_parent * k, k, parameters.seed)
     sample = vectors.sample(rows)

@@ -1,8 +1,8 @@
-"""Linking whose vectors lie in shards and whose parts several machines compute.
+"""Linking of vectors in shards, whose parts several machines compute.
 
-Who leads a run offers the numbers of all parts to the others and then does them itself, from the last to the first,
-leaving out those whose result is there. The others take them from the first on. So nobody waits for anybody: a helper
-that dies costs nothing, and without helpers the leader does it all. Memory holds a part at a time, never all vectors.
+The leader of a run offers all parts to helpers on other machines. Helpers compute them from the first to the last. The
+leader computes them from the last to the first and skips those whose result exists, so it never waits for a helper.
+Without helpers, or when helpers die, the leader computes all parts. Only one part's vectors are in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from graph.linking.parts import Run, read_children
 from graph.linking.track_starts import TrackStarts, whole
 from graph.records import Progress
 
-Offer = Callable[[str, str, int], None]  # run, kind, how many parts: tell the others of them
+Offer = Callable[[str, str, int], None]  # offers parts to helpers: run id, kind of part, number of parts
 
 
 class Spread:
-    """`graph.linking.run.Vectors` of shards."""
+    """Implementation of `graph.linking.run.Vectors` for shards."""
 
     def __init__(self, run: Run, starts: TrackStarts, offer: Offer, scratch: Path, progress: Progress) -> None:
-        """Lead a run over these starts; `scratch` is a folder here for a sample that memory should not hold."""
+        """Lead a run over these starts; `scratch` is a local folder for a sample that is too large for memory."""
         self._run = run
         self._starts = starts
         self._offer = offer
@@ -35,7 +35,7 @@ class Spread:
         self._parts = starts.parts()
 
     def sample(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return the vectors of these rows; raises as `read_features` does, and for NaN."""
+        """Return the (R, D) vectors of these rows (R,); raises as `read_features` and `check_finite` do."""
         run = self._run
         for number, part in enumerate(self._parts):
             names, videos = (
@@ -54,7 +54,7 @@ class Spread:
                 result = allocate((len(rows), width), self._scratch)
             if width != result.shape[1]:
                 raise InvalidInput(
-                    f"Some features of {run.model} have {width} numbers, others {result.shape[1]}: features "
+                    f"Some features of {run.model} have {width} numbers, others have {result.shape[1]}: features "
                     f"of two models. Delete features/{run.model} and compute them again."
                 )
             vectors = run.shards.read_rows(run.name("sampled", number), 0, len(inside), width)
@@ -64,7 +64,7 @@ class Spread:
     def assign(
         self, centroids: NDArray[np.float32], mean: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return for each start its nearest centroid (N,) and the squared distance to it (N,), without the mean."""
+        """Return each start's nearest centroid (N,) and squared distance to it (N,), after subtracting the mean."""
         run = self._run
         if mean is not None:
             run.shards.write_vectors(run.name("mean"), ["mean"], mean[None])
@@ -78,7 +78,7 @@ class Spread:
         return labels, distances
 
     def children(self, parents: Parents) -> Children:
-        """Return the children of all parents, found without the mean that `assign` was given."""
+        """Return the children of all parents, after subtracting the mean given to `assign`."""
         part_of, place_of = self._places()
         order = parents.order
         bounds = np.concatenate([[0], np.cumsum(parents.sizes)])
@@ -102,7 +102,7 @@ class Spread:
         return together(found, self._run.parameters.group)
 
     def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return for each row its part, and its place in that part's vectors once they are sorted by centroid."""
+        """Return each row's part (N,), and its position (N,) among that part's vectors sorted by centroid."""
         part_of, place_of = np.empty(len(self._starts), np.int32), np.empty(len(self._starts), np.int32)
         for number, part in enumerate(self._parts):
             part_of[part] = number
@@ -110,7 +110,7 @@ class Spread:
         return part_of, place_of
 
     def _do_all(self, kind: str, stage: str, sizes: Sequence[int]) -> None:
-        """See that every part of a kind is done; tell how many patches are through."""
+        """Offer all parts of a kind, compute those without a result, and report the number of finished patches."""
         total = sum(sizes)
         if len(sizes) > 1:
             self._offer(self._run.id, kind, len(sizes))

@@ -252,7 +252,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
     poisoned = vectors.copy()
     poisoned[0, 0] = np.nan
     context.shards.write_vectors(name, ids, poisoned)
-    refused(InvalidInput, f"features of patch {ids[0]} hold NaN")
+    refused(InvalidInput, f"features of patch {ids[0]} contain NaN")
     path.write_bytes(whole)
     assert link(context, REQUEST, no_progress)
 

@@ -133,7 +133,7 @@ def test_the_rule_passes_through_the_paper_and_never_leaves_negatives_out() -> N
         (LinkParameters(group=1), 20, "at least 2"),
         (LinkParameters(neighbours=0), 20, "neighbours must be at least 1"),
         (LinkParameters(smallest=-1), 20, "cannot be negative"),
-        (LinkParameters(linked_share=0), 20, "linked_share must lie between 0 and 1"),
+        (LinkParameters(linked_share=0), 20, "linked_share must be above 0 and at most 1"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters: LinkParameters, count: int, message: str) -> None:

@@ -158,7 +158,7 @@ def test_wrong_inputs_are_refused() -> None:
     world = make_world(30, 5)
     with pytest.raises(InvalidInput, match="30 patches need as many vectors"):
         link(world.features[:29], world.starts, PAPER)
-    with pytest.raises(InvalidInput, match="given twice"):
+    with pytest.raises(InvalidInput, match="contain a duplicate"):
         link(world.features, [*world.starts[:29], world.starts[0]], PAPER)
     with pytest.raises(InvalidInput, match="2 patches cannot be linked"):
         link(world.features[:2], world.starts[:2], PAPER)

@@ -183,7 +183,7 @@ def test_broken_features_are_refused_with_the_part_that_is_broken(
     poisoned = vectors.copy()
     poisoned[2, 3] = np.nan
     shards.write_vectors(name, ids, poisoned)
-    with pytest.raises(InvalidInput, match=f"patch {ids[2]} hold NaN"):
+    with pytest.raises(InvalidInput, match=f"patch {ids[2]} contain NaN"):
         spread(shards, starts)
     Run(shards, "run", "net", PARAMETERS).remove()
     shards.write_vectors(name, ids, vectors[:, :16])
