@@ -1,1 +1,1 @@
-"""Export and import of the graph as files, for moving and backup; `neo4j-admin` or Bolt reads them."""
+"""Export and import of the graph and its files, for moving and backup."""

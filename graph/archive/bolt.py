@@ -1,4 +1,4 @@
-"""Import of an exported graph into an empty one over Bolt.
+"""Import of an exported graph into an empty database over Bolt.
 
 The states of videos and generations are written last, so an interrupted import never looks complete.
 """
@@ -16,7 +16,7 @@ from graph.identifiers import require_name
 from graph.records import Progress
 
 _ROWS = 5000
-_KEYED = {"ParentCluster", "ChildCluster"}  # named by generation and number together
+_KEYED = {"ParentCluster", "ChildCluster"}  # identified by generation and number
 
 _NODES = {
     "Video": "UNWIND $rows AS row CREATE (n:Video) SET n = row",
@@ -24,7 +24,7 @@ _NODES = {
     "ParentCluster": "UNWIND $rows AS row CREATE (n:ParentCluster) SET n = row",
     "ChildCluster": "UNWIND $rows AS row CREATE (n:ChildCluster) SET n = row",
 }
-# (a)-[e]->(b) of each type; a row is [name of a, name of b, properties]
+# (a)-[e]->(b) of each type; a row is [id of a, id of b, properties]
 _EDGES = {
     "HAS_PATCH": """
         UNWIND $rows AS row MATCH (a:Video {id: row[0]}) MATCH (b:Patch {id: row[1]})
@@ -62,23 +62,23 @@ _COUNT = "MATCH (n) WHERE NOT n:Lock RETURN count(n) AS count"
 
 
 def count_nodes(connection: Connection) -> int:
-    """Count what the graph holds already; raises `Unavailable`."""
+    """Return the number of nodes in the graph, without locks; raises `Unavailable`."""
     return int(connection.read(_COUNT)[0]["count"])
 
 
 def empty_graph(connection: Connection, progress: Progress) -> None:
-    """Remove everything: what an import that was killed had written."""
+    """Delete all nodes and edges, e.g. those of an import that was killed."""
     removed = 0
     while deleted := connection.write(_EMPTY)[0]["deleted"]:
         removed += deleted
-        progress("clearing away", removed, 0, "nodes")
+        progress("deleting", removed, 0, "nodes")
 
 
 def write_graph(connection: Connection, folder: Path, counts: dict[str, int], progress: Progress) -> None:
-    """Write nodes and relationships, then the rest; the graph is empty and has its constraints."""
+    """Write nodes and relationships, then `write_rest`. The graph must be empty and have its constraints."""
     total = sum(counts.get(name, 0) for name in (*NODES, *EDGES))
     done = 0
-    names: list[Any] = []  # of the nodes, by number
+    names: list[Any] = []  # ids of the nodes, by node number
     for label in NODES:
         for numbered in _batches(read_rows(folder, label)):
             rows = [row for _, row in numbered]
@@ -98,9 +98,9 @@ def write_graph(connection: Connection, folder: Path, counts: dict[str, int], pr
 
 
 def write_rest(connection: Connection, folder: Path) -> None:
-    """Write what is small: properties of videos, generations and models, and which generation is current.
+    """Write the properties of videos, generations and models, and which generation is current.
 
-    Jobs in the file are passed over: an import carries data, never work.
+    Jobs in the file are skipped, because their work belongs to the exporting installation.
     """
     with (folder / REST).open(encoding="utf-8") as file:
         for rows in _batches(json.loads(line) for line in file):
@@ -111,7 +111,7 @@ def write_rest(connection: Connection, folder: Path) -> None:
 
 
 def _checked(label: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's properties; raises `InvalidInput` where a name that becomes part of a path has another form."""
+    """Return a row's properties; raises `InvalidInput` if a name that becomes part of a path is invalid."""
     if label == "Video":
         require_name("video id", properties.get("id"))
     elif label == "Model":

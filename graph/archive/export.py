@@ -1,7 +1,7 @@
-"""Export of the whole graph into files: CSV (see `tables`), and JSON lines for the small node kinds.
+"""Export of the whole graph into files: CSV tables (see `tables`), and JSON lines for the kinds with few nodes.
 
-The server collects one video or one parent cluster into one row. A row for every edge takes the driver four times as
-long, and nothing larger than one video or one parent is held in memory.
+The server collects one video or one parent cluster into one row, because a row for every edge takes the driver four
+times as long. Memory holds one video or one parent at a time.
 """
 
 import json
@@ -15,14 +15,14 @@ from graph.generations.catalogue import LINKING, Generation, list_generations
 from graph.lock import graph_lock
 from graph.records import Progress
 
-REST = "rest.jsonl"  # videos, generations, models: a line each. Jobs stay: an import carries data, never work
-_AT_ONCE = 5000  # children of one query
+REST = "rest.jsonl"  # one line for each video, generation and model; jobs are not exported
+_AT_ONCE = 5000  # children per query
 
 _VIDEO_IDS = """
 MATCH (v:Video)
 RETURN collect(v.id) AS ids
 """
-# Patches are named by the server's own number of them, id(p): deprecated, but a tenth of the bytes of their id.
+# Patches are identified by the server's internal number id(p): deprecated, but a tenth as long as their id.
 # (v)-[:HAS_PATCH]->(p)
 _PATCHES = """
 MATCH (:Video {id: $video})-[:HAS_PATCH]->(p:Patch)
@@ -62,7 +62,7 @@ _SMALL = {
 
 
 class _Numbers:
-    """Where each patch stands in the export, by the server's number of it: four bytes each, read for every edge."""
+    """Map from the server's internal number of a patch to its node number in the export, in four bytes per patch."""
 
     def __init__(self) -> None:
         self._at = np.full(1 << 16, -1, np.int32)
@@ -77,9 +77,9 @@ class _Numbers:
 
 
 def export_graph(connection: Connection, folder: Path, progress: Progress) -> dict[str, int]:
-    """Write the graph into `folder`; returns how many nodes and relationships of each kind there are.
+    """Write the graph into `folder`; returns the number of nodes and relationships of each kind.
 
-    Raises `Conflict` while a linking runs (it and this would see half of each other's work) and `Unavailable`.
+    Raises `Unavailable`, and `Conflict` while a linking is running, because its generation is half written.
     """
     with graph_lock(connection, LINKING), Tables(folder) as tables:
         ids: list[str] = connection.read(_VIDEO_IDS)[0]["ids"]

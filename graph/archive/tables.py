@@ -1,8 +1,8 @@
-"""CSV files of nodes and relationships in the format of `neo4j-admin database import`, and their reader.
+"""Writer and reader of nodes and relationships as CSV files for `neo4j-admin database import`.
 
-One file holds the rows of one label or type that have the same properties of the same types, so no field is ever empty.
-Strings are quoted, numbers are written as Python's `repr` (exact), and the header names the types. Nodes are numbered
-from 0 and relationships refer to the numbers, which saves the importer half of its time: it looks up no names.
+All rows of a file have the same label or type and the same properties of the same types, so no field is empty. Texts
+are quoted, numbers are written exactly (Python's `repr`), and the header names the types. Nodes are numbered from 0,
+and relationships refer to these numbers. This halves the importer's time, because it looks up no ids.
 """
 
 import csv
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from graph.errors import StorageError
 
-VIDEO_IDS = "Video"  # their other properties are texts of any kind: they travel as JSON
+VIDEO_IDS = "Video"  # only ids; the other properties are free text and are exported as JSON
 NODES = (VIDEO_IDS, "Patch", "ParentCluster", "ChildCluster")
 EDGES = ("HAS_PATCH", "INTRA_INSTANCE", "INTER_INSTANCE", "IN_PARENT", "IN_CHILD")
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
@@ -23,10 +23,10 @@ _HEADER = re.compile(r"^(\w*):(\w+)$")
 
 
 class Tables:
-    """The CSV files of one folder, being written."""
+    """Writer of the CSV files of one folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Write into `folder`, which is there."""
+        """Write into `folder`, which must exist."""
         self._folder = folder
         self._files: dict[tuple[str, tuple[str, ...]], IO[str]] = {}
         self._count: dict[str, int] = {}
@@ -34,17 +34,17 @@ class Tables:
         self.rows: dict[str, int] = {}
 
     def node(self, label: str, properties: Mapping[str, Any]) -> int:
-        """Add a node and return its number; raises `StorageError` for a property that no file can hold."""
+        """Add a node and return its number; raises `StorageError` for a property of an unsupported type."""
         self._add(label, (":ID",), (self._nodes,), properties)
         self._nodes += 1
         return self._nodes - 1
 
     def edge(self, kind: str, start: int, end: int, properties: Mapping[str, Any]) -> None:
-        """Add a relationship between the nodes of two numbers."""
+        """Add a relationship between two nodes, given by their numbers."""
         self._add(kind, (":START_ID", ":END_ID"), (start, end), properties)
 
     def __enter__(self) -> "Tables":
-        """Begin."""
+        """Return the writer itself."""
         return self
 
     def __exit__(
@@ -78,12 +78,15 @@ def _text(value: object) -> str:
 
 
 def tables_of(folder: Path, name: str) -> list[Path]:
-    """Return the files of a label or type, in the order they were begun."""
+    """Return the files of a label or type in the order of their creation."""
     return sorted(folder.glob(f"{name}.*.csv"), key=lambda path: int(path.name.split(".")[1]))
 
 
 def read_rows(folder: Path, name: str) -> Iterator[tuple[Sequence[int], dict[str, Any]]]:
-    """Yield (numbers, properties) of every row of a label or type: a node's number, or those of start and end."""
+    """Yield (numbers, properties) for every row of a label or type.
+
+    The numbers are the node's own, or those of a relationship's start and end.
+    """
     for path in tables_of(folder, name):
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)

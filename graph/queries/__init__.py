@@ -1,1 +1,1 @@
-"""Queries: neighbourhoods, explanations, clusters, counts, tracks and quadruples."""
+"""Read queries: neighbourhoods, explanations, clusters, counts, tracks and quadruples."""

@@ -33,7 +33,7 @@ STYLE: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SavedQuery:
-    """A query to keep in Neo4j Browser; its first line is its title there."""
+    """A query for the favourites of Neo4j Browser, which shows its first line as its title."""
 
     file: str
     title: str
@@ -41,7 +41,7 @@ class SavedQuery:
 
     @property
     def text(self) -> str:
-        """The file's content: the title as a comment, then the query."""
+        """Content of the query's file: the title as a comment, then the query."""
         return f"// {self.title}\n{self.cypher.strip()}\n"
 
 
@@ -57,7 +57,7 @@ QUERIES = (
     ),
     SavedQuery(
         "02-children",
-        "Child clusters: groups that are all each other's near neighbours",
+        "Child clusters: groups of mutual nearest neighbours",
         # (:Patch)-[:IN_CHILD]->(c)
         _NOW + "MATCH (c:ChildCluster) WHERE c.generation = g.id AND c.id < 5\n"
         "MATCH path = (c)<-[:IN_CHILD]-(:Patch)\nRETURN path",
@@ -85,7 +85,7 @@ QUERIES = (
     ),
     SavedQuery(
         "06-one-video",
-        "A video, its patches and tracks (write its name)",
+        "A video, its patches and tracks (enter its name)",
         # (v)-[:HAS_PATCH]->(a)-[:INTRA_INSTANCE]->(b)
         "MATCH path = (v:Video)-[:HAS_PATCH]->(:Patch)-[:INTRA_INSTANCE]->(:Patch)\n"
         "WHERE v.name CONTAINS 'part of its name'\nRETURN path LIMIT 50",
@@ -97,13 +97,13 @@ QUERIES = (
     ),
     SavedQuery(
         "08-generation",
-        "The linking in use: its numbers and its quality",
+        "The current generation: its counts and its quality",
         _NOW + "RETURN g.id AS generation, g.feature_model AS features, g.patches AS patches, g.parents AS parents,\n"
         "       g.children AS children, g.edges AS edges, g.quadruples AS quadruples, g.quality AS quality",
     ),
     SavedQuery(
         "09-why-alike",
-        "Why two patches are treated as alike: the chain between them (write their ids)",
+        "Why two patches are treated as alike: the chain between them (enter their ids)",
         # (a)-[:INTRA_INSTANCE|INTER_INSTANCE*]-(b)
         _NOW + "MATCH (a:Patch {id: 'one id'}), (b:Patch {id: 'other id'})\n"
         "MATCH path = shortestPath((a)-[:INTRA_INSTANCE|INTER_INSTANCE*..30]-(b))\n"
@@ -113,7 +113,7 @@ QUERIES = (
 
 
 def example_queries(generation: str) -> tuple[SavedQuery, ...]:
-    """Return three queries to start with, for one generation; the report prints them."""
+    """Return three example queries for one generation; the report prints them."""
     name = f"{{generation: '{generation}'}}"
     return (
         SavedQuery(
@@ -141,7 +141,7 @@ def example_queries(generation: str) -> tuple[SavedQuery, ...]:
 
 
 def grass() -> str:
-    """Return the style as a GraSS file, which Neo4j Browser takes when it is dropped on its window."""
+    """Return the style as a GraSS file, which a user drops on Neo4j Browser's window."""
     return "".join(
         f"{selector} {{\n" + "".join(f"  {name}: {value};\n" for name, value in rules.items()) + "}\n\n"
         for selector, rules in STYLE.items()
@@ -149,5 +149,5 @@ def grass() -> str:
 
 
 def style_command() -> str:
-    """Return the same as one line for the Browser's own command line."""
+    """Return the style as one line for the command line of Neo4j Browser."""
     return ":style " + " ".join(grass().split())

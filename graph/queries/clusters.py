@@ -1,4 +1,4 @@
-"""Queries for parent clusters, their members and their child clusters, page by page (section 4.2).
+"""Queries for parent clusters, their members and their child clusters (section 4.2).
 
 (:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})    (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id})
 """
@@ -10,7 +10,7 @@ from graph.errors import NotFound
 from graph.generations.catalogue import current_generation, require_generation
 from graph.records import Patch
 
-EXAMPLES = 8  # patches shown for a cluster
+EXAMPLES = 8  # example patches per cluster
 
 # (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
 _PARENTS = """
@@ -37,7 +37,7 @@ WHERE k.generation = $generation
 WITH k.id AS child, p.id AS patch ORDER BY patch
 RETURN child, collect(patch) AS patches ORDER BY child LIMIT $limit
 """
-# (p)<-[:INTRA_INSTANCE*0..1]-(start)-[:IN_PARENT]->(c): the end of a track (A') inherits its start's parent
+# (p)<-[:INTRA_INSTANCE*0..1]-(start)-[:IN_PARENT]->(c): the end of a track (A') has the parent of its start
 _PARENT_OF = """
 MATCH (p:Patch {id: $patch})<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster)
 WHERE c.generation = $generation
@@ -47,19 +47,22 @@ RETURN c.id AS id ORDER BY id LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A parent cluster (stage 1): starts of tracks that look roughly alike."""
+    """A parent cluster (stage 1): track starts that look roughly alike."""
 
     id: int
     generation: str
-    size: int  # starts of tracks
-    children: int
-    examples: list[str]  # the ids of a few members
+    size: int  # number of track starts
+    children: int  # number of child clusters
+    examples: list[str]  # ids of up to `EXAMPLES` members
 
 
 def list_parents(
     connection: Connection, generation: str | None = None, after: int = -1, limit: int = 100
 ) -> list[Parent]:
-    """Read the `limit` parent clusters whose ids follow `after`; raises `NotFound` without such a generation."""
+    """Return up to `limit` parent clusters in the order of their ids, starting after the id `after`.
+
+    Raises `NotFound` if the generation does not exist.
+    """
     known = require_generation(connection, generation)
     rows = connection.read(_PARENTS, generation=known.id, after=after, limit=limit, examples=EXAMPLES)
     return [Parent(**row) for row in rows]
@@ -69,26 +72,24 @@ def get_parent(connection: Connection, parent: int, generation: str | None = Non
     """Read one parent cluster; raises `NotFound`."""
     found = list_parents(connection, generation, parent - 1, 1)
     if not found or found[0].id != parent:
-        raise NotFound(
-            f"There is no parent cluster {parent} in this generation. `GET /clusters` lists those there are."
-        )
+        raise NotFound(f"There is no parent cluster {parent} in this generation. List the clusters to see their ids.")
     return found[0]
 
 
 def list_members(connection: Connection, parent: Parent, after: str = "", limit: int = 100) -> list[Patch]:
-    """Read the `limit` members of a parent cluster whose ids follow `after`."""
+    """Return up to `limit` members of a parent cluster in the order of their ids, starting after the id `after`."""
     rows = connection.read(_MEMBERS, generation=parent.generation, parent=parent.id, after=after, limit=limit)
     return [Patch(**row["patch"]) for row in rows]
 
 
 def list_children(connection: Connection, parent: Parent, limit: int = 100) -> list[list[str]]:
-    """Read the first `limit` child clusters (stage 2) of a parent: the ids of their patches."""
+    """Return the patch ids of each of the first `limit` child clusters (stage 2) of a parent."""
     rows = connection.read(_CHILDREN, generation=parent.generation, parent=parent.id, limit=limit)
     return [row["patches"] for row in rows]
 
 
 def parent_of(connection: Connection, patch_id: str) -> int | None:
-    """Return the parent cluster of a patch, or of its track's start, in the current generation; None for none."""
+    """Return the parent cluster of a patch or of its track's start in the current generation; None if it has none."""
     generation = current_generation(connection)
     rows = connection.read(_PARENT_OF, patch=patch_id, generation=generation) if generation else []
     return int(rows[0]["id"]) if rows else None

@@ -1,4 +1,4 @@
-"""Counts of the graph's nodes and edges, computed at each call.
+"""Counts of the graph's nodes and edges.
 
 (:Video {status: "ready"})-[:HAS_PATCH]->(:Patch)     (A)-[:INTRA_INSTANCE]->(A')     (A)-[:INTER_INSTANCE]-(B)
 """
@@ -7,8 +7,8 @@ from graph.connection import Connection
 from graph.generations.catalogue import current_generation
 from graph.records import GraphCounts
 
-# Counts without a filter come from the store's own counters, whatever the size; an index on two properties is used only
-# when both are asked for, hence `bucket >= 0` and `id >= 0`.
+# Counts without a filter are read from the store's counters, so they take constant time. An index on two properties is
+# used only if the query filters by both, hence `bucket >= 0` and `id >= 0`.
 _COUNTS = """
 CALL () { MATCH (v:Video) WHERE v.status = 'ready' RETURN count(v) AS videos, coalesce(sum(v.frames), 0) AS frames }
 CALL () { MATCH (p:Patch) RETURN count(p) AS patches }
@@ -20,7 +20,7 @@ CALL () { MATCH (c:ParentCluster) WHERE c.generation = $generation AND c.id >= 0
 CALL () { MATCH (c:ChildCluster) WHERE c.generation = $generation AND c.id >= 0 RETURN count(c) AS child_clusters }
 RETURN videos, frames, patches, tracks, tracks AS intra_instance, inter_instance, parent_clusters, child_clusters
 """
-# (A')<-[:INTRA_INSTANCE]-(A)-[:INTER_INSTANCE]-(B)-[:INTRA_INSTANCE]->(B')     once each: A–B is stored once
+# (A')<-[:INTRA_INSTANCE]-(A)-[:INTER_INSTANCE]-(B)-[:INTRA_INSTANCE]->(B'), each counted once: A–B is stored once
 _QUADRUPLES = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0
 RETURN coalesce(sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }), 0) AS quadruples
@@ -28,7 +28,7 @@ RETURN coalesce(sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_IN
 
 
 def graph_counts(connection: Connection) -> GraphCounts:
-    """Count nodes and edges: clusters, inter-instance edges and quadruples are those of the current generation."""
+    """Count nodes and edges; clusters, inter-instance edges and quadruples are those of the current generation."""
     generation = current_generation(connection)
     counts = connection.read(_COUNTS, generation=generation)[0]
     return GraphCounts(**counts, **connection.read(_QUADRUPLES, generation=generation)[0])

@@ -4,7 +4,7 @@
                             │ IN_CHILD         │ IN_CHILD
                             └──→(:ChildCluster)←──┘        all in one (:ParentCluster)
 
-For a training pair this is its provenance: which kind of positive of section 5 it is, and the evidence for it.
+The chain is the provenance of a training pair: the kind of positive (section 5) and the evidence for it.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from graph.generations.catalogue import Generation, require_generation
 from graph.queries.neighbourhood import Edge, path
 from graph.records import Patch
 
-# kinds of edges along the chain, and the positive they make
+# kinds of edges along the chain → kind of positive
 POSITIVES = {
     ("intra",): "A–A'",
     ("inter",): "A–B",
@@ -54,7 +54,7 @@ class SharedChild:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One edge of the chain, and for an inter-instance edge the groups of mutual neighbours that it comes from."""
+    """One edge of the chain; for an inter-instance edge, also the child clusters that contain both ends."""
 
     edge: Edge
     children: tuple[SharedChild, ...] = ()
@@ -65,16 +65,16 @@ class Step:
 class Explanation:
     """The shortest chain between two patches in one generation."""
 
-    positive: str  # "A–B'" and so on; "" where training would not pair these two
+    positive: str  # one of `POSITIVES`; "" if training does not pair these two
     patches: tuple[Patch, ...]
-    videos: tuple[str, ...]  # name of the video of each patch
+    videos: tuple[str, ...]  # name of each patch's video
     steps: tuple[Step, ...]  # one fewer than patches
     generation: str
     feature_model: str
-    held_out: bool  # a patch is of a video that is kept out of training
+    held_out: bool  # whether a patch belongs to a video that is kept out of training
 
     def sentences(self) -> list[str]:
-        """Say it for people, one line a step."""
+        """Return the explanation in sentences: a summary, then one sentence per step."""
         lines = [self._head()]
         for step, a, b, a_video, b_video in zip(
             self.steps, self.patches, self.patches[1:], self.videos, self.videos[1:], strict=False
@@ -82,33 +82,33 @@ class Explanation:
             edge = step.edge
             if edge.kind == "intra":
                 lines.append(
-                    f"{a.id} ({a_video}, {a.time_s:.2f} s) and {b.id} ({b.time_s:.2f} s) are one object, tracked over "
+                    f"{a.id} ({a_video}, {a.time_s:.2f} s) and {b.id} ({b.time_s:.2f} s) show one object, tracked over "
                     f"{edge.track_length} frames with confidence {edge.confidence:.2f}."
                 )
                 continue
             groups = "; ".join(f"child {child.id}: {', '.join(child.patch_ids)}" for child in step.children)
             lines.append(
-                f"{a.id} ({a_video}, {a.time_s:.2f} s) and {b.id} ({b_video}, {b.time_s:.2f} s) are each other's near "
+                f"{a.id} ({a_video}, {a.time_s:.2f} s) and {b.id} ({b_video}, {b.time_s:.2f} s) are mutual nearest "
                 f"neighbours at distance {edge.distance:.3f}, in parent {step.children[0].parent} of "
                 f"{step.parent_size} patches ({groups})."
             )
         return lines
 
     def _head(self) -> str:
-        kind = f"a training pair {self.positive}" if self.positive else "no training pair"
-        kept = ", kept out of training" if self.held_out else ""
-        return f"In generation {self.generation} (features: {self.feature_model}) they are {kind}{kept}."
+        kind = f"a training pair {self.positive}" if self.positive else "not a training pair"
+        kept = ", held out of training" if self.held_out else ""
+        return f"In generation {self.generation} (features: {self.feature_model}) these patches are {kind}{kept}."
 
 
 def why_alike(connection: Connection, from_id: str, to_id: str) -> Explanation:
-    """Explain by the current generation why two patches are treated as alike.
+    """Explain why the current generation treats two patches as alike.
 
-    Raises `NotFound` for an unknown patch, before the first linking, and where nothing joins the two.
+    Raises `NotFound` for an unknown patch, before the first linking, and when no path connects the two patches.
     """
     generation = require_generation(connection)
     chain = path(connection, from_id, to_id)
     if not chain.edges:
-        raise NotFound(f"{from_id} is one patch; ask for two.")
+        raise NotFound(f"Both ids name patch {from_id}. Name two different patches.")
     names = {row["id"]: row["name"] for row in connection.read(_VIDEOS, ids=[patch.id for patch in chain.patches])}
     held_out = set(generation.held_out)
     return Explanation(

@@ -20,7 +20,7 @@ from graph.videos import get_patch
 Kind = Literal["intra", "inter", "both"]
 
 MAX_DEPTH = 6
-MAX_PATCHES = 500  # what a page can draw; the nearest come first
+MAX_PATCHES = 500  # as many as a page can draw; the nearest come first
 MAX_STEPS = 30  # edges in a path
 
 # (p)-[e:INTRA_INSTANCE]-(q)     both directions: from A to A', and back
@@ -57,7 +57,7 @@ RETURN
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An edge between two patches; what does not belong to its kind is None."""
+    """An edge between two patches; fields of the other kind are None."""
 
     kind: Literal["intra", "inter"]
     from_id: str  # intra: the start (A); inter: the smaller id
@@ -69,7 +69,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A patch and the number of edges between it and the patch that was asked for."""
+    """A patch and its distance in edges from the centre."""
 
     patch: Patch
     depth: int
@@ -77,17 +77,17 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """The patches around one, and every edge that led to them."""
+    """The patches around a centre, and every edge that was followed to reach them."""
 
     centre: Patch
     neighbours: tuple[Neighbour, ...]
     edges: tuple[Edge, ...]
-    complete: bool  # False: there are more than `MAX_PATCHES`, the nearest are here
+    complete: bool  # False if there are more than `MAX_PATCHES`; then these are the nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A shortest way from one patch to another: n patches, n - 1 edges, and the parent cluster of each patch."""
+    """A shortest path between two patches: n patches, n - 1 edges, and the parent cluster of each patch."""
 
     patches: tuple[Patch, ...]
     edges: tuple[Edge, ...]
@@ -95,14 +95,14 @@ class Path:
 
 
 def neighbours(connection: Connection, patch_id: str, kind: Kind = "both", depth: int = 1) -> Neighbourhood:
-    """Collect what lies within `depth` edges of a patch, level by level; at most `MAX_PATCHES` patches.
+    """Return the patches within `depth` edges of a patch, level by level, and at most `MAX_PATCHES` of them.
 
-    Raises `NotFound` for an unknown patch, `InvalidInput` for a kind or depth that does not exist.
+    Raises `NotFound` for an unknown patch, and `InvalidInput` for an invalid kind or depth.
     """
     if kind not in ("intra", "inter", "both"):
-        raise InvalidInput(f"There are no {kind!r} neighbours: ask for intra, inter or both.")
+        raise InvalidInput(f"Unknown kind of neighbours {kind!r}. Use intra, inter or both.")
     if not 1 <= depth <= MAX_DEPTH:
-        raise InvalidInput(f"A neighbourhood is 1 to {MAX_DEPTH} edges deep, not {depth}.")
+        raise InvalidInput(f"The depth of a neighbourhood must be 1 to {MAX_DEPTH}, not {depth}.")
     centre = get_patch(connection, patch_id)
     generation = current_generation(connection)
     queries = [query for name, query in (("intra", _INTRA), ("inter", _INTER)) if kind in (name, "both")]
@@ -112,7 +112,7 @@ def neighbours(connection: Connection, patch_id: str, kind: Kind = "both", depth
     complete = True
     frontier = [patch_id]
     for level in range(1, depth + 1):
-        limit = MAX_PATCHES * 4  # edges looked at for one level; patches repeat among them
+        limit = MAX_PATCHES * 4  # edges read for one level; several may lead to one patch
         rows = [row for q in queries for row in connection.read(q, ids=frontier, generation=generation, limit=limit)]
         complete = complete and len(rows) < limit
         frontier = []
@@ -132,13 +132,13 @@ def neighbours(connection: Connection, patch_id: str, kind: Kind = "both", depth
 
 
 def path(connection: Connection, from_id: str, to_id: str) -> Path:
-    """Find a shortest chain of at most `MAX_STEPS` edges between two patches; raises `NotFound` when there is none."""
+    """Return a shortest path of at most `MAX_STEPS` edges between two patches; raises `NotFound` if there is none."""
     start, end = get_patch(connection, from_id), get_patch(connection, to_id)
     if start == end:
         return Path((start,), (), (None,))
     rows = connection.read(_PATH, from_id=from_id, to_id=to_id, generation=current_generation(connection))
     if not rows:
-        raise NotFound(f"Nothing in the graph leads from patch {from_id} to {to_id} within {MAX_STEPS} edges.")
+        raise NotFound(f"No path of at most {MAX_STEPS} edges connects patches {from_id} and {to_id}.")
     nodes = rows[0]["patches"]
     return Path(
         tuple(as_record(Patch, node) for node in nodes),

@@ -4,8 +4,8 @@
            ↑ INTRA_INSTANCE                       ↑ INTRA_INSTANCE
           (a) —— INTER_INSTANCE {generation} ——→ (b)          a.id < b.id, so each is enumerated once
 
-A stream reads bucket by bucket through the index on (generation, bucket), with constant memory and without SKIP. The
-server collects a bucket into one row, because one row per quadruple takes the driver four times as long.
+A stream reads one bucket at a time by the index on (generation, bucket), so memory is constant and SKIP is not needed.
+The server collects a bucket into one row, because one row per quadruple takes the driver four times as long.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from graph.generations.catalogue import Generation, get_generation, require_gene
 from graph.queries.shuffle import shuffled
 from graph.records import Quadruple
 
-# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'), one row with an entry for each A-B
+# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'), one row with one entry per edge A–B
 _BUCKET = """
 MATCH (g:Generation {id: $generation, state: 'ready'})
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
@@ -26,7 +26,7 @@ WITH g, a, b, e, [(a)-[:INTRA_INSTANCE]->(end) | end.id] AS a2, [(b)-[:INTRA_INS
 RETURN g.id AS generation, collect(a.id) AS a, collect(a2) AS a2, collect(b.id) AS b, collect(b2) AS b2,
        collect(e.parent) AS parent
 """
-# the same with conditions; a null parameter sets none. $after is the key of the last row of the page before
+# The same with conditions; a null parameter sets no condition. $after is the key of the previous page's last row.
 _PAGE = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 WHERE e.generation = $generation AND e.bucket >= 0
@@ -41,7 +41,7 @@ WITH a.id AS a, b.id AS b, a2.id AS a2, b2.id AS b2, e.parent AS parent, e.dista
 WHERE [a, b, a2, b2] > $after
 RETURN a, a2, b, b2, parent, distance ORDER BY a, b, a2, b2 LIMIT $limit
 """
-# tracks that take part: (a')<-[t:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]-(b)-[:INTRA_INSTANCE]->(b')
+# tracks in a quadruple: (a')<-[t:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]-(b)-[:INTRA_INSTANCE]->(b')
 _TRACKS = """
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 WHERE e.generation = $generation AND e.bucket >= 0
@@ -55,24 +55,24 @@ RETURN edges, sum(COUNT { (end)-[:INTRA_INSTANCE]->() }) AS tracks
 
 @dataclass(frozen=True, slots=True)
 class QuadrupleFilter:
-    """Which quadruples to list; None sets no condition."""
+    """Conditions on quadruples; None sets no condition."""
 
     parent: int | None = None  # parent cluster of A and B
-    video: str | None = None  # a video that A or B is from
-    confidence: float | None = None  # least confidence of both tracks, 0..1
-    largest_distance: float | None = None  # of A and B, 1 - cosine
-    held_out: bool | None = None  # True: with a video kept out of training; False: without
+    video: str | None = None  # video of A or B
+    confidence: float | None = None  # minimum confidence of both tracks, 0..1
+    largest_distance: float | None = None  # maximum of 1 - cosine of A and B
+    held_out: bool | None = None  # True: only those with a held-out video; False: only those without
 
 
 @dataclass(frozen=True, slots=True)
 class QuadrupleCounts:
-    """How many quadruples and positives of each kind a generation holds (section 5)."""
+    """Numbers of quadruples and of positives of each kind in a generation (section 5)."""
 
     quadruples: int
     training: int  # quadruples without a held-out video
-    a_b: int  # inter-instance edges whose two ends have tracks
-    intra_instance: int  # A–A' and B–B': tracks that take part in a quadruple, once each
-    transitive: int  # A–B', A'–B and A'–B': three for every quadruple
+    a_b: int  # inter-instance edges whose ends both have tracks
+    intra_instance: int  # A–A' and B–B': distinct tracks that are part of a quadruple
+    transitive: int  # A–B', A'–B and A'–B': three per quadruple
 
 
 def stream(
@@ -84,11 +84,18 @@ def stream(
     epoch: int = 0,
     held_out: bool = False,
 ) -> Iterator[list[Quadruple]]:
-    """Yield one epoch's quadruples in the order of `seed` and `epoch`, in lists, without the first `cursor` of them.
+    """Yield one epoch's quadruples in lists, in an order that `seed` and `epoch` determine.
 
-    The same seed gives the same sequence, a cursor goes on exactly where it stood, and a generation that stops being
-    the current one is read to the end. `held_out` gives the quadruples kept out of training instead. Raises `NotFound`
-    where the generation is not there (any more).
+    Args:
+        connection: connection to the graph.
+        generation: generation to read; None: the current one. It is read to the end, even if another becomes current.
+        seed: seed of the order.
+        cursor: number of quadruples to skip at the beginning.
+        epoch: number of the pass over the data.
+        held_out: whether to yield the held-out quadruples instead of those for training.
+
+    Raises:
+        NotFound: the generation does not exist or was deleted.
     """
     known = require_generation(connection, generation)
     sizes = known.held_out_sizes if held_out else known.training_sizes
@@ -101,7 +108,7 @@ def stream(
 
 def _read_bucket(connection: Connection, generation: Generation, bucket: int, held_out: bool) -> list[Quadruple]:
     rows = connection.read(_BUCKET, generation=generation.id, bucket=bucket, held_out=held_out)
-    if not rows:  # nothing in the bucket any more, or no generation
+    if not rows:  # the bucket has become empty, or the generation was deleted
         get_generation(connection, generation.id)
         return []
     columns = [rows[0][name] for name in ("a", "a2", "b", "b2", "parent")]
@@ -120,9 +127,10 @@ def list_quadruples(
     after: tuple[str, str, str, str] = ("", "", "", ""),
     limit: int = 100,
 ) -> list[tuple[Quadruple, float]]:
-    """Return the next `limit` quadruples with the distance of A and B, in the order of (a, b, a', b').
+    """Return up to `limit` quadruples with their distance of A and B, in the order of (a, b, a', b').
 
-    `after` is that key of the last one of the page before. Raises `NotFound` without such a generation.
+    `after` is the key (a, b, a', b') of the previous page's last quadruple. Raises `NotFound` if the generation does
+    not exist.
     """
     known = require_generation(connection, generation)
     rows = connection.read(
@@ -135,7 +143,7 @@ def list_quadruples(
 
 
 def count_quadruples(connection: Connection, generation: str | None = None) -> QuadrupleCounts:
-    """Count a generation's quadruples and the positives of each kind; raises `NotFound` without such a generation."""
+    """Count a generation's quadruples and positives; raises `NotFound` if the generation does not exist."""
     known = require_generation(connection, generation)
     row: dict[str, Any] = connection.read(_TRACKS, generation=known.id)[0]
     return QuadrupleCounts(

@@ -1,8 +1,8 @@
-"""The shuffled order of one epoch's quadruples, shared by the graph and by pack files.
+"""The shuffled order of one epoch's quadruples, for both the graph and pack files.
 
-The seed and the epoch decide the order of the buckets and the order of the rows inside each. The number of a bucket is
-a hash, so a bucket is a random sample already, and the whole is a shuffle that holds a few buckets in memory. Rows are
-sorted before they are shuffled: the same set of rows gives the same sequence, wherever it is read from.
+The seed and the epoch determine the order of the buckets and the order of the rows in each bucket. A bucket is chosen
+by a hash, so it is a random sample, and the shuffle holds only a few buckets in memory. Rows are sorted before they are
+shuffled, so the same set of rows gives the same sequence from either source.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ from graph.records import Quadruple
 
 Rows = TypeVar("Rows", bound=Sized)
 
-_AHEAD = 2  # buckets being read while one is handed out
+_AHEAD = 2  # buckets that are read in advance
 _IDENTITY = attrgetter("a", "b", "a_prime", "b_prime")
 
 
@@ -29,7 +29,7 @@ def shuffled(
     epoch: int = 0,
     cursor: int = 0,
 ) -> Iterator[list[Quadruple]]:
-    """Yield the quadruples of one epoch, bucket by bucket, each once, without the first `cursor` of the sequence."""
+    """Yield the quadruples of one epoch, bucket by bucket, without the first `cursor`; see `shuffled_buckets`."""
 
     def read_sorted(bucket: int) -> list[Quadruple]:
         return sorted(read_bucket(bucket), key=_IDENTITY)
@@ -41,17 +41,17 @@ def shuffled(
 def shuffled_buckets(
     read_sorted: Callable[[int], Rows], sizes: Sequence[int], seed: int, epoch: int = 0, cursor: int = 0
 ) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
-    """Yield each bucket of one epoch in turn, and the positions of its rows in the order of this epoch.
+    """Yield the rows of each bucket and their positions (B,) in the order of one epoch.
 
     Args:
-        read_sorted: returns the rows of a bucket, sorted by (a, b, a', b'). It is called ahead, in a thread.
-        sizes: rows of each bucket. Buckets before the cursor and empty buckets are not read.
-        seed: of the shuffle.
-        epoch: pass over the data.
-        cursor: rows of the sequence to leave out at its beginning.
+        read_sorted: returns the rows of a bucket, sorted by (a, b, a', b'). It is called in a thread, in advance.
+        sizes: number of rows in each bucket. Buckets before the cursor and empty buckets are not read.
+        seed: seed of the shuffle.
+        epoch: number of the pass over the data.
+        cursor: number of rows to skip at the beginning of the sequence.
     """
     order: list[int] = np.random.default_rng([seed, epoch]).permutation(len(sizes)).tolist()
-    wanted = []  # buckets, and how many rows of each lie before the cursor
+    wanted = []  # (bucket, number of its rows before the cursor)
     skip = cursor
     for bucket in order:
         if skip < sizes[bucket]:

@@ -1,4 +1,4 @@
-"""Tracks with the parent cluster of their start: of one video, or of the whole graph.
+"""Queries for tracks with the parent cluster of their start, of one video or of the whole graph.
 
 (:Video)-[:HAS_PATCH]->(a:Patch {role: "start"})-[:INTRA_INSTANCE]->(b:Patch)      (a)-[:IN_PARENT]->(:ParentCluster)
 """
@@ -24,21 +24,21 @@ RETURN a.id AS start, b.id AS end, coalesce(c.id, -1) AS parent, a.video_id AS v
 
 @dataclass(frozen=True, slots=True)
 class ParentedTrack:
-    """A track (A, A') with the parent cluster of A."""
+    """A track start (A) with its ends (A') and its parent cluster."""
 
     start: str
     ends: tuple[str, ...]
-    parent: int  # -1: in none
+    parent: int  # -1 if it has none
     video: str
 
 
 def tracks_of_video(connection: Connection, video: str, generation: str) -> list[ParentedTrack]:
-    """Read the tracks that start in a video."""
+    """Return the tracks of a video; `parent` is that of `generation`."""
     rows = connection.read(_OF_VIDEO, video=video, generation=generation)
     return [ParentedTrack(row["start"], tuple(row["ends"]), row["parent"], video) for row in rows]
 
 
 def all_tracks(connection: Connection, generation: str) -> Iterator[ParentedTrack]:
-    """Yield the tracks of all videos."""
+    """Yield the tracks of all videos; `parent` is that of `generation`."""
     for row in connection.stream(_ALL, generation=generation):
         yield ParentedTrack(row["start"], (row["end"],), row["parent"], row["video"])

@@ -144,7 +144,7 @@ def test_files_go_out_and_in_and_are_checked(tmp_path: Path) -> None:
     (home / "patches" / "half.partial").write_text("half")
     (folder / "graph").mkdir(parents=True)
     copy_out(shards, home / "models", folder, no_progress)
-    with pytest.raises(NotFound, match="is no export"):
+    with pytest.raises(NotFound, match="is not an export"):
         open_export(folder)
     made = seal(folder, {"Patch": 1})
     assert set(made.files) == {"data/models/m/weights", "data/patches/v.parquet"}
@@ -155,7 +155,7 @@ def test_files_go_out_and_in_and_are_checked(tmp_path: Path) -> None:
     }
     weights = folder / "data" / "models" / "m" / "weights"
     weights.write_bytes(b"w" * 99)
-    with pytest.raises(StorageError, match="weights is missing or cut short"):
+    with pytest.raises(StorageError, match="weights is missing or truncated"):
         open_export(folder)
     (folder / "export.json").write_text('{"counts": {}, "files": {}, "format": 7}')
     with pytest.raises(InvalidInput, match="another release"):
@@ -200,7 +200,7 @@ def test_links_in_an_export_are_refused(tmp_path: Path, place: str) -> None:
     (folder / place).parent.mkdir(parents=True)
     (folder / place).symlink_to(secret if place.endswith("models") else secret / "file")
     seal(folder, {})
-    with pytest.raises(InvalidInput, match="is a link"):
+    with pytest.raises(InvalidInput, match="is a symbolic link"):
         open_export(folder)
 
 
@@ -223,5 +223,5 @@ def test_files_that_are_not_listed_or_of_no_part_are_not_copied(tmp_path: Path) 
     (folder / "data" / "run" / "api.json").write_text("{}")
     (folder / "export.json").unlink()
     seal(folder, {})
-    with pytest.raises(InvalidInput, match="no part of an export"):
+    with pytest.raises(InvalidInput, match="in no folder of an export"):
         copy_in(folder, open_export(folder), Shards(str(home)), home / "models", no_progress)
