@@ -1,1 +1,1 @@
-"""The Celery app, its tasks, the stages that they run, and mining."""
+"""The Celery app with its tasks, the stages that the tasks run, and mining."""

@@ -1,7 +1,7 @@
 """Progress and heartbeat of a running job, written to its (:Job) node, and the check for cancellation.
 
 A stage may report at any rate; the node is written at most twice a second. A separate thread writes a heartbeat every
-five seconds, so a job whose stage is silent for long (a decode, a K-means iteration) does not count as dead.
+five seconds, so a job does not count as dead while its stage reports nothing (during a decode or a K-means iteration).
 """
 
 import logging
@@ -22,7 +22,7 @@ class JobProgress:
     """A `Progress` that writes to the job's node; use it as a context manager around the stage."""
 
     def __init__(self, connection: Connection, job_id: str, owner: str) -> None:
-        """Report for job `job_id`, held by `owner` (see `jobs.claim_job`)."""
+        """Report for the job `job_id`, which `owner` has claimed (see `jobs.claim_job`)."""
         self._connection = connection
         self._job_id = job_id
         self._owner = owner
@@ -34,13 +34,13 @@ class JobProgress:
         self._thread = threading.Thread(target=self._beat_until_closed, name=f"heartbeat {job_id}", daemon=True)
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Report; raises `Cancelled` when the job was asked to stop or was given to another worker."""
+        """Report progress; raises `Cancelled` when the job was cancelled or another worker claimed it."""
         changed = stage != self._now[0]
         self._now = (stage, done, total, unit)
         if changed or time.monotonic() - self._written >= _WRITE_SECONDS:
             self._write()
         if self._cancelled:
-            raise Cancelled("Stopped on request. Run the same command again to go on.")
+            raise Cancelled("Cancelled on request. Run the same command again to go on.")
 
     def __enter__(self) -> "JobProgress":
         """Start the heartbeat."""
@@ -55,7 +55,7 @@ class JobProgress:
         self._thread.join()
 
     def flush(self) -> None:
-        """Write the last report, so that a finished job shows its end."""
+        """Write the last report immediately, so that a finished job shows its final progress."""
         self._write()
 
     def _beat_until_closed(self) -> None:
@@ -68,7 +68,7 @@ class JobProgress:
             try:
                 alive = jobs.beat(self._connection, self._job_id, self._owner, *self._now)
             except (Unavailable, StorageError) as error:
-                # the work itself needs no graph here; if Neo4j stays away, the stage's own write says so
+                # the stage can continue without Neo4j; if Neo4j stays unreachable, the stage's own write fails
                 _log.warning("job %s: its progress could not be written: %s", self._job_id, error)
             else:
                 self._cancelled = not alive

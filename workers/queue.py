@@ -1,11 +1,11 @@
-"""The three Celery queues, and how a request becomes a (:Job) node and a message in one of them.
+"""The three Celery queues, and the submission of requests as (:Job) nodes with messages in these queues.
 
-    mining   videos to patches and tracks      a process of its own with several threads
+    mining   patches and tracks of videos      its own process, several threads
     graph    clusters and edges                one job at a time
     torch    features, trainings, embeddings   one job at a time, in a process that never forks
 
-A message holds only the job's id, and the request is in the node, so a lost message can be sent again
-(workers/recovery.py). Submitting the same request twice gives one job (`workers.requests.job_id`).
+A message contains only the job's id and the node contains the request, so a lost message can be sent again
+(`workers.recovery`). Two submissions of the same request give one job (`workers.requests.job_id`).
 """
 
 from functools import cache
@@ -25,19 +25,19 @@ from workers.requests import JobRequest, job_id, to_arguments
 QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {
     "ingest": "mining",
-    "segment": "mining",  # of a long video, asked for by its ingest job
+    "segment": "mining",  # one segment of a long video, submitted by its ingest job
     "link": "torch",
     "train": "torch",
     "embed": "torch",
 }
-# Redis delivers a message again when it was not acknowledged for this long. `jobs.claim_job` refuses a job that still
-# runs, so this only decides how late the message of a vanished machine is delivered again.
+# Redis redelivers a message that has not been acknowledged for this time. `jobs.claim_job` refuses a job that is still
+# running, so this only determines when the message of a lost machine is redelivered.
 _VISIBILITY_SECONDS = 6 * 3600
 
 
 @cache
 def celery_app(redis_url: str) -> Celery:
-    """Make the Celery app that speaks to this Redis: late acknowledgement, JSON only, no results."""
+    """Return the Celery app for this Redis: late acknowledgement, JSON only, no results."""
     app = Celery("transitive", broker=redis_url)
     app.conf.update(
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
@@ -71,7 +71,7 @@ def celery_app(redis_url: str) -> Celery:
 def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
     """Submit a request and return its job; while that job is queued or running, the same request returns the same job.
 
-    Raises `Unavailable` when Neo4j or Redis does not answer; nothing is left queued then.
+    Raises `Unavailable` when Neo4j or Redis does not answer; no job stays queued then.
     """
     identifier = job_id(request)
     job, fresh = jobs.open_job(connection, identifier, request.kind, request.target, to_arguments(request))
@@ -85,7 +85,7 @@ def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
 
 
 def send(redis_url: str, kind: str, queue: str, identifier: str) -> None:
-    """Put a job's id into a queue (again: one that is done or running is left alone by whoever takes it)."""
+    """Send a job's id to a queue. Repeated messages are harmless: workers ignore a job that runs or has ended."""
     try:
         celery_app(redis_url).send_task(kind, args=[identifier], queue=queue, task_id=identifier)
     except (OperationalError, RedisError) as error:
@@ -95,7 +95,7 @@ def send(redis_url: str, kind: str, queue: str, identifier: str) -> None:
 def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
     """Offer the parts of a linking to the `graph` workers of other machines (see `graph.linking.parts`).
 
-    The worker that leads it is busy with it, so on a machine alone nobody takes them before they are stale.
+    A single machine's `graph` worker is busy with leading the linking, so it receives the messages only afterwards.
     """
     try:
         app = celery_app(redis_url)
@@ -108,11 +108,11 @@ def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
 
 
 def redis_unavailable(redis_url: str, error: Exception) -> Unavailable:
-    """Say which Redis did not answer and what to do; the password stays out of it."""
+    """Return the error for a Redis that does not answer, without its password."""
     parts = urlsplit(redis_url)
     where = f"{parts.hostname}:{parts.port or 6379}"
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return Unavailable(
-        f"Redis at {where} does not answer ({reason}). Start it with `transitive up`, or correct REDIS_URL; "
-        "then run the same command again."
+        f"Redis at {where} does not answer ({reason}). Start the local one (`transitive up`) or correct REDIS_URL, "
+        "then try again."
     )

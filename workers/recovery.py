@@ -1,7 +1,7 @@
-"""Recovery of lost jobs: unfinished (:Job) nodes whose worker or message is gone are queued again.
+"""Recovery of lost jobs: queues unfinished jobs again whose worker died or whose message was lost.
 
-A job is lost when its worker died (SIGKILL, power cut) or Redis lost its message. Redis delivers the message of a dead
-worker again only after hours (`visibility_timeout`). A message that is sent twice is harmless (`jobs.claim_job`).
+A job is lost when its worker was killed (SIGKILL, power cut) or Redis lost its message. Redis redelivers the message of
+a dead worker only after hours (`visibility_timeout`). A repeated message is harmless (`jobs.claim_job`).
 """
 
 import json
@@ -18,12 +18,12 @@ from workers import queue
 
 
 def owner_name(token: str) -> str:
-    """Return the name of a job's owner: host, process id, start time of the process, and a token for this attempt."""
+    """Return the name of a job's owner: host, process id, the process's start time, and a token for this attempt."""
     return f"{socket.gethostname()}|{os.getpid()}|{psutil.Process().create_time():.0f}|{token}"
 
 
 def requeue_lost(connection: Connection, redis_url: str) -> int:
-    """Queue every lost job again; returns how many."""
+    """Queue every lost job again; returns their number. Raises `Unavailable`."""
     waiting = _waiting_ids(redis_url)
     sent = 0
     for entry in jobs.unfinished_jobs(connection):
@@ -38,7 +38,7 @@ def requeue_lost(connection: Connection, redis_url: str) -> int:
 
 
 def waiting_count(redis_url: str) -> dict[str, int]:
-    """Count the messages that wait in each queue."""
+    """Return the number of waiting messages in each queue; raises `Unavailable`."""
     try:
         client = redis.Redis.from_url(redis_url, socket_connect_timeout=5)
         with client:

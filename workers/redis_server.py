@@ -1,11 +1,12 @@
-"""A local Redis server with a password and an append-only file: start, find and stop.
+"""A local Redis server with a password and an append-only file: start it, stop it, find it.
 
-The system's `redis-server` is used when there is one, else the binary inside a Maven jar (`redis.lock`). Redis appends
-each command to its file before it answers, so a killed server loses nothing that was acknowledged.
+The installed `redis-server` is used if there is one, otherwise the binary in a Maven jar (`redis.lock`). Redis appends
+each command to its file before it answers, so a killed server loses no acknowledged command. Its files in the home
+folder:
 
-    redis/redis.conf, appendonlydir, redis.log      the server's own
+    redis/redis.conf, appendonlydir, redis.log      files of the server
     redis/server.json                               process and port of the last start
-    secrets/redis_password                          generated at the first start, readable by the owner only
+    secrets/redis_password                          generated at the first start; only the owner can read it
 """
 
 import platform
@@ -26,7 +27,7 @@ LOCK = Path(__file__).with_name("redis.lock")
 START_S = 60.0
 STOP_S = 30.0
 _STARTS = 3
-_OTHERWISE = "Install redis-server, or let REDIS_URL point to a server of your own."
+_OTHERWISE = "Install redis-server, or set REDIS_URL to a server of your own."
 _BINARIES = {
     ("Linux", "x86_64"): "redis-server-6.2.6-v5-linux-amd64",
     ("Linux", "aarch64"): "redis-server-6.2.7-linux-arm64",
@@ -36,10 +37,10 @@ _BINARIES = {
 
 
 class RedisServer:
-    """The Redis of one home folder. Several processes may hold one: what they know is in the folder."""
+    """The Redis server of one home folder. Several processes may manage it, because its state is in the folder."""
 
     def __init__(self, home: Path, cache: Path, port: int = 6379, host: str = "127.0.0.1") -> None:
-        """Name the folder, the jars' cache, and the port wanted (the next free one is taken)."""
+        """Manage the server of the folder `home`; jars are in `cache`, and a port in use is replaced by the next."""
         self._home = home.expanduser().absolute() / "redis"
         self._password_file = home.expanduser().absolute() / "secrets" / "redis_password"
         self._cache = cache
@@ -49,22 +50,22 @@ class RedisServer:
         self._log = self._home / "redis.log"
 
     def running(self) -> bool:
-        """Say whether the server's process is alive."""
+        """Return whether the server's process is running."""
         return self._process.process() is not None
 
     def url(self) -> str:
-        """Return redis://:password@host:port/0 as of the last start; raises `Unavailable` when there was none."""
+        """Return redis://:password@host:port/0 of the last start; raises `Unavailable` if it was never started."""
         state = self._process.remembered()
         if "port" not in state:
-            raise Unavailable("The local Redis was never started. `transitive up` starts it.")
+            raise Unavailable("The local Redis was never started. Start it (`transitive up`).")
         reach = detached_process.reachable(self._host)
         reach = f"[{reach}]" if ":" in reach else reach
         return f"redis://:{detached_process.secret(self._password_file)}@{reach}:{state['port']}/0"
 
     def start(self, progress: Progress = no_progress) -> str:
-        """Start the server unless it runs, wait until it answers, and return its URL.
+        """Start the server unless it is running, wait until it answers, and return its URL.
 
-        Raises `Unavailable` when it does not start (with the end of its log) or its binary cannot be had.
+        Raises `Unavailable` with the end of the log when it does not start, or when this machine has no binary.
         """
         detached_process.make_folders(self._home)
         with detached_process.file_lock(self._home):
@@ -75,7 +76,7 @@ class RedisServer:
             return self.url()
 
     def stop(self) -> None:
-        """Stop the server cleanly and wait for its end; no error when it does not run."""
+        """Shut the server down cleanly and wait until it has ended; does nothing if it is not running."""
         if self._home.exists():
             with detached_process.file_lock(self._home):
                 self._process.stop(STOP_S)
@@ -104,14 +105,15 @@ class RedisServer:
             return False
 
     def _failure(self, what: str) -> str:
+        said = detached_process.tail(self._log) or "nothing"
         return (
-            f"The local Redis {what}. It said: {detached_process.tail(self._log) or 'nothing'} (more in {self._log}). "
+            f"The local Redis {what}. End of its log: {said} (more in {self._log}). "
             f"Correct the cause and run the same command again. {_OTHERWISE}"
         )
 
 
 def redis_conf(host: str, port: int, password: str, folder: Path) -> str:
-    """Write the server's configuration: a queue that must not forget, for few clients."""
+    """Return the server's configuration, for a durable queue with few clients."""
     quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return "\n".join(
         [
@@ -130,7 +132,7 @@ def redis_conf(host: str, port: int, password: str, folder: Path) -> str:
 
 
 def jar_binary(cache: Path, progress: Progress = no_progress) -> Path:
-    """Return this machine's redis-server out of the jar, unpacked in the cache; raises `Unavailable` if it has none."""
+    """Return the path of redis-server for this machine, unpacked from the jar; raises `Unavailable` if it has none."""
     name = _BINARIES.get((platform.system(), platform.machine()))
     if name is None:
         raise Unavailable(f"There is no redis-server for {platform.system()} {platform.machine()}. {_OTHERWISE}")

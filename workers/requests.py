@@ -1,7 +1,7 @@
 """Typed requests for jobs: one frozen dataclass per kind of job, with its defaults, its validation and the job's id.
 
-The command line, the REST API and the stages share these classes, so the same work has the same job id whoever asks
-for it. A request is stored as JSON in `Job.arguments`; `parse_request` also reads the JSON of earlier versions.
+The command line, the REST API and the stages share these classes, so the same request has the same job id from either.
+A request is stored as JSON in `Job.arguments`; `parse_request` also reads the JSON of earlier versions.
 """
 
 import json
@@ -20,7 +20,7 @@ from workers.mining.recipe import Mining
 if TYPE_CHECKING:
     from workers.mining.decode import Segment  # imports PyAV, which the API and most workers do not need
 
-# where the file is and what it is called; how a training is resumed; what only the job's title shows
+# fields without influence on the result: location and name of a file, the mode of resuming, parts of the job's title
 _NOT_IN_ID = frozenset({"path", "name", "resume", "segments"})
 
 
@@ -31,15 +31,15 @@ class IngestRequest:
     kind: ClassVar[JobKind] = "ingest"
 
     path: str
-    video: str = ""  # BLAKE2b of the file's bytes; "": not checked
-    name: str = ""  # shown to people; "": the file's name
+    video: str = ""  # expected BLAKE2b hash of the file's bytes; "": not checked
+    name: str = ""  # displayed name; "": the file's name
     mining: Mapping[str, Any] = field(default_factory=dict)  # fields of `Mining` that differ from the settings
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.mining) - {known.name for known in fields(Mining)})
         if unknown:
             raise InvalidInput(f"Unknown mining parameter {', '.join(unknown)}.")
-        replace(Mining(), **self.mining)  # raises InvalidInput for impossible values
+        replace(Mining(), **self.mining)  # raises InvalidInput for invalid values
 
     @property
     def target(self) -> str:
@@ -57,7 +57,7 @@ class SegmentRequest:
     video: str
     mining: Mining
     segment: "Segment"
-    segments: int = 0  # how many segments the video has
+    segments: int = 0  # number of segments of the video
 
     @property
     def target(self) -> str:
@@ -67,20 +67,20 @@ class SegmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """Link all ready videos, or let new videos join the current generation (section 4.2)."""
+    """Link all ready videos, or join new videos to the current generation (section 4.2)."""
 
     kind: ClassVar[JobKind] = "link"
 
-    features: str = ""  # a model's id or "hog"; "": the newest network of recipe `start`
+    features: str = ""  # a model's id or "hog"; "": the newest model of recipe `start`
     start: str = ""  # "context" or "contrast"; "": the newest of either
-    preset: str = ""  # of that network, where it must be trained first; "": one that fits the device
+    preset: str = ""  # preset for that model if it must be trained first; "": one that fits the device
     join: bool = False  # keep the parents, features and parameters of the current generation
     parameters: LinkParameters = field(default_factory=LinkParameters)
 
     def __post_init__(self) -> None:
         get_recipe("transitive", self.preset or "paper", self.start)
         if self.join and (self.start or self.preset or self.parameters != LinkParameters()):
-            raise InvalidInput("join keeps the features and parameters of the current generation. Give nothing else.")
+            raise InvalidInput("join uses the features and parameters of the current generation. Give no others.")
 
     @property
     def target(self) -> str:
@@ -98,18 +98,18 @@ class TrainRequest:
     preset: str = "paper"
     start: str = ""  # "context" or "contrast"; "": the preset's
     seed: int = 0
-    iterations: int = 0  # steps; 0: the preset's
-    images: str = ""  # folder of pictures added to those that stage 0 learns from
-    initial: str = ""  # model folder (for recipe imagenet a file) to start from
-    generation: str = ""  # links to train on; "": those of the current generation
+    iterations: int = 0  # number of steps; 0: the preset's
+    images: str = ""  # folder of additional pictures for stage 0
+    initial: str = ""  # model folder to start from (a file for recipe imagenet); "": the newest of stage 0
+    generation: str = ""  # generation to train on; "": the current one
     output: str = ""  # folder to train in; "": the model's own
-    resume: bool = False  # fail where there is no checkpoint to resume from
+    resume: bool = False  # whether to fail if there is no checkpoint to resume from
 
     def __post_init__(self) -> None:
         usual, asked = get_recipe(self.recipe, self.preset), get_recipe(self.recipe, self.preset, self.start)
         if self.seed < 0 or self.iterations < 0:
             raise InvalidInput("seed and iterations cannot be negative.")
-        # the preset's own start and length, spelled out, name the same training as left out
+        # an explicit start or length that equals the preset's gives the same training, so the same id
         if asked == usual:
             object.__setattr__(self, "start", "")
         if with_iterations(asked, self.iterations) == asked:
@@ -123,11 +123,11 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
-    """Compute the embedding of every patch that has none yet."""
+    """Compute the missing embeddings of all patches."""
 
     kind: ClassVar[JobKind] = "embed"
 
-    model: str = ""  # "": the newest model with an embedding
+    model: str = ""  # model's id; "": the newest model with an embedding
 
     @property
     def target(self) -> str:
@@ -141,8 +141,8 @@ JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | Embed
 def job_id(request: JobRequest) -> str:
     """Return the id of the request's job: 24 hexadecimal digits.
 
-    It is the hash of the kind and of the fields that differ from their defaults. A field that is added later therefore
-    leaves the ids of earlier requests as they were.
+    The id is the hash of the kind and of the fields that differ from their defaults. A new field with a default
+    therefore does not change the ids of older requests.
     """
     plain = asdict(request)
     named = {one.name: plain[one.name] for one in fields(request) if _identifies(one, getattr(request, one.name))}
@@ -151,14 +151,14 @@ def job_id(request: JobRequest) -> str:
 
 
 def to_arguments(request: JobRequest) -> dict[str, Any]:
-    """Return a request as JSON values, as a (:Job) node stores it; link parameters stand beside the other fields."""
+    """Return the request as a dict of JSON values for the (:Job) node; link parameters are not nested."""
     arguments = asdict(request)
     arguments.update(arguments.pop("parameters", {}))
     return arguments
 
 
 def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
-    """Read a stored request; missing fields have their defaults. Raises `InvalidInput` where that is impossible."""
+    """Read a stored request; missing fields get their defaults. Raises `InvalidInput` if it cannot be read."""
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
         match kind:
@@ -176,7 +176,7 @@ def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
                 return EmbedRequest(**given)
     except (TypeError, KeyError) as error:
         raise InvalidInput(
-            f"This {kind} job was submitted by another version and cannot be read ({error}). Submit it again."
+            f"This {kind} job was submitted by another version of this program ({error}). Submit it again."
         ) from None
 
 

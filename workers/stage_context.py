@@ -1,4 +1,4 @@
-"""The context of a stage: settings, connection to the graph, and the files of pixels, vectors and models."""
+"""The context of a stage: settings, connection to the graph, and storage of pixels, vectors and models."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from graph.shards import Shards
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """The three things a stage is handed; safe to share between threads."""
+    """What every stage receives; threads may share it."""
 
     settings: Settings
     connection: Connection
@@ -19,19 +19,19 @@ class StageContext:
 
     @classmethod
     def open(cls, settings: Settings) -> "StageContext":
-        """Connect to what the settings name; raises `Unavailable` when they name no Neo4j."""
+        """Return the context that the settings describe; raises `Unavailable` if they name no Neo4j."""
         if not settings.neo4j_uri:
-            raise Unavailable("No Neo4j is set. Start the local stack with `transitive up`, or set NEO4J_URI.")
+            raise Unavailable("NEO4J_URI is not set. Set it, or start the local stack (`transitive up`).")
         connection = Connection(settings.neo4j_uri, settings.neo4j_user, settings.neo4j_password.get_secret_value())
         return cls(settings, connection, Shards(settings.data))
 
     @property
     def redis_url(self) -> str:
-        """The address of Redis, password included: never print it."""
+        """URL of Redis. It contains the password, so it must not be printed."""
         return self.settings.redis_url.get_secret_value()
 
     @property
     def models(self) -> Path:
-        """The folder of trained models on this machine."""
+        """Local folder of the trained models."""
         local = Path(self.settings.data) if "://" not in self.settings.data else self.settings.home.absolute()
         return local / "models"

@@ -1,4 +1,4 @@
-"""The Celery tasks: one thin task per stage, and what a worker does when it starts.
+"""The Celery tasks, one thin task per stage, and the start of a worker.
 
 A worker runs as `celery -A workers.tasks worker -Q mining --pool threads`, or with `-Q graph`, or with
 `-Q torch --pool solo`.
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 app = queue.celery_app(settings().redis_url.get_secret_value())
 
-# a stage takes the request of its own kind, and returns the job's result or the request of the next stage
+# a stage receives the request of its kind, and returns the job's result or the request of the next stage
 Stage = Callable[[StageContext, Any, Progress], Any]
-# jobs whose server went away while this process ran them: job → owner. The node still says that the owner runs the job,
-# because that could not be written; with this the retry need not wait until its heartbeat is stale.
+# Job id → owner, for jobs of this process whose server became unreachable. Their nodes still name the owner, because
+# that could not be changed. With this map a retry need not wait until the heartbeat is stale.
 _interrupted: dict[str, str] = {}
 
 
@@ -77,7 +77,7 @@ def _embed() -> Stage:
 
 
 def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
-    """Register a task for a stage; the stage is imported at its first use, so a worker loads only its own libraries."""
+    """Register a stage's task. `load` imports the stage at its first use, so a worker loads only its own libraries."""
 
     def run(task: Task, job_id: str) -> None:
         perform(task, job_id, load(), following)
@@ -94,30 +94,30 @@ _add_task("embed", _embed)
 
 
 def link_part(run: str, kind: str, number: int) -> None:
-    """Compute one part of a linking led by another machine; failures are logged, and the leader redoes the part."""
+    """Compute one part of a linking that another machine leads; failures are logged, and the leader redoes the part."""
     from workers.stages.help_link import help_link
 
     try:
         help_link(stage_context(), run, kind, number)
     except TransitiveError as error:
-        _log.warning("part %s of linking %s (%s) failed here: %s", number, run, kind, error)
+        _log.warning("part %s (%s) of linking %s failed: %s", number, kind, run, error)
 
 
 app.task(link_part, name="link_part")
 
 
 def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | None = None) -> None:
-    """Claim the job, run its stage, and end the job (or send it to the `following` task and queue).
+    """Claim the job, run its stage, and end the job or send it to the `following` (task, queue).
 
-    A job that another worker is running, or whose Neo4j does not answer, is tried again later; one that has ended is
-    left alone. Every failure becomes the job's reason, one line for people; the traceback stays in the worker's log.
+    The task is retried later when another worker is running the job, or when Neo4j does not answer. Nothing happens if
+    the job has ended. A failure becomes the job's reason in one line; the traceback goes to the worker's log.
     """
     owner = recovery.owner_name(uuid4().hex)
     try:
         context = stage_context()
         claimed = jobs.claim_job(context.connection, job_id, owner, previous=_interrupted.get(job_id, ""))
     except (Unavailable, BlockingIOError) as error:
-        _log.warning("job %s waits: %s", job_id, error)
+        _log.warning("job %s will be retried: %s", job_id, error)
         raise task.retry(countdown=_RETRY_SECONDS) from None
     _interrupted.pop(job_id, None)
     if claimed is None:
@@ -133,10 +133,10 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         else:
             jobs.hand_over_job(context.connection, job_id, owner, to_arguments(result))
             queue.send(context.redis_url, *following, job_id)
-    except NoDevice as error:  # a missing GPU does not appear by waiting
+    except NoDevice as error:  # a retry does not help
         _close_failed(context, job_id, owner, error)
     except Unavailable as error:
-        _log.warning("job %s will be tried again: %s", job_id, error)
+        _log.warning("job %s will be retried: %s", job_id, error)
         _interrupted[job_id] = owner
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
@@ -151,7 +151,7 @@ def _close_failed(context: StageContext, job_id: str, owner: str, error: Excepti
         state, reason = "failed", str(error)
     else:
         _log.exception("job %s failed unexpectedly", job_id)
-        text = str(error).splitlines()[0] if str(error) else "no text"
+        text = str(error).splitlines()[0] if str(error) else "no message"
         state, reason = "failed", f"Unexpected {type(error).__name__} ({text}). The worker's log has the details."
     jobs.finish_job(context.connection, job_id, state, owner=owner, reason=reason)
 
@@ -164,7 +164,7 @@ def _take_up_lost_jobs(**_: Any) -> None:
     try:
         count = recovery.requeue_lost(stage_context().connection, stage_context().redis_url)
     except Unavailable as error:
-        _log.warning("cannot look for lost jobs: %s", error)
+        _log.warning("cannot search for lost jobs: %s", error)
     else:
         _log.info("ready; queued %d lost jobs again", count)
 

@@ -1,4 +1,4 @@
-"""A `training.source.TrainingSource` that reads one generation from the graph and the pictures from the shards."""
+"""A `training.source.TrainingSource` that reads a generation from the graph and pictures from the shards."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,55 +20,55 @@ from graph.shard_cache import ShardCache, patch_images
 from training.source import PatchRow, PatchTable
 from workers.stage_context import StageContext
 
-_CACHE_BYTES = 4 * 1024**3  # of JPEGs kept in memory; a patch takes about 5 KB
+_CACHE_BYTES = 4 * 1024**3  # limit of the JPEGs in memory; a patch takes about 5 KB
 
 
 @dataclass
 class GraphSource:
-    """One generation (or, for context prediction, no generation: then only `frames` and `images`)."""
+    """A source for one generation; without one (context prediction), it provides only `frames` and `images`."""
 
     context: StageContext
     linked: Generation | None = None
 
     @property
     def generation(self) -> str:
-        """The linking run, "" without one."""
+        """Id of the generation; "" without one."""
         return self.linked.id if self.linked else ""
 
     @property
     def feature_model(self) -> str:
-        """What its links were made from."""
+        """Model whose features were linked; "" without a generation."""
         return self.linked.feature_model if self.linked else ""
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', the fewest; 0 without tracks."""
+        """Frames from A to A' of the shortest track; 0 without tracks."""
         return self.linked.track_length if self.linked else 0
 
     @cached_property
     def fingerprint(self) -> str:
-        """The generation's id, which follows from its content; without one, a hash of the videos' ids."""
+        """The generation's id, which is a hash of its content; without one, a hash of the videos' ids."""
         if self.linked:
             return self.linked.id
         return blake2b("\n".join(self.training_videos).encode(), digest_size=8).hexdigest()
 
     @cached_property
     def videos(self) -> list[str]:
-        """The ids of the videos that take part, sorted."""
+        """Sorted ids of the generation's videos; without a generation, of all mined videos."""
         return sorted(self.linked.videos) if self.linked else videos.ready_video_ids(self.context.connection)
 
     @cached_property
     def held_out(self) -> frozenset[str]:
-        """The videos kept out of training."""
+        """Ids of the videos kept out of training."""
         if self.linked:
             return frozenset(self.linked.held_out)
-        # as linking will choose them, so that a context network has not seen what is held out afterwards
+        # the same choice as linking's, so that a context network does not see videos that are held out later
         with_tracks = videos.video_ids_with_tracks(self.context.connection)
         return frozenset(catalogue.held_out_videos(with_tracks, find_reencodings(self.context.shards, self.videos)))
 
     @property
     def training_videos(self) -> list[str]:
-        """The videos that training may see, sorted."""
+        """Sorted ids of the videos that are used for training."""
         return [video for video in self.videos if video not in self.held_out]
 
     @cached_property
@@ -86,13 +86,13 @@ class GraphSource:
         return {row.id: row.video_id for row in self._rows}
 
     def video_names(self) -> list[str]:
-        """Return the file names of the videos with patches, by their number in the table."""
+        """Return the file names of the videos with patches, in the order of their numbers in the table."""
         numbered = sorted({row.video_id for row in self._rows})
         names = videos.video_names(self.context.connection, numbered)
         return [names[video] for video in numbered]
 
     def table(self) -> PatchTable:
-        """Return every patch of the videos that take part."""
+        """Return the table of all patches of the videos."""
         return self._table
 
     @cached_property
@@ -100,7 +100,7 @@ class GraphSource:
         return PatchTable.build(self._rows)
 
     def links(self) -> NDArray[np.int64]:
-        """Return every inter-instance edge: (L, 2) rows of starts."""
+        """Return all inter-instance edges as (L, 2) rows of the table."""
         row = self._table.row
         found = [
             (row[a], row[b])
@@ -111,7 +111,7 @@ class GraphSource:
         return np.array(found, np.int64).reshape(-1, 2)
 
     def quadruples(self, seed: int, epoch: int, skip: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the training quadruples in this epoch's order, without the first `skip`: (Q, 4) rows, by bucket."""
+        """Yield the training quadruples of each bucket in this epoch's order, without the first `skip`: (Q, 4) rows."""
         row = self._table.row
         for some in quadruples.stream(self.context.connection, self.generation, seed, skip, epoch=epoch):
             yield np.array([(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in some], np.int64).reshape(
@@ -119,18 +119,20 @@ class GraphSource:
             )
 
     def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
-        """Return the JPEG of each patch; raises `NotFound` or `StorageError` naming what is missing."""
+        """Return the JPEG of each patch; raises `NotFound` or `StorageError`, which name what is missing."""
         return [self._image(patch) for patch in ids]
 
     def frames(self) -> Iterator[bytes]:
-        """Yield whole frames of the training videos, video by video in the order of their ids."""
+        """Yield whole frames of the training videos as JPEGs, sorted by video id."""
         for video in self.training_videos:
             yield from self.context.shards.read(f"frames/{video}", ["jpeg"])["jpeg"].to_pylist()
 
     def _image(self, patch: str) -> bytes:
         video = self._video_of.get(patch)
         if video is None:
-            raise NotFound(f"Patch {patch} is not in generation {self.generation} (any more). Link again.")
+            raise NotFound(
+                f"Patch {patch} is not in generation {self.generation}; it may have been deleted. Link again."
+            )
         shard = f"patches/{video}"
         jpegs = self._images.get(shard)
         if patch not in jpegs:

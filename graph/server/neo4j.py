@@ -32,7 +32,7 @@ START_S = 180.0  # about 10 s on an idle machine; longer on a busy one and for a
 STOP_S = 90.0
 _STOP_BROKEN_S = 5.0  # a server without its disk never stops by itself; the next start recovers its data
 _STARTS = 3  # attempts, because another program may take a port after it was found free
-_OTHERWISE = "Or use a server of your own: set NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD."
+_OTHERWISE = "You can also use your own server: set NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD."
 
 
 @dataclass(frozen=True, slots=True)

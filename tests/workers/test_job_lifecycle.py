@@ -109,7 +109,7 @@ def test_cancelling_stops_a_queued_job_at_once_and_a_running_one_at_its_next_rep
     jobs.request_cancels(connection, ["waiting", "running"])
     states = {name: job.state for name, job in jobs.get_jobs(connection, ["waiting", "running"]).items()}
     assert states == {"waiting": "cancelled", "running": "cancelling"}
-    stopped = pytest.raises(Cancelled, match="Stopped on request")
+    stopped = pytest.raises(Cancelled, match="Cancelled on request")
     with JobProgress(connection, "running", "host|1|1|a") as progress, stopped:
         progress("mine", 1, 10, "frames")
     assert jobs.claim_job(connection, "waiting", "host|1|1|b") is None

@@ -110,5 +110,5 @@ def test_a_server_that_cannot_start_says_why(server, tmp_path):
 def test_before_the_first_start_there_is_no_address(server):
     assert not server.running()
     server.stop()
-    with pytest.raises(Unavailable, match="`transitive up` starts it"):
+    with pytest.raises(Unavailable, match="`transitive up`"):
         server.url()

@@ -98,7 +98,7 @@ def test_requests_of_earlier_versions_are_read() -> None:
         ("train", {"recipe": "tracking", "colour": 1}, "submitted by another version"),
         ("train", {}, "submitted by another version"),
         ("link", {"start": "nowhere"}, "Unknown start"),
-        ("link", {"join": True, "group": 3}, "Give nothing else"),
+        ("link", {"join": True, "group": 3}, "Give no others"),
         ("ingest", {"path": "a", "mining": {"colour": 1}}, "Unknown mining parameter colour"),
         ("ingest", {"path": "a", "mining": {"stride": 7}}, "multiples of 5 frames"),
     ],

@@ -80,6 +80,6 @@ def test_only_the_files_of_a_model_are_imported_and_no_link(context: StageContex
     (folder / "log.jsonl").symlink_to(secret)
     card = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**card, "id": "another"}))
-    with pytest.raises(InvalidInput, match="is a link"):
+    with pytest.raises(InvalidInput, match="is a symbolic link"):
         adopt(context, folder)
     assert not (context.models / "another").exists()

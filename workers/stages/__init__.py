@@ -1,5 +1,5 @@
-"""The stages as plain functions of a `StageContext`, the job's request and a `Progress`.
+"""The stages: plain functions of a `StageContext`, the job's request and a `Progress`.
 
-Import stages one by one (`workers.stages.ingest`): some import torch and some OpenCV, and a worker should load only the
-libraries of its queue.
+Each stage is imported by its own name (`workers.stages.ingest`), because some import torch and others OpenCV. A worker
+loads only the libraries of its queue.
 """

@@ -1,7 +1,7 @@
-"""The choice between NumPy and torch for a linking: NumPy for a linking of one part, torch for larger ones.
+"""The choice between NumPy and torch for linking: NumPy for a linking of one part, torch for larger ones.
 
-NumPy links one part in less time than importing torch takes. Only a linking of several parts has helpers on other
-machines, and those must compute as its leader does.
+NumPy links one part in less time than the import of torch takes. Helpers on other machines exist only for linkings of
+several parts, so leader and helpers always compute with torch.
 """
 
 from graph.linking.neighbours import Nearest, nearest
@@ -10,7 +10,7 @@ from graph.linking.track_starts import PART_ROWS
 
 
 def arithmetic(device: str, count: int) -> tuple[MakePoints, Nearest]:
-    """Return what assigns to centroids and what finds neighbours; raises `Unavailable` for a device not there."""
+    """Return the functions that assign `count` vectors to centroids and find neighbours; raises `NoDevice`."""
     if count <= PART_ROWS:
         return NumpyPoints, nearest
     from training.assignment import nearest_on, points_on

@@ -1,4 +1,4 @@
-"""Encoding of patches into shards of vectors, one shard per video, for features and embeddings."""
+"""Encoding of patches into shards of features or embeddings, one shard per video."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,15 +11,15 @@ from graph.records import Progress
 from training.pictures import pictures_to_patches
 from workers.stage_context import StageContext
 
-_BATCH = 1024  # patches encoded together, whatever videos they are from
+_BATCH = 1024  # patches encoded together, from one or several videos
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
 
 def encode_missing(context: StageContext, folder: str, encode: Encode, stage: str, progress: Progress) -> int:
-    """Write `folder`/<video> for every ready video that has none; returns how many were written.
+    """Write the missing shards `folder`/<video> of all ready videos; returns the number of shards written.
 
-    `folder` is `features/<model>` or `embeddings/<model>`; `encode` turns uint8 (N, 96, 96, 3) into (N, D).
+    `folder` is `features/<model>` or `embeddings/<model>`. `encode` maps uint8 (N, 96, 96, 3) to vectors (N, D).
     """
     there = set(context.shards.names(folder))
     missing = [video for video in videos.ready_video_ids(context.connection) if video not in there]
@@ -47,7 +47,7 @@ def _decode(ids: Sequence[str], jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
 def _groups(
     context: StageContext, video_ids: Sequence[str]
 ) -> Iterator[tuple[list[str], list[list[str]], list[bytes]]]:
-    """Yield (videos, ids of each, all JPEGs) in groups of about `_BATCH` patches; a deleted video is left out."""
+    """Yield (video ids, patch ids of each video, all JPEGs) of about `_BATCH` patches; skips deleted videos."""
     names: list[str] = []
     ids: list[list[str]] = []
     jpegs: list[bytes] = []

@@ -1,4 +1,7 @@
-"""The features stage: pool5 features of all patches for linking; trains a stage-0 network where none exists (4.2)."""
+"""The features stage: pool5 features of all patches for linking (section 4.2).
+
+If there is no stage-0 network yet, the stage trains one first.
+"""
 
 from dataclasses import replace
 
@@ -18,16 +21,16 @@ from workers.stages.train import train
 
 
 def compute_features(context: StageContext, model_id: str, progress: Progress) -> int:
-    """Write features/<model>/<video> for every video that has none; returns how many were written."""
+    """Write the missing shards features/<model>/<video>; returns the number of shards written."""
     encoder = Encoder.load(context.models / model_id, context.settings.device)
     return encode_missing(context, f"features/{model_id}", encoder.pool5, "computing features", progress)
 
 
 def prepare_link(context: StageContext, request: LinkRequest, progress: Progress) -> LinkRequest:
-    """Compute the features to link by; returns the request with `features` filled in.
+    """Compute the features for linking; returns the request with `features` set.
 
-    A request to join the current generation uses the features of that generation. Where no network of stage 0 exists
-    yet, one is trained first.
+    A request to join the current generation uses the features of that generation. Raises `InvalidInput` for a model
+    without pool5 features.
     """
     joined = catalogue.require_generation(context.connection).feature_model if request.join else ""
     model = joined or request.features or start_model(context, request.start, request.preset, progress)
@@ -35,15 +38,15 @@ def prepare_link(context: StageContext, request: LinkRequest, progress: Progress
         encode_missing(context, "features/hog", hog, "computing features", progress)
     else:
         if not models.get_model(context.connection, model).pool5_dim:
-            raise InvalidInput(f"Model {model} has no pool5 features. Choose another with --features.")
+            raise InvalidInput(f"Model {model} has no pool5 features. Choose another model for the features.")
         compute_features(context, model, progress)
     return replace(request, features=model)
 
 
 def start_model(context: StageContext, start: str, preset: str, progress: Progress) -> str:
-    """Return the newest network of recipe `start` (""; of either); where there is none, train one.
+    """Return the newest model of recipe `start` ("": of either start), or train one if there is none.
 
-    The training has `preset` ("": one that fits the device) and, where `start` is "", that preset's start.
+    That training uses `preset` ("": one that fits the device). If `start` is "", it uses the preset's start.
     """
     known = models.newest_models(context.connection, recipes=[start] if start else list(STARTS))
     if known:
@@ -54,5 +57,5 @@ def start_model(context: StageContext, start: str, preset: str, progress: Progre
 
 
 def _fitting_preset(context: StageContext) -> str:
-    """Choose the full-size network where there is a GPU; on a CPU it would take weeks, so the narrow one."""
+    """Return the preset of the full-size network on a GPU; on a CPU it would take weeks, so the narrow one."""
     return "h200" if choose_device(context.settings.device).type == "cuda" else "cpu-small"

@@ -1,4 +1,4 @@
-"""The ingest stage: mining of a video file into shards, and then, in one transaction, nodes and edges."""
+"""The ingest stage: mines a video file and writes its shards, then its nodes and edges."""
 
 import json
 import shutil
@@ -20,24 +20,28 @@ from workers.requests import IngestRequest
 from workers.stage_context import StageContext
 from workers.stages import segments
 
-Parts = Callable[[], Iterator[MinedVideo]]  # gives the segments of a video anew at every call, one at a time
+Parts = Callable[[], Iterator[MinedVideo]]  # every call iterates over the segments of a video again
 
 
 def ingest(context: StageContext, request: IngestRequest, progress: Progress) -> str:
     """Mine a video file and store its patches and tracks; returns the video's id (sections 4.1 and 4.3).
 
-    A video that is there already is left alone. One that cannot be mined raises `BadVideo` after its node was written
-    as failed, with the reason. The shards come first and the graph last, so a video is in the graph only when its
-    files are whole; when the graph refuses, the files are taken away again.
+    A ready video is left unchanged. The shards are written before the graph, so a video is ready only if its files are
+    complete; if the graph cannot be written, the files are deleted again.
+
+    Raises:
+        BadVideo: the video cannot be mined; its node is written as failed, with the reason.
+        InvalidInput: the file is missing or has changed.
+        StorageError: too little disk space is free.
     """
     path = Path(request.path)
     if not path.is_file():
-        raise InvalidInput(f"{path} is no file, or this worker cannot see it.")
+        raise InvalidInput(f"{path} is not a file that this worker can read. Check the path and where the worker runs.")
     identifier = video_id(path)
     if identifier != (request.video or identifier):
-        raise InvalidInput(f"{path.name} changed while it waited. Run the same command again.")
+        raise InvalidInput(f"{path.name} changed after it was submitted. Submit it again.")
     if is_ready(context, identifier):
-        segments.clear(context, identifier)  # a run that was killed after its last step may have left some
+        segments.clear(context, identifier)  # a run that was killed at its end may have left some
         return identifier
     check_disk(context)
     name = request.target
@@ -54,7 +58,7 @@ def ingest(context: StageContext, request: IngestRequest, progress: Progress) ->
 
 @contextmanager
 def _mined(context: StageContext, path: Path, identifier: str, recipe: Mining, progress: Progress) -> Iterator[Parts]:
-    """Have a video mined, in one piece or, where it is long, in segments by all workers that are free."""
+    """Mine a video in one piece, or a long video in segments on all free workers; yields access to the results."""
     limits = Limits.of(context.settings)
     cut = cut_isolated(path, limits, progress, recipe)
     if len(cut) == 1:
@@ -67,7 +71,7 @@ def _mined(context: StageContext, path: Path, identifier: str, recipe: Mining, p
         segments.mine_all(context, asked, progress)
         yield lambda: segments.read_all(context, asked)
     except Unavailable:
-        raise  # the job comes back, and goes on with the segments that are done
+        raise  # the job is retried and uses the finished segments
     except BaseException:
         segments.clear(context, identifier)
         raise
@@ -75,8 +79,8 @@ def _mined(context: StageContext, path: Path, identifier: str, recipe: Mining, p
 
 
 def store(context: StageContext, parts: Parts, name: str, progress: Progress) -> None:
-    """Write the shards and then the graph; when that fails, the files do not stay behind."""
-    whole: MinedVideo | None = None  # without its pixels, which never are in memory together
+    """Write the shards and then the graph; deletes the shards again on failure."""
+    whole: MinedVideo | None = None  # without pixels, so that memory holds one segment's pixels at a time
 
     def tables() -> Iterator[pa.Table]:
         nonlocal whole
@@ -96,12 +100,10 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         video = replace(whole.video, name=name, status="ready", ingested_at=jobs.now(), report=report)
         videos.write_video(context.connection, video, whole.patches, whole.tracks)
     except Unavailable:
-        # whether the transaction went through is not known; the files are whole and the next try writes the same ones
+        # The transaction may have been committed. The files are complete, and a retry writes the same ones.
         raise
     except BaseException:
-        if not is_ready(
-            context, identifier
-        ):  # another worker may have finished the same video: then they are its files
+        if not is_ready(context, identifier):  # if another worker has finished this video, the files are in use
             for folder in ("patches", "frames"):
                 context.shards.delete(f"{folder}/{identifier}")
         raise
@@ -109,7 +111,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
 
 
 def patch_table(mined: MinedVideo, first_track: int = 0) -> pa.Table:
-    """Lay out patches/<video>: one row a patch, `track` counting the video's tracks (see graph.shards)."""
+    """Return the table of patches/<video>, one row per patch (see `graph.shards`); tracks are numbered per video."""
     numbered = enumerate(mined.tracks, first_track)
     track_of = {end: number for number, track in numbered for end in (track.start_id, track.end_id)}
     return pa.table(
@@ -124,7 +126,7 @@ def patch_table(mined: MinedVideo, first_track: int = 0) -> pa.Table:
 
 
 def frame_table(mined: MinedVideo) -> pa.Table:
-    """Lay out frames/<video>: whole frames for context prediction."""
+    """Return the table of frames/<video>: whole frames for context prediction."""
     return pa.table(
         {
             "frame": pa.array([number for number, _ in mined.frames], pa.int64()),
@@ -134,7 +136,7 @@ def frame_table(mined: MinedVideo) -> pa.Table:
 
 
 def is_ready(context: StageContext, identifier: str) -> bool:
-    """Say whether this video was ingested before."""
+    """Return whether the video is in the graph and ready."""
     try:
         return videos.get_video(context.connection, identifier).status == "ready"
     except NotFound:
@@ -142,7 +144,7 @@ def is_ready(context: StageContext, identifier: str) -> bool:
 
 
 def check_disk(context: StageContext) -> None:
-    """Raise `StorageError` when less than `min_free_disk_mb` is free where the files go."""
+    """Raise `StorageError` if less than `min_free_disk_mb` is free on a local data folder's disk."""
     if "://" in context.settings.data:
         return
     folder = Path(context.settings.data)
@@ -150,6 +152,6 @@ def check_disk(context: StageContext) -> None:
     free = shutil.disk_usage(folder).free // 1024**2
     if free < context.settings.min_free_disk_mb:
         raise StorageError(
-            f"Only {free} MiB are free at {folder}, and {context.settings.min_free_disk_mb} must stay so. Free some "
-            "space or lower TRANSITIVE_MIN_FREE_DISK_MB; then run the same command again."
+            f"Only {free} MiB are free at {folder}; {context.settings.min_free_disk_mb} MiB must stay free. Free some "
+            "space or lower TRANSITIVE_MIN_FREE_DISK_MB, then try again."
         )

@@ -1,4 +1,4 @@
-"""The join stage: a generation in which new videos join the parents of the current one."""
+"""The join stage: makes a generation in which new videos join the parents of the current one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,17 +28,17 @@ from workers.stages.arithmetic import arithmetic
 
 @dataclass(frozen=True, slots=True)
 class _Old:
-    """What the current generation says of all starts there are now."""
+    """The current generation's parents of all N track starts that exist now."""
 
-    parents: NDArray[np.int32]  # (N,) -1 for none
-    shrunk: set[int]  # parents that lost members
+    parents: NDArray[np.int32]  # (N,) parent of each start, -1 for none
+    shrunk: set[int]  # parents that have lost members
 
 
 def join(context: StageContext, progress: Progress) -> str:
-    """Let the videos that the current generation does not know join its parents; returns the new generation's id.
+    """Join the videos that are not in the current generation to its parents; returns the new generation's id.
 
-    Where nothing came and nothing went, the current one is returned. Raises `NotFound` before the first linking or
-    without its centroids, `Conflict` while another linking runs.
+    If no video was added or deleted, the current generation's id is returned. Raises `NotFound` before the first
+    linking or if the centroids are missing, and `Conflict` while another linking is running.
     """
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         old = catalogue.require_generation(context.connection)
@@ -107,10 +107,10 @@ def _join(
         if parent not in found:
             found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)
     every = together((found[parent] for parent in range(old.parents)), parameters.group)
-    ceiling = float(old.quality.get("distance_ceiling", 2.0))  # the rule of the linking that is joined
+    ceiling = float(old.quality.get("distance_ceiling", 2.0))  # 2: older generations have no ceiling
     all_found = within(every, len(starts), ceiling)
     dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
-    # of distances across parents and to centroids the old numbers stand: their vectors are not read again
+    # the distance across parents and the objective keep their old values, because the old vectors are not read
     quality = quality_report(starts, labels, dropped, all_found, float(old.quality["distance_across"]))
     quality |= {name: old.quality[name] for name in ("empty_parents", "objective")} | {"distance_ceiling": ceiling}
     return Linking(
@@ -141,7 +141,7 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
 
 
 def _held_out(old: Generation, starts: TrackStarts, reencodings: Mapping[str, str]) -> list[str]:
-    """Return the held-out videos: an old video and its re-encodings keep their role; new videos are chosen as usual."""
+    """Return the held-out videos: old videos and their re-encodings keep their role, new videos are chosen as usual."""
     before, kept = set(old.videos), set(old.held_out)
     now = set(starts.videos)
     role = {reencodings.get(video, video): video in kept for video in sorted(before & now)}

@@ -31,11 +31,11 @@ _log = logging.getLogger(__name__)
 
 
 def link(context: StageContext, request: LinkRequest, progress: Progress) -> str:
-    """Link all ready videos by the features that `prepare_link` made; returns the generation's id.
+    """Link all ready videos by the features that `prepare_link` computed; returns the generation's id.
 
-    Linking the same videos by the same features and parameters again returns the generation that is there. A run that
-    was killed is taken up where it stood; one that failed or was cancelled leaves nothing. Raises `Conflict` while
-    another linking runs. With `join`, the videos that came since join the current generation instead.
+    With `request.join`, new videos join the current generation. If the current generation was made from the same
+    videos, features and parameters, its id is returned. A killed run is resumed; a failed or cancelled run leaves
+    nothing. Raises `Conflict` while another linking is running, and `InvalidInput` if there are no patches.
     """
     if request.join:
         return join(context, progress)
@@ -48,11 +48,11 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
         reencodings = find_reencodings(context.shards, ready, progress)
         starts = read_track_starts(context.connection, ready, reencodings, context.settings.least_confidence)
         if not len(starts):
-            raise InvalidInput("There are no patches to link. Ingest videos in which something moves.")
+            raise InvalidInput("There are no patches to link. Ingest videos with moving objects first.")
         run = begin_run(context, model, starts, parameters.resolve(len(starts)))
         try:
             generation = _link_starts(context, run, starts, ready, reencodings, lock, progress)
-        except Unavailable:  # the job comes back: what is computed is not computed again
+        except Unavailable:  # the job is retried and uses the finished parts
             raise
         except BaseException:
             run.remove()
@@ -76,10 +76,10 @@ def _link_starts(
         try:
             queue.offer_parts(context.redis_url, run_id, kind, count)
         except Unavailable as error:
-            _log.warning("nobody can be asked to help with linking: %s", error)
+            _log.warning("other machines cannot help with this linking: %s", error)
 
     linking = link_vectors(starts, run.parameters, Spread(run, starts, offer, scratch, progress), run.assign, progress)
-    # videos without a track teach and test nothing: keeping one of those out would keep out nothing
+    # only videos with tracks are chosen, because holding out a video without tracks has no effect
     held_out = catalogue.held_out_videos(linking.video_ids, reencodings)
     generation = write_generation(
         context.connection, linking, run.model, held_out, videos=ready, lock=lock, progress=progress
@@ -89,7 +89,7 @@ def _link_starts(
 
 
 def begin_run(context: StageContext, model: str, starts: TrackStarts, parameters: LinkParameters) -> Run:
-    """Open the run for just this, and clear away what other ones left behind; the caller holds the linking lock."""
+    """Create or resume the run of these inputs and delete the files of others; the caller holds the linking lock."""
     stamps = context.shards.versions(f"features/{model}")
     content = json.dumps([model, asdict(parameters), starts.digest(), PART_ROWS, sorted(stamps.items())])
     name = blake2b(content.encode(), digest_size=8).hexdigest()
@@ -105,7 +105,7 @@ def begin_run(context: StageContext, model: str, starts: TrackStarts, parameters
 
 
 def same_generation(context: StageContext, model: str, ready: list[str], parameters: LinkParameters) -> str:
-    """Return the current generation when it was made of just this, and from the ground up, else ""."""
+    """Return the current generation's id if it was made from these inputs without joining, else ""."""
     current = catalogue.current_generation(context.connection)
     if current is None or not has_centroids(context.shards, current):
         return ""

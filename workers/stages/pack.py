@@ -1,4 +1,4 @@
-"""The stage that exports one generation of the graph as a training pack (training/pack.py)."""
+"""Export of one generation of the graph as a training pack (`training.pack`)."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The segments of a long video, mined by all free workers.
+"""Mining of a long video's segments by all free workers.
 
-The ingest job of the video submits one job per segment and then mines segments itself until none is left, so a single
-worker is enough. The result of each segment is kept in a shard until all are done, so a killed run resumes.
+The video's ingest job submits one job per segment and then mines segments itself until none is left, so one worker is
+enough. The result of each segment is stored in a shard until all are mined, so a killed run can be resumed.
 """
 
 import json
@@ -25,12 +25,12 @@ from workers.progress import JobProgress
 from workers.requests import SegmentRequest, job_id
 from workers.stage_context import StageContext
 
-_WAIT_SECONDS = 0.5  # between two looks at what the others do
+_WAIT_SECONDS = 0.5  # time between two checks of the other workers' segments
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentedVideo:
-    """A long video whose segments are wanted."""
+    """A long video and the segments to mine."""
 
     path: Path
     video: str
@@ -42,16 +42,16 @@ class SegmentedVideo:
         return SegmentRequest(str(self.path), self.video, self.recipe, segment, len(self.segments))
 
     def shard(self, segment: Segment) -> str:
-        """Name the file of what a segment gave."""
+        """Return the name of the shard with a segment's result."""
         return _shard(self.request(segment))
 
 
 def mine_all(context: StageContext, asked: SegmentedVideo, progress: Progress) -> None:
-    """Have every segment mined, here or elsewhere: afterwards its shard is there.
+    """Mine every segment, in this or other workers, until all their shards exist.
 
     Raises:
         BadVideo: a segment cannot be mined.
-        Cancelled: the video's job was asked to stop.
+        Cancelled: the video's job was cancelled.
     """
     owner = recovery.owner_name(uuid4().hex)
     total = len(asked.segments)
@@ -69,7 +69,7 @@ def mine_all(context: StageContext, asked: SegmentedVideo, progress: Progress) -
 
 
 def _mine_here(context: StageContext, request: SegmentRequest, owner: str, progress: Progress) -> bool:
-    """Mine a segment unless another worker does; returns whether this worker tried."""
+    """Mine a segment unless another worker is mining it; returns whether this worker claimed it."""
     identifier = job_id(request)
     try:
         claimed = jobs.claim_job(context.connection, identifier, owner)
@@ -86,21 +86,21 @@ def _mine_here(context: StageContext, request: SegmentRequest, owner: str, progr
         try:
             mine_one(context, request, both)
         except Cancelled:
-            progress("segments", 0, 0, "segments")  # raises where it is the whole video that is not wanted any more
+            progress("segments", 0, 0, "segments")  # raises if the video's job was cancelled, not only this segment
             return True
     jobs.finish_job(context.connection, identifier, "done", owner=owner)
     return True
 
 
 def mine_one(context: StageContext, request: SegmentRequest, progress: Progress) -> str:
-    """Mine one segment into its shard; returns the shard's name. The file goes away again when it is not wanted."""
+    """Mine one segment into its shard; returns the shard's name. If the job is cancelled, the shard is deleted."""
     mined = mine_segment_isolated(
         Path(request.path), Limits.of(context.settings), progress, request.mining, request.segment, request.video
     )
     name = _shard(request)
     context.shards.write(name, _table(mined))
     try:
-        progress("kept", 1, 1, "segments")  # a new stage is written at once, and says whether this is still wanted
+        progress("kept", 1, 1, "segments")  # a new stage is written at once, which also checks for cancellation
     except Cancelled:
         context.shards.delete(name)
         raise
@@ -108,13 +108,13 @@ def mine_one(context: StageContext, request: SegmentRequest, progress: Progress)
 
 
 def read_all(context: StageContext, asked: SegmentedVideo) -> Iterator[MinedVideo]:
-    """Read what the segments gave, one after the other."""
+    """Yield the results of the segments in their order."""
     for segment in asked.segments:
         yield _mined(context.shards.read(asked.shard(segment)))
 
 
 def clear(context: StageContext, video: str) -> None:
-    """Remove the jobs and the shards of a video's segments: the jobs first, so that whoever still mines one stops."""
+    """Delete the jobs and shards of a video's segments; the jobs first, so that workers stop mining them."""
     jobs.forget_segment_jobs(context.connection, video)
     context.shards.delete_segments(video)
 
@@ -124,7 +124,7 @@ def _shard(request: SegmentRequest) -> str:
 
 
 def _table(mined: MinedVideo) -> pa.Table:
-    """Lay out a segment's shard: a row for each patch and each whole frame; the rest beside them, as JSON."""
+    """Return the table of a segment's shard: one row per patch and per whole frame; the rest is JSON metadata."""
     facts = {
         "video": asdict(mined.video),
         "patches": [asdict(patch) for patch in mined.patches],

@@ -1,4 +1,4 @@
-"""The training stage: trains a recipe, writes the model to models/<id>, and adds its (:Model) node (section 5)."""
+"""The training stage: trains a recipe and writes the model to models/<id> and to its (:Model) node (section 5)."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from workers.training_source import GraphSource
 
 
 def train(context: StageContext, request: TrainRequest, progress: Progress) -> str:
-    """Train what the request names; returns the model's id. The same training again returns the same model.
+    """Train the requested recipe; returns the model's id. A repeated request returns the same model.
 
-    An interrupted training resumes from its checkpoint: the name of its folder follows from all that decides the
-    result. A training with `output` runs in that folder, and the finished model is copied from there. A recipe that
-    starts from a network of stage 0 takes the newest one of its preset; where there is none, it is trained first.
+    The folder's name is a hash of everything that determines the result, so an interrupted training resumes from its
+    checkpoint. With `request.output`, the training runs in that folder, and the finished model is copied from there. A
+    recipe that starts from a stage-0 network uses the newest one of its preset; if there is none, it is trained first.
     """
     recipe = with_iterations(get_recipe(request.recipe, request.preset, request.start), request.iterations)
     linked = None
@@ -57,9 +57,9 @@ def train(context: StageContext, request: TrainRequest, progress: Progress) -> s
 
 
 def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
-    """Return the current generation if its features are of the recipe's kind, else the newest generation that fits.
+    """Return the current generation if its features are of the recipe's kind, else the newest one whose features are.
 
-    Raises `NotFound` where no generation was made from that kind of features (section 4.2; HOG in section 6.2).
+    Features are of a network (section 4.2) or HOG (section 6.2). Raises `NotFound` if no generation has that kind.
     """
     current = catalogue.require_generation(context.connection)
     known = [*catalogue.list_generations(context.connection), current]
@@ -71,7 +71,7 @@ def choose_generation(context: StageContext, recipe: Recipe) -> Generation:
 
 
 def initial_model(context: StageContext, recipe: Recipe, linked: Generation | None, progress: Progress) -> Path | None:
-    """Return the folder of the stage-0 network that a recipe starts from; trains one where its preset has none."""
+    """Return the folder of the stage-0 network that a recipe starts from; trains one if its preset has none."""
     if recipe.initial not in STARTS:
         return None
     fitting = models.newest_models(context.connection, recipes=[recipe.initial], preset=recipe.preset)
@@ -82,9 +82,9 @@ def initial_model(context: StageContext, recipe: Recipe, linked: Generation | No
 
 
 def adopt(context: StageContext, folder: Path) -> Model:
-    """Add a model that was trained elsewhere from a pack: copy its folder, and list it in the graph.
+    """Import a model that was trained elsewhere: copy its folder and write its node.
 
-    Raises `NotFound`, `StorageError` or `InvalidInput` where the folder holds no complete model.
+    Raises `NotFound`, `StorageError` or `InvalidInput` if the folder contains no complete model.
     """
     _, _, card = load_network(folder)
     model = card_model(card)
@@ -101,17 +101,17 @@ def _is_listed(context: StageContext, model: Model) -> bool:
 
 
 def copy_model(folder: Path, target: Path) -> None:
-    """Copy the files of a finished model over what an interrupted training left in `target`.
+    """Copy the files of a finished model into `target`, replacing those of an interrupted training.
 
-    Only `FILES` are copied, and links are not followed: the folder may come from somebody else. The card comes last,
-    because a folder without one is no finished model and is copied again.
+    The folder may come from an untrusted source, so only `FILES` are copied and symbolic links are refused. The card is
+    copied last: a folder without a card is not a finished model, so the next call copies it again.
     """
     if (target / CARD).is_file():
         return
     for name in FILES:
         if (folder / name).is_symlink():
             raise InvalidInput(
-                f"{folder / name} is a link. A model is imported from plain files: copy the file itself."
+                f"{folder / name} is a symbolic link, which a model must not contain. Replace it with the file."
             )
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
