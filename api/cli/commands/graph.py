@@ -1,4 +1,4 @@
-"""`transitive graph`: list and delete linking runs, explain a pair of patches, style Neo4j Browser."""
+"""`transitive graph`: delete linking runs, count quadruples, explain a pair of patches, style Neo4j Browser."""
 
 import zipfile
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import typer
 from api.cli.session import open_graph
 from api.cli.terminal import Bars, Json, answer, table
 from graph.errors import StorageError
-from graph.generations import catalogue as linkings
+from graph.generations.catalogue import delete_generation
 from graph.generations.centroids import forget_centroids
 from graph.queries.browser_style import QUERIES, grass, style_command
 from graph.queries.explain import why_alike
@@ -20,7 +20,10 @@ from graph.shards import Shards
 
 _FOLDER = "Transitive Invariance"  # of the saved queries, in the Browser's favourites
 
-app = typer.Typer(help="Look after the graph: linking runs, explanations, Neo4j Browser.", no_args_is_help=True)
+app = typer.Typer(
+    help="Delete linking runs, count quadruples, explain why two patches are linked, style Neo4j Browser.",
+    no_args_is_help=True,
+)
 
 
 def register(parent: typer.Typer) -> None:
@@ -53,33 +56,13 @@ def style(
 
 
 @app.command()
-def generations(as_json: Json = False) -> None:
-    """List the linking runs; the current one is marked, and how many videos it does not know yet."""
-    with open_graph() as connection:
-        found = linkings.list_generations(connection)
-        stale = linkings.unlinked_videos(connection)
-    facts = [
-        {name: value for name, value in asdict(one).items() if not name.endswith("_sizes")} | {"buckets": one.buckets}
-        for one in found
-    ]
-    rows = {
-        f"{'*' if one.current else ' '} {one.id}": f"{one.created_at}  {one.feature_model}: {one.patches:,} patches, "
-        f"{one.parents:,} parents, {one.children:,} children, {one.edges:,} edges, {one.quadruples:,} quadruples"
-        for one in found
-    }
-    text = table(rows) if rows else "Nothing is linked yet. `transitive link` makes the first generation."
-    text += f"\n{stale} videos are not linked yet." if rows and stale else ""
-    answer({"generations": facts, "videos_not_linked": stale}, as_json, text)
-
-
-@app.command()
 def delete(
-    generation: Annotated[str, typer.Argument(help="Its id, as `transitive graph generations` lists it.")],
+    generation: Annotated[str, typer.Argument(help="Its id; `transitive list generations` shows them.")],
     as_json: Json = False,
 ) -> None:
     """Delete an old linking run with its clusters and edges; the current one cannot be deleted."""
     with open_graph() as connection, Bars() as bars:
-        linkings.delete_generation(connection, generation, bars)
+        delete_generation(connection, generation, bars)
     forget_centroids(Shards(settings().data), generation)
     answer({"deleted": generation}, as_json, f"Deleted generation {generation}.")
 

@@ -22,6 +22,7 @@ from graph.shards import Shards
 _PAGE = 1000
 _MARK = {True: "*", False: " "}
 Record = TypeVar("Record", Video, Job, Model)
+Listed = tuple[dict[str, Any], list[str]]  # the JSON object, and a line for each row
 
 
 class Kind(StrEnum):
@@ -41,10 +42,14 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
-    """List videos, jobs, models or linking runs (generations)."""
+    """List videos, jobs, models or linking runs (generations), one a line.
+
+    The generation in use is marked by an asterisk; a line below says how many videos it does not know yet. An id from
+    here is what `delete`, `graph delete`, `embed --model`, `evaluate --model` and `export-model` take.
+    """
     with open_graph() as connection:
-        rows, lines = _ROWS[kind](connection)
-    answer({kind.value: rows}, as_json, "\n".join(lines) or f"There are no {kind.value} yet.")
+        facts, lines = _ROWS[kind](connection)
+    answer(facts, as_json, "\n".join(lines) or f"There are no {kind.value} yet.")
 
 
 def delete(
@@ -91,31 +96,37 @@ def _pages(connection: Connection, read: Callable[[Connection, str, int], list[R
         after = page[-1].id
 
 
-def _videos(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+def _videos(connection: Connection) -> Listed:
     found = list(_pages(connection, videos.list_videos))
     lines = [f"{v.id}  {v.status:<7}  {v.duration_s:8.1f} s  {v.name}  {v.reason}".rstrip() for v in found]
-    return [asdict(video) for video in found], lines
+    return {"videos": [asdict(video) for video in found]}, lines
 
 
-def _jobs(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+def _jobs(connection: Connection) -> Listed:
     found = list(_pages(connection, jobs.list_jobs))
-    return [asdict(job) for job in found], [job_line(job) for job in found]
+    return {"jobs": [asdict(job) for job in found]}, [job_line(job) for job in found]
 
 
-def _models(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+def _models(connection: Connection) -> Listed:
     found = list(_pages(connection, models.list_models))
     lines = [f"{m.id}  {m.recipe} ({m.preset})  {m.step:,} steps  {m.created_at[:19]}" for m in found]
-    return [asdict(model) for model in found], lines
+    return {"models": [asdict(model) for model in found]}, lines
 
 
-def _generations(connection: Connection) -> tuple[list[dict[str, Any]], list[str]]:
+def _generations(connection: Connection) -> Listed:
     found = catalogue.list_generations(connection)
-    rows = [{name: value for name, value in asdict(one).items() if not name.endswith("_sizes")} for one in found]
-    lines = [
-        f"{_MARK[one.current]} {one.id}  {one.feature_model}  {one.edges:,} edges  {one.quadruples:,} quadruples"
+    unlinked = catalogue.unlinked_videos(connection)
+    rows = [
+        {name: value for name, value in asdict(one).items() if not name.endswith("_sizes")} | {"buckets": one.buckets}
         for one in found
     ]
-    return rows, lines
+    lines = [
+        f"{_MARK[one.current]} {one.id}  {one.created_at[:19]}  {one.feature_model}: {one.patches:,} patches, "
+        f"{one.parents:,} parents, {one.children:,} children, {one.edges:,} edges, {one.quadruples:,} quadruples"
+        for one in found
+    ]
+    lines += [f"{unlinked} videos are not linked yet."] if found and unlinked else []
+    return {"generations": rows, "videos_not_linked": unlinked}, lines
 
 
 def job_line(job: Job) -> str:
@@ -125,7 +136,7 @@ def job_line(job: Job) -> str:
     return "  ".join(word for word in words if word)
 
 
-_ROWS: dict[Kind, Callable[[Connection], tuple[list[dict[str, Any]], list[str]]]] = {
+_ROWS: dict[Kind, Callable[[Connection], Listed]] = {
     Kind.VIDEOS: _videos,
     Kind.JOBS: _jobs,
     Kind.MODELS: _models,

@@ -1,5 +1,7 @@
 """Which pack a recipe of a comparison reads, and which generation a training takes."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +9,12 @@ import pytest
 from api.cli.comparison_inputs import from_packs
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound
-from graph.generations import catalogue
-from graph.generations.catalogue import Generation
+from graph.generations.writer import write_generation
+from graph.linking.parameters import PAPER
+from graph.linking.run import link
 from graph.settings import Settings
 from graph.shards import Shards
+from tests.graph.linking_data import make_world, write_world
 from tests.training.tiny import BUCKETS, TinySource, bucket
 from training.pack import write_pack
 from training.recipes import get_recipe
@@ -55,40 +59,45 @@ def test_a_recipe_without_its_kind_is_left_out_and_says_why(
         from_packs([packs["main"]], ["transitive"], "demo", None)
 
 
-def generation(name: str, features: str) -> Generation:
-    return Generation(name, features, "", 0, 0, 0, 0, 0, 30)
+# (features, videos held out) of each linking, in the order of writing
+LINKINGS = {
+    "old": ("context-1", []),
+    "hog-1": ("hog", []),
+    "hog-2": ("hog", ["0" * 32]),
+    "new": ("context-2", []),
+}
+# (recipe, generation in use, generation that it trains on)
+CHOICES = [
+    ("transitive", "new", "new"),
+    ("transitive", "hog-2", "new"),  # links by HOG are of another kind, though they are in use
+    ("transitive", "old", "old"),  # of those that fit, the one in use goes first
+    ("transitive-hog", "new", "hog-2"),
+    ("transitive-hog", "hog-1", "hog-1"),
+]
 
 
-@pytest.mark.parametrize(
-    ("recipe", "current", "expected"),
-    [
-        ("transitive", "new", "new"),
-        ("transitive", "hog2", "new"),  # HOG links are not what it is about, though they are in use
-        ("transitive", "old", "old"),  # what is in use goes first
-        ("transitive-hog", "new", "hog2"),
-        ("transitive-hog", "hog1", "hog1"),
-    ],
-)
-def test_a_training_takes_links_of_its_kind(
-    recipe: str, current: str, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = [
-        generation(name, "hog" if name.startswith("hog") else "context") for name in ("old", "hog1", "hog2", "new")
-    ]
-    in_use = next(one for one in known if one.id == current)
-    monkeypatch.setattr(catalogue, "list_generations", lambda connection: known)
-    monkeypatch.setattr(catalogue, "require_generation", lambda connection: in_use)
-    assert train.choose_generation(context(), get_recipe(recipe)).id == expected
+def test_a_training_takes_links_of_its_kind(connection: Connection) -> None:
+    write = written_linkings(connection)
+    ids = {name: write(name) for name in LINKINGS}
+    assert len(set(ids.values())) == len(LINKINGS)
+    for recipe, current, expected in CHOICES:
+        assert write(current) == ids[current]  # the same content again: this only makes it current
+        assert train.choose_generation(context(connection), get_recipe(recipe)).id == ids[expected]
 
 
-def test_no_links_of_its_kind_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    only = generation("only", "hog")
-    monkeypatch.setattr(catalogue, "list_generations", lambda connection: [only])
-    monkeypatch.setattr(catalogue, "require_generation", lambda connection: only)
+def test_no_links_of_its_kind_names_the_command(connection: Connection) -> None:
+    written_linkings(connection)("hog-1")
     with pytest.raises(NotFound, match="`transitive link`"):
-        train.choose_generation(context(), get_recipe("tracking"))
+        train.choose_generation(context(connection), get_recipe("tracking"))
 
 
-def context() -> StageContext:
-    nobody: Connection = None  # type: ignore[assignment]
-    return StageContext(Settings(), nobody, Shards("memory://nothing"))
+def written_linkings(connection: Connection) -> Callable[[str], str]:
+    """Write a few patches; return a function that writes their linking under one of the names and returns its id."""
+    world = make_world(40, 4, kinds=2)
+    write_world(connection, world)
+    linking = link(world.features, world.starts, replace(PAPER, parents=2, smallest=2))
+    return lambda name: write_generation(connection, linking, *LINKINGS[name])
+
+
+def context(connection: Connection) -> StageContext:
+    return StageContext(Settings(), connection, Shards("memory://nothing"))
