@@ -1,6 +1,6 @@
 """The inputs of a comparison of recipes: one initial model for all, and a training source for each recipe.
 
-They are found in the graph or in packs. From the graph, missing ones are made: the initial model, its links, links by
+They come from packs or from the graph. Where the graph lacks one, it is made: the initial model, its links, links by
 HOG features, and tracks of 15 frames, which are mined in a second home below this one and exported as a pack.
 """
 
@@ -39,7 +39,7 @@ _TRACKS_15 = "tracks-15"  # the home of 15-frame tracks below this one, and thei
 
 @dataclass(frozen=True)
 class ComparisonInputs:
-    """The initial model of all trainings, and the source of each recipe; a recipe without its kind is left out."""
+    """The initial model of all trainings, and the source of each recipe. A recipe without a source is left out."""
 
     initial: Path
     sources: Mapping[str, TrainingSource]
@@ -58,7 +58,7 @@ class ComparisonInputs:
 
 
 def from_packs(packs: Sequence[Path], names: Sequence[str], preset: str, initial: Path | None) -> ComparisonInputs:
-    """Take for each recipe the first pack whose links and tracks are of its kind."""
+    """Choose for each recipe the first pack whose links and tracks are of its kind."""
     if initial is None:
         raise InvalidInput("With --pack, name the folder of the model that all start from: --initial DIR.")
     known = [PackSource(pack) for pack in packs]
@@ -145,7 +145,7 @@ class Gathering:
         if known:
             return known[-1]
         made = catalogue.get_generation(connection, self._link("hog"))
-        self._link(main.feature_model, main.parameters)  # it exists with this content: this only makes it current
+        self._link(main.feature_model, main.parameters)  # its content exists, so this only makes it current again
         return made
 
 

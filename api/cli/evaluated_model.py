@@ -16,12 +16,12 @@ ModelOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option(help="Folder of the results. Default: evaluation/ in the model's folder.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Of random weights and of every random draw.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of random weights and of every random draw.")]
 
 
 def open_model(name: str, preset: str, seed: int) -> "Subject":
-    """Open the network; an id names a model of this home, which is read from its folder without a server."""
-    from training.evaluation.subject import open_subject  # torch takes seconds: only those who measure pay
+    """Open the network; the folder of a model of this home is read without a server."""
+    from training.evaluation.subject import open_subject  # imports torch, which takes seconds
 
     data = settings().data
     local = Path(data) / "models" / name

@@ -35,7 +35,7 @@ class SortedFiles:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of an ingestion, video by video."""
+    """The jobs of an ingestion by how they ended."""
 
     ingested: list[Job]
     failed: list[Job]
@@ -45,7 +45,7 @@ class Outcome:
 
 def sort_out(connection: Connection, files: Iterable[Path]) -> SortedFiles:
     """Split files into those to mine, those in the graph already, doubles by their bytes, and unreadable ones."""
-    from workers.mining.video import video_id  # it brings OpenCV
+    from workers.mining.video import video_id  # imports OpenCV
 
     ready = set(ready_video_ids(connection))
     new: dict[str, VideoFile] = {}
@@ -89,7 +89,7 @@ def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, 
 
 
 def say_failures(outcome: Outcome) -> None:
-    """Name the videos that could not be mined, for commands that go on without them."""
+    """Print the videos that could not be mined; the command goes on without them."""
     for job in outcome.failed:
         say(f"{job.target} could not be mined: {job.reason}")
     for path, reason in outcome.files.unreadable.items():
@@ -97,7 +97,7 @@ def say_failures(outcome: Outcome) -> None:
 
 
 class _Drawing:
-    """One bar for all videos, and one for each that is being mined."""
+    """Draws one bar for all videos, and one for each video that is being mined."""
 
     def __init__(self) -> None:
         self._shown: set[str] = set()

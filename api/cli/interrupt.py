@@ -1,6 +1,6 @@
 """Deferred handling of Ctrl-C: long work checks for it at safe points, between two queries or at a checkpoint.
 
-Python would raise it in the middle of the driver's bytes, which leaves the connection unusable.
+Python's own handling may interrupt the Neo4j driver in the middle of a message, and the connection is unusable then.
 """
 
 import signal
@@ -14,7 +14,7 @@ from graph.records import Progress
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C was pressed (or SIGTERM came); a second one ends at once."""
+    """Yield a function that says whether Ctrl-C or SIGTERM came; a second one raises `KeyboardInterrupt` at once."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -33,7 +33,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def cancelling(progress: Progress) -> Iterator[Progress]:
-    """Give a `Progress` that raises `Cancelled` at its next report after Ctrl-C, where long work can end."""
+    """Yield a `Progress` that raises `Cancelled` at the first report after Ctrl-C, a point where the work can end."""
     with deferred() as asked:
 
         def report(stage: str, done: int, total: int, unit: str) -> None:

@@ -22,7 +22,7 @@ class StackProcess:
     """One worker or the API of a home."""
 
     def __init__(self, home: Path, name: str) -> None:
-        """Speak of process `name` of `home`; nothing happens yet."""
+        """Name a process of a home; nothing is started yet."""
         self.name = name
         self.log = home / "logs" / f"{name}.log"
         self._home = home
@@ -39,29 +39,29 @@ class StackProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, 0 when it does not run."""
+        """The process id; 0 where it does not run."""
         process = self._local.process()
         return process.pid if process else 0
 
     @property
     def port(self) -> int:
-        """The port it was started with."""
+        """The port that it was started with; 0 without one."""
         return int(self._local.remembered().get("port", 0))
 
     def running(self) -> bool:
-        """Say whether it runs."""
+        """Say whether the process runs."""
         return self._local.process() is not None
 
     def knows(self, environment: Mapping[str, str]) -> bool:
-        """Say whether it was started with these addresses and passwords (a server may have moved since)."""
+        """Say whether the process was started with this environment: a server may have another address by now."""
         return self._local.remembered().get("told") == _fingerprint(environment)
 
     def died(self) -> bool:
-        """Say whether it was started, was not stopped by `stop`, and is gone."""
+        """Say whether the process ended without `stop`."""
         return bool(self._local.remembered()) and not self.running()
 
     def stop(self, patience: float) -> None:
-        """Send TERM, and KILL after `patience` seconds, until it and its children are gone."""
+        """End the process and its children: SIGTERM, then SIGKILL after `patience` seconds."""
         process = self._local.process()
         if process is not None:
             family = [process, *_children(process)]

@@ -1,4 +1,4 @@
-"""The running stack of a home with a connection to its graph, opened together for one command."""
+"""A session of one command: the running stack of a home, and a connection to its graph."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ class Session:
 
 @contextmanager
 def open_session(home: Settings | None = None, api: bool = True) -> Iterator[Session]:
-    """Start what does not run of this process's home (or of `home`), and connect; `api=False` leaves HTTP out."""
+    """Start what does not run of `home` (default: the settings'), and connect; `api=False` leaves HTTP out."""
     stack = Stack(home or settings())
     with Bars() as bars:
         context = StageContext.open(stack.up(bars, api))
@@ -41,7 +41,7 @@ def open_session(home: Settings | None = None, api: bool = True) -> Iterator[Ses
 
 
 def open_graph() -> Connection:
-    """Connect to the graph without starting anything; raises `Unavailable` when it does not run."""
+    """Connect to the graph; raises `Unavailable` where Neo4j does not run, and starts nothing."""
     addresses = Stack(settings()).addresses()
     if not addresses.neo4j_uri:
         raise Unavailable("Neo4j does not run. `transitive up` starts it.")

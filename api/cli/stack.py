@@ -38,7 +38,7 @@ _END_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """Where everything is; an empty address means that it does not run."""
+    """The addresses of a stack; an empty address means that the server does not run."""
 
     api: str
     neo4j_bolt: str
@@ -67,7 +67,7 @@ class Stack:
 
         `api=False` leaves the HTTP service out.
         """
-        with self._alone():
+        with self._locked():
             found = self._start_servers(progress)
             self._start_workers(found, progress)
             if api:
@@ -92,7 +92,7 @@ class Stack:
 
     def down(self, progress: Progress = no_progress) -> None:
         """Stop everything this home started; data stays. Unfinished jobs resume after the next `up`."""
-        with self._alone():
+        with self._locked():
             parts = [self.api, *self.workers.values()]
             total = len(parts) + 2
             progress("stopping", 0, total, "parts")
@@ -104,16 +104,16 @@ class Stack:
 
     @property
     def never_ran(self) -> bool:
-        """Say whether this home has no graph yet: its Neo4j was never started, and none was named."""
+        """Whether this home has no graph yet: its Neo4j was never started, and the settings name none."""
         return not self.settings.neo4j_uri and not self._neo4j.has_graph
 
     def load(self, tables: Path, progress: Progress = no_progress) -> None:
-        """Stop everything and make the local Neo4j's graph anew from exported tables (see `Neo4jServer.load`)."""
+        """Stop everything and replace the local graph by exported tables (see `Neo4jServer.load`)."""
         self.down(progress)
         self._neo4j.load(tables, progress)
 
     def status(self) -> StackStatus:
-        """Say what runs and where."""
+        """Return which servers run, and their addresses."""
         details = self._neo4j.details() if not self.settings.neo4j_uri and self._neo4j.running() else None
         return StackStatus(
             api=self.api_url if self.api.running() else "",
@@ -125,10 +125,10 @@ class Stack:
         )
 
     def restart_dead_workers(self, found: Settings) -> list[str]:
-        """Start local workers again that were started once and have died; returns their names."""
+        """Start again the local workers that died; returns their names."""
         dead = [name for name, worker in self.workers.items() if worker.died()]
         if dead:
-            with self._alone():
+            with self._locked():
                 for name in dead:
                     self._start_worker(name, found)
         return dead
@@ -142,13 +142,15 @@ class Stack:
         with Connection(found.neo4j_uri, found.neo4j_user, found.neo4j_password.get_secret_value()) as connection:
             connection.verify()
             apply_schema(connection)
-        recovery.waiting_count(found.redis_url.get_secret_value())  # before workers are stopped for a wrong address
+        recovery.waiting_count(
+            found.redis_url.get_secret_value()
+        )  # raises for a wrong address, before workers are stopped
         return found
 
     def _start_workers(self, found: Settings, progress: Progress) -> None:
         environment = self._environment(found)
         for worker in self.workers.values():
-            if worker.running() and not worker.knows(environment):  # a server came back elsewhere
+            if worker.running() and not worker.knows(environment):  # a server has another address now
                 worker.stop(_END_SECONDS)
         missing = [name for name, worker in self.workers.items() if not worker.running()]
         if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
@@ -193,7 +195,7 @@ class Stack:
         raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
 
     def _environment(self, found: Settings) -> dict[str, str]:
-        """Make the environment that gives the addresses to a process of this stack."""
+        """Return the environment that tells a process of this stack the addresses."""
         return {
             "TRANSITIVE_HOME": str(self.home),
             "NEO4J_URI": found.neo4j_uri,
@@ -204,8 +206,8 @@ class Stack:
         }
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one command at a time start or stop this home's processes."""
+    def _locked(self) -> Iterator[None]:
+        """Hold this home's lock, so that one command at a time starts or stops its processes."""
         with file_lock(self.home / "run"):
             ignore = self.home / ".gitignore"
             if not ignore.exists():

@@ -82,7 +82,7 @@ def summary(left_out: Mapping[Path, str]) -> str:
 
 
 def why_unreadable(path: Path) -> str:
-    """Say why a file cannot be read; empty where it can."""
+    """Return why a file cannot be read; "" where it can."""
     try:
         with path.open("rb"):
             return ""
@@ -91,12 +91,12 @@ def why_unreadable(path: Path) -> str:
 
 
 def unreadable(error: OSError) -> str:
-    """Give the reason of a file or folder that the system does not let us read."""
+    """Return the reason for a file or folder that cannot be read."""
     return f"cannot be read ({error.strerror})"
 
 
 def is_unreadable(reason: str) -> bool:
-    """Say whether a reason was made by `unreadable`."""
+    """Whether `unreadable` made this reason."""
     return reason.startswith("cannot be read")
 
 
@@ -111,7 +111,7 @@ def _search(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _reason(file: Path) -> str:
-    """Say why a file in a folder is not taken; empty where it is."""
+    """Return why a file in a folder is not taken; "" where it is."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _reason(file: Path) -> str:
 
 
 def _holds_video(file: Path) -> bool:
-    from workers.mining.isolated import count_isolated  # it brings OpenCV: only those who meet unknown files pay
+    from workers.mining.isolated import count_isolated  # imports OpenCV, which only unknown files need
     from workers.mining.recipe import Limits
 
     try:

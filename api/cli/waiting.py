@@ -29,7 +29,7 @@ Draw = Callable[[Bars, Mapping[str, Job]], None]
 
 
 class Waiting:
-    """Jobs that a command asks for and waits for; leaving the `with` block by Ctrl-C cancels them."""
+    """Submits jobs and waits for them; Ctrl-C in the `with` block cancels them."""
 
     def __init__(self, session: Session) -> None:
         """Use the running stack of `session`."""
@@ -43,7 +43,7 @@ class Waiting:
         self._handlers = ExitStack()
 
     def __enter__(self) -> "Waiting":
-        """Begin; from here on Ctrl-C waits for the end of a query."""
+        """Defer Ctrl-C to the end of a query from here on."""
         self._interrupted = self._handlers.enter_context(deferred())
         return self
 
@@ -115,7 +115,7 @@ class Waiting:
             raise queue.redis_unavailable(self._redis_url, error) from error
 
     def _cancel(self) -> None:
-        """Ask the unfinished jobs to stop, and wait a little for those that run, so that nothing writes afterwards."""
+        """Request a cancel of the unfinished jobs, and wait until they have stopped, at most `_CANCEL_SECONDS`."""
         say("Stopping …")
         try:
             jobs.request_cancels(self._connection, self._ids)
@@ -131,10 +131,10 @@ class Waiting:
             return
 
 
-def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
-    """Ask for one job and wait, drawing a bar for each of its stages; raises its failure as a `TransitiveError`."""
+def run_job(session: Session, request: JobRequest, bars: Bars) -> Job:
+    """Submit a request and wait for its job, with a bar for each stage; raises `TransitiveError` where it failed."""
     with Waiting(session) as waiting:
-        job = waiting.submit(asked)
+        job = waiting.submit(request)
         finished = waiting.until_finished(bars, _draw_stages)[job.id]
     if finished.state == "failed":
         raise TransitiveError(finished.reason)
@@ -143,9 +143,9 @@ def run_job(session: Session, asked: JobRequest, bars: Bars) -> Job:
     return finished
 
 
-def detached(session: Session, asked: JobRequest, as_json: bool) -> None:
-    """Ask for a job, print its id, and do not wait."""
-    job = queue.submit(session.connection, session.redis_url, asked)
+def detached(session: Session, request: JobRequest, as_json: bool) -> None:
+    """Submit a request and print its job's id, without waiting."""
+    job = queue.submit(session.connection, session.redis_url, request)
     answer({"job": job.id}, as_json, job.id)
 
 

@@ -1,7 +1,7 @@
-"""Nearest neighbours of patches, and how often A' is closer to A than a patch of another parent cluster.
+"""Nearest neighbours of patches, and the share of comparisons in which A' is closer to A than another patch is.
 
-The second is the report's label-free health: over tracks of videos kept out of training, how often A' is closer to A
-than a patch of another parent cluster (the comparison that the loss of section 5 makes, on videos it never saw).
+The share is measured without labels, on tracks of videos kept out of training. The other patch is from another parent
+cluster, as the negatives of the loss are (https://arxiv.org/abs/1708.02901, section 5).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from graph.errors import NotFound
 from graph.nearest import nearest_by_cosine
 from graph.shards import Shards
 
-_MOST_PATCHES = 20_000  # looked at for the pictures of nearest neighbours
+_MOST_PATCHES = 20_000  # searched for nearest neighbours
 _MOST_OTHERS = 2_000  # patches of other parent clusters that one A' is compared with
 
 
@@ -42,7 +42,7 @@ class Track:
 
 
 def load_vectors(shards: Shards, folder: str, video_ids: Sequence[str]) -> Vectors:
-    """Read `features/<model>` or `embeddings/<model>` of the videos, as far as `_MOST_PATCHES`; raises `NotFound`."""
+    """Read `features/<model>` or `embeddings/<model>`, video by video up to `_MOST_PATCHES`; raises `NotFound`."""
     ids: list[str] = []
     videos: list[str] = []
     blocks: list[NDArray[np.float32]] = []
@@ -69,11 +69,11 @@ def nearest(vectors: Vectors, patch: str, count: int) -> list[str]:
 
 
 def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float | bool]:
-    """Return how often A' is closer to A than a patch C of another parent cluster, over held-out tracks.
+    """Return the share of comparisons in which A' is closer to A than a patch C of another parent cluster is.
 
-    C are patches of held-out tracks where there are any of another parent, else of all tracks (`others_held_out`: 1 or
-    0). Where no video could be kept out, all tracks are measured and `held_out` is 0, else 1. `share` is absent when
-    nothing can be compared.
+    The tracks are the held-out ones; all tracks where no video is held out (`held_out` is False then). C is from a
+    held-out track where these have two parents or more, else from any track (`others_held_out` is False then). A tie
+    counts half. `share` is absent where nothing can be compared.
     """
     row = vectors.rows()
     known = [track for track in tracks if track.start in row and track.end in row and track.parent >= 0]

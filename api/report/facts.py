@@ -24,7 +24,7 @@ _QUADRUPLES_SHOWN = 12
 _CHILDREN_SHOWN = 8
 _QUERIES_SHOWN = 6
 _NEIGHBOURS_SHOWN = 6
-_TRACKS_THAT_TELL = 100  # with fewer held-out tracks the report says that its shares tell little
+_ENOUGH_TRACKS = 100  # with fewer held-out tracks the page warns that its shares are noisy
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ReportInput:
 
 
 def gather(report: ReportInput) -> dict[str, Any]:
-    """Collect what report.json holds (without pictures); `graph` has the names of `transitive status --json`."""
+    """Return the contents of report.json; `graph` has the names of `transitive status --json`."""
     generation = catalogue.require_generation(report.connection)
     tracks = _tracks(report.connection, generation)
     order = [*generation.held_out, *(video for video in generation.videos if video not in generation.held_out)]
@@ -67,7 +67,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
         "models": {"before": asdict(report.context), "after": asdict(report.trained)},
         "seconds": {name: round(seconds, 1) for name, seconds in report.stages.items()},
         "health": health,
-        "few_tracks": min(found["tracks"] for found in health.values()) < _TRACKS_THAT_TELL,
+        "few_tracks": min(found["tracks"] for found in health.values()) < _ENOUGH_TRACKS,
         "loss": read_losses(report.models / report.trained.id),
         "notes": list(report.notes),
         "addresses": dict(report.addresses),
@@ -76,7 +76,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
 
 
 def illustrate(report: ReportInput) -> dict[str, Any]:
-    """Collect the pictures: rows of data URIs, and the loss curves as SVG."""
+    """Return the pictures of the page: rows of data URIs, and the loss curves as SVG."""
     generation = catalogue.require_generation(report.connection)
     pictures = Pictures(report.connection, report.shards)
     before = closeness.load_vectors(report.shards, f"features/{report.context.id}", generation.videos)
@@ -105,7 +105,7 @@ def _tracks(connection: Connection, generation: Generation) -> list[Track]:
 
 
 def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pictures) -> list[list[str]]:
-    """Take quadruples in the shuffled order of seed 0: a fair sample, held-out videos last."""
+    """Draw a random sample of quadruples, those with a held-out video last."""
     rows: list[list[str]] = []
     for held_out in (False, True):
         for batch in quadruples.stream(connection, generation.id, seed=0, held_out=held_out):
@@ -117,7 +117,7 @@ def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pi
 
 
 def _child_rows(connection: Connection, pictures: Pictures) -> list[dict[str, Any]]:
-    """Take the children of the largest parents, at most two of each."""
+    """Draw child clusters of the largest parents, at most two of each parent."""
     try:
         parents = sorted(clusters.list_parents(connection), key=lambda parent: -parent.size)
     except NotFound:
@@ -133,7 +133,7 @@ def _child_rows(connection: Connection, pictures: Pictures) -> list[dict[str, An
 def _neighbour_rows(
     connection: Connection, generation: Generation, pictures: Pictures, before: Vectors, after: Vectors
 ) -> list[dict[str, Any]]:
-    """Choose starts of held-out tracks first, one a video, and show what lies next to them."""
+    """Choose the starts of tracks, one of each video and held-out ones first, and draw their nearest neighbours."""
     asked: list[str] = []
     seen: set[str] = set()
     tracks = sorted(_tracks(connection, generation), key=lambda track: (not track.held_out, track.start))

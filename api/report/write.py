@@ -12,7 +12,7 @@ from graph.errors import StorageError
 
 
 def write_report(report: ReportInput, reports: Path) -> tuple[Path, dict[str, Any]]:
-    """Write a report into a new folder of `reports`; returns its page and what report.json holds."""
+    """Write a report into a new folder of `reports`; returns the path of its page and the contents of report.json."""
     made_at = datetime.now(UTC)
     facts = {"made_at": made_at.isoformat(timespec="seconds"), **gather(report)}
     page = render(facts, illustrate(report))
@@ -29,7 +29,7 @@ def write_report(report: ReportInput, reports: Path) -> tuple[Path, dict[str, An
 
 
 def render(facts: dict[str, Any], pictures: dict[str, Any]) -> str:
-    """Fill the page; everything but our own SVG is escaped."""
+    """Return the page as HTML. Everything is escaped, except the SVG of the loss curves."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
