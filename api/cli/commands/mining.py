@@ -23,7 +23,7 @@ def mine(
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw every window into this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what would be mined from VIDEO: boxes, moving points, pairs, and why windows were refused."""
+    """Count what mining finds in VIDEO, with the reasons for refused windows and tracks; --sheet draws each window."""
     from workers.mining.isolated import sheet_isolated
     from workers.mining.recipe import Limits, Mining
 

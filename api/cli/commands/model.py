@@ -24,7 +24,7 @@ def import_model(
     as_json: Json = False,
 ) -> None:
     """Take in a model that was trained from a pack on another machine: embed, link and evaluate can name it then."""
-    from training.model_folder import read_card  # torch takes seconds: only this command pays
+    from training.model_folder import read_card  # imports torch, which takes seconds
     from workers.stages.train import adopt
 
     source = folder.expanduser().absolute()
@@ -41,7 +41,7 @@ def export_model(
     as_json: Json = False,
 ) -> None:
     """Write a model's weights for torchvision or ONNX Runtime; needs no server."""
-    from training.export import export_onnx, export_torchvision  # torch takes seconds: only this command pays
+    from training.export import export_onnx, export_torchvision  # imports torch, which takes seconds
 
     folder = Path(model)
     if not (folder / "model.json").is_file():

@@ -22,7 +22,11 @@ def register(app: typer.Typer) -> None:
 
 
 def up(as_json: Json = False) -> None:
-    """Start Neo4j, Redis, the workers and the API, as far as they do not run."""
+    """Start what does not run of Neo4j, Redis, the workers and the API.
+
+    Other commands start it by themselves. TRANSITIVE_HOME names the folder of the data, .transitive by default;
+    NEO4J_URI and REDIS_URL name servers of your own.
+    """
     stack = Stack(settings())
     with Bars() as bars:
         stack.up(bars)
@@ -30,14 +34,14 @@ def up(as_json: Json = False) -> None:
 
 
 def down(as_json: Json = False) -> None:
-    """Stop everything this home started; the data stays, and unfinished jobs go on after the next `up`."""
+    """Stop everything that this home started. The data stays, and unfinished jobs go on after the next `up`."""
     with Bars() as bars:
         Stack(settings()).down(bars)
     answer({"running": False}, as_json, "Stopped.")
 
 
 def status(as_json: Json = False) -> None:
-    """Say what runs, where to reach it, and what the graph holds."""
+    """Show what runs, the addresses, and what the graph holds."""
     _report(Stack(settings()), as_json)
 
 

@@ -32,13 +32,16 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="transitive, contrast, context, tracking, inter, multitask, …")] = "",
     preset: Annotated[str, typer.Option(help="paper, h200, cpu-small or demo.")] = "paper",
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Fail where there is nothing to resume (without it: resume if there is).")
+        bool,
+        typer.Option(
+            "--resume", help="Fail where there is no checkpoint; without this option a new training begins then."
+        ),
     ] = False,
     pack: Annotated[Path | None, typer.Option(help="Train from this file, in this process, without servers.")] = None,
-    iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: as the preset says.")] = 0,
+    iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: the preset's.")] = 0,
     images: Annotated[
         Path | None, typer.Option(help="Folder of pictures added to what context and contrast learn from.")
     ] = None,
