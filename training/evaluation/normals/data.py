@@ -1,109 +1,71 @@
-"""Pairs of colour and depth of a folder, with the intrinsics of the camera: the data of surface normals.
-
-FOLDER/camera-intrinsics.txt          3×3 matrix in pixels
-FOLDER/NAME.color.jpg or .png         with NAME.depth.png: 16 bits, millimetres; 0 and 65535 are no depth
-FOLDER/rgb_NAME.jpg or .png           with depth_NAME.png: the same
-"""
+"""The data of surface normals: pictures with normals fitted to their depth, from any of the layouts that are read."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from graph.errors import InvalidInput
 from training.evaluation.normals.from_depth import Intrinsics, normals_of
-from training.pictures import read_picture
-
-INTRINSICS = "camera-intrinsics.txt"
-_NONE = 65535
-WHERE = "7-Scenes (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/) is laid out so"
-TEST_SHARE = 6  # the last sixth of the pairs, in the order of their names, is the test part
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One pair: colours (H, W, 3) uint8, normals (H, W, 3) float32, valid pixels (H, W)."""
+    """A picture: colours (H, W, 3) uint8, normals (H, W, 3) float32, valid pixels (H, W)."""
 
-    name: str
     colours: NDArray[np.uint8]
     normals: NDArray[np.float32]
     valid: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class DepthFolder:
-    """The pairs of a folder in the order of their names, and their camera."""
+class Frame:
+    """A picture with its depth, both of the same size."""
 
-    pairs: list[tuple[Path, Path]]
-    camera: Intrinsics
-    fingerprint: str
-
-    def parts(self) -> tuple[range, range]:
-        """Return the rows of the training pairs and of the test pairs, which come last: neighbours look alike."""
-        test = max(1, len(self.pairs) // TEST_SHARE)
-        return range(len(self.pairs) - test), range(len(self.pairs) - test, len(self.pairs))
+    name: str
+    picture: Image.Image
+    depth: NDArray[np.float64]  # (H, W) metres; 0 where there is none
 
 
-def open_depth_folder(folder: Path) -> DepthFolder:
-    """List the pairs; raises `InvalidInput` that names what is missing."""
-    if not folder.is_dir():
-        raise InvalidInput(f"There is no folder {folder}. It must hold colour and depth; {WHERE}.")
-    pairs = []
-    for depth in sorted([*folder.glob("*.depth.png"), *folder.glob("depth_*.png")]):
-        name = depth.name
-        stem = name.replace(".depth.png", ".color") if ".depth." in name else f"rgb_{depth.stem.removeprefix('depth_')}"
-        colour = next(
-            (folder / f"{stem}{end}" for end in (".jpg", ".png") if (folder / f"{stem}{end}").is_file()), None
-        )
-        if colour is None:
-            raise InvalidInput(f"{depth} has no colour picture {stem}.jpg or {stem}.png beside it. Add it.")
-        pairs.append((colour, depth))
-    if len(pairs) < 2:
-        raise InvalidInput(
-            f"{folder} holds {len(pairs)} pairs of NAME.color.jpg and NAME.depth.png; two at least are needed. {WHERE}."
-        )
-    sizes = "\n".join(f"{a.name} {a.stat().st_size} {b.stat().st_size}" for a, b in pairs)
-    camera = read_intrinsics(folder / INTRINSICS)
-    return DepthFolder(pairs, camera, blake2b(f"{sizes}\n{camera}".encode(), digest_size=8).hexdigest())
+class NormalsData(Protocol):
+    """Pictures with depth, some to train on and the others to measure on."""
+
+    @property
+    def train(self) -> list[int]:
+        """The numbers of the training pictures."""
+        ...
+
+    @property
+    def test(self) -> list[int]:
+        """The numbers of the test pictures."""
+        ...
+
+    @property
+    def camera(self) -> Intrinsics:
+        """The camera of all pictures, in pixels of their full size."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what decides the pictures and their depth."""
+        ...
+
+    def read(self, number: int) -> Frame:
+        """Read one picture; raises `InvalidInput` for a damaged file."""
+        ...
 
 
-def read_intrinsics(file: Path) -> Intrinsics:
-    """Read a 3×3 matrix of intrinsics; raises `InvalidInput`."""
-    try:
-        matrix = np.loadtxt(file)
-    except FileNotFoundError:
-        raise InvalidInput(
-            f"{file} is missing. It holds the camera's 3×3 matrix: fx 0 cx, 0 fy cy, 0 0 1, in pixels."
-        ) from None
-    except ValueError as error:
-        raise InvalidInput(f"{file} is no 3×3 matrix of numbers ({error}).") from None
-    if matrix.shape != (3, 3) or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InvalidInput(f"{file} is no camera's 3×3 matrix: fx 0 cx, 0 fy cy, 0 0 1, in pixels.")
-    return Intrinsics(matrix[0, 0].item(), matrix[1, 1].item(), matrix[0, 2].item(), matrix[1, 2].item())
+def scene_of(frame: Frame, camera: Intrinsics, width: int, height: int) -> Scene:
+    """Return the picture at (height, width) pixels; normals are fitted to the full-size depth at the sampled pixels.
 
-
-def read_scene(colour: Path, depth: Path, camera: Intrinsics, width: int, height: int) -> Scene:
-    """Read a pair at (height, width) pixels; the normals are fitted at the full size, then sampled.
-
-    Raises `InvalidInput` for a damaged file, sizes that differ, and depth without a valid pixel.
+    Raises `InvalidInput` for depth without a valid pixel.
     """
-    picture = read_picture(str(colour), colour.read_bytes())
-    try:
-        with Image.open(depth, formats=("PNG",)) as image:
-            raw = np.asarray(image).astype(np.float64)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise InvalidInput(f"{depth} is no depth picture that can be read ({error}). Copy it anew.") from None
-    if raw.shape != (picture.height, picture.width):
-        raise InvalidInput(
-            f"{depth} has {raw.shape[::-1]} pixels and {colour.name} {picture.size}. Register depth to colour first."
-        )
-    normals, valid = normals_of(np.where((raw <= 0) | (raw >= _NONE), 0.0, raw / 1000), camera)
+    rows = ((np.arange(height) + 0.5) * frame.depth.shape[0] / height).astype(np.int64)
+    columns = ((np.arange(width) + 0.5) * frame.depth.shape[1] / width).astype(np.int64)
+    normals, valid = normals_of(frame.depth, camera, rows, columns)
     if not valid.any():
-        raise InvalidInput(f"{depth} has no valid pixel: depth must be in millimetres, 16 bits. Remove the pair.")
-    rows = ((np.arange(height) + 0.5) * raw.shape[0] / height).astype(np.int64)
-    columns = ((np.arange(width) + 0.5) * raw.shape[1] / width).astype(np.int64)
-    small = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return Scene(colour.name, np.array(small), normals[rows][:, columns], valid[rows][:, columns])
+        raise InvalidInput(f"{frame.name} has no valid pixel of depth. Remove the picture and its depth.")
+    small = frame.picture.resize((width, height), Image.Resampling.BILINEAR)
+    return Scene(np.array(small), normals, valid)

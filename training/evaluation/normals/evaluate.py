@@ -1,4 +1,4 @@
-"""Table 5: FCN-32s is trained to predict normals on a folder's first pairs, and measured on its last."""
+"""Table 5: FCN-32s is trained to predict normals on a data set's training pictures and measured on its test ones."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -17,13 +17,13 @@ from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
 from training.evaluation.exclusive import alone_in
 from training.evaluation.head_training import Schedule, train_head
-from training.evaluation.normals.codebook import angle_measures, angles, encode_normals, fit_codebook
-from training.evaluation.normals.data import Scene, open_depth_folder, read_scene
+from training.evaluation.normals.codebook import angle_measures, angles, encode_normals
+from training.evaluation.normals.data import NormalsData, Scene
 from training.evaluation.normals.network import NormalsNetwork, codeword_loss, decode_normals
+from training.evaluation.normals.scene_cache import SceneCache
 from training.evaluation.subject import Subject
 from training.random_streams import RandomStream, generator
 
-_PER_SCENE = 2000  # normals of a picture that the codebook is fitted to
 _SHOWN = 4  # test pictures in normals.png
 
 
@@ -37,12 +37,12 @@ class NormalsPreset:
     height: int
     hidden: int  # channels of fc6 and fc7
     batch: int
-    codewords: int = 40  # section 6.3
+    codewords: int = 40  # section 6.4
     dropout: float = 0.5  # FCN
 
 
 def get_preset(name: str) -> NormalsPreset:
-    """Return a preset: `paper` (section 6.3 and FCN-32s' own numbers), `gpu-small`, `cpu-small`.
+    """Return a preset: `paper` (section 6.4 and FCN-32s' own numbers), `gpu-small`, `cpu-small`.
 
     FCN's rate 1e-10 is of a loss summed over pixels; 1e-10 times a 640×480 picture's pixels is 3e-5 of their mean, with
     momentum 0.99.
@@ -64,42 +64,50 @@ def get_preset(name: str) -> NormalsPreset:
 
 def evaluate_normals(
     subject: Subject,
-    data: Path,
+    data: NormalsData,
     output: Path,
     preset: NormalsPreset,
     *,
+    cache: Path,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = no_progress,
 ) -> dict[str, float]:
-    """Train and measure; writes normals.json and normals.png into `output`, and returns table 5's columns.
+    """Train and measure; writes normals.json and normals.png into `output`.
+
+    Args:
+        subject: whose convolutions.
+        data: from `open_normals_data`.
+        output: folder of results and checkpoints; a stopped run goes on there.
+        preset: from `get_preset`.
+        cache: folder of the fitted normals, shared by all evaluations on the same data.
+        seed: of the head, the codebook and the batches.
+        device: where to train.
+        progress: told about pictures and steps.
+
+    Returns:
+        Table 5's columns.
 
     Raises:
         InvalidInput: a part of the data is missing or cannot be read, another trunk than VGG16's.
         Conflict: another run works in `output`, or it holds the checkpoint of another training.
         Cancelled: raised by `progress`; a checkpoint is kept.
     """
-    folder = open_depth_folder(data)
-    train_rows, test_rows = folder.parts()
     with alone_in(output, "normals"):
-        scenes: list[Scene] = []
-        for done, (colour, depth) in enumerate(folder.pairs, start=1):
-            scenes.append(read_scene(colour, depth, folder.camera, preset.width, preset.height))
-            progress("normals, from depth", done, len(folder.pairs), "pictures")
-        train = [scenes[row] for row in train_rows]
-        codebook = fit_codebook(_sample(train, seed), preset.codewords, seed)
+        scenes = SceneCache.below(cache, data, preset.width, preset.height)
+        scenes.fill(progress)
+        codebook = scenes.codebook(preset.codewords, seed)
         chosen = choose_device(device)
         torch.manual_seed(seed)
         network = NormalsNetwork(subject, preset.hidden, preset.codewords, preset.dropout).to(chosen)
         subject.network.to(chosen)
-        identity = Identity(asdict(preset), "normals", folder.fingerprint, seed, subject.id)
+        identity = Identity(asdict(preset), "normals", data.fingerprint, seed, subject.id)
 
         def loss_of(step: int) -> dict[str, Tensor]:
-            rows = generator(seed, RandomStream.HEADS, step, 1).choice(len(train), preset.batch, replace=True)
-            pixels = torch.from_numpy(np.stack([train[row].colours for row in rows])).to(chosen)
-            classes = np.stack(
-                [np.where(train[row].valid, encode_normals(train[row].normals, codebook), -1) for row in rows]
-            )
+            drawn = generator(seed, RandomStream.HEADS, step, 1).choice(data.train, preset.batch, replace=True)
+            batch = [scenes.read(number) for number in drawn]
+            pixels = torch.from_numpy(np.stack([one.colours for one in batch])).to(chosen)
+            classes = np.stack([np.where(one.valid, encode_normals(one.normals, codebook), -1) for one in batch])
             with torch.autocast(chosen.type, torch.bfloat16, enabled=chosen.type == "cuda"):
                 logits = network(pixels)
             return {"codewords": codeword_loss(logits, torch.from_numpy(classes).to(chosen))}
@@ -108,52 +116,59 @@ def evaluate_normals(
             network.train()
             seconds = train_head(network, loss_of, preset.schedule, output, identity, "normals", progress)
         network.eval()
-        test = [scenes[row] for row in test_rows]
-        predicted = _predict(network, test, codebook, chosen, progress)
-        errors = np.concatenate(
-            [angles(found[one.valid], one.normals[one.valid]) for found, one in zip(predicted, test, strict=True)]
-        )
+        mean = scenes.sample(seed).mean(0)
+        errors, blind, shown = _test(network, scenes, codebook, mean / np.linalg.norm(mean), chosen, progress)
         measures = angle_measures(errors)
-        # What needs no picture: the mean direction of the training normals, for every pixel.
-        constant = _sample(train, seed).mean(0)
-        constant = np.broadcast_to(constant / np.linalg.norm(constant), (len(errors), 3)).astype(np.float32)
-        blind = angle_measures(angles(constant, np.concatenate([one.normals[one.valid] for one in test])))
-        facts = {"model": subject.id, "data": str(data), "preset": asdict(preset), "seed": seed}
-        facts |= {"train": len(train), "test": len(test), "seconds": round(seconds, 1)}
-        facts |= {"measures": measures, "one normal for all pixels": blind}
+        facts = {"model": subject.id, "preset": asdict(preset), "seed": seed}
+        facts |= {"train": len(data.train), "test": len(data.test), "seconds": round(seconds, 1)}
+        facts |= {"measures": measures, "one normal for all pixels": angle_measures(blind)}
         with replacement(output / "normals.png") as temporary:
-            _draw(test[:_SHOWN], predicted[:_SHOWN]).save(temporary, "PNG")
+            _draw(shown).save(temporary, "PNG")
         atomic_write(output / "normals.json", json.dumps(facts, indent=2) + "\n")
     return measures
 
 
-def _sample(scenes: list[Scene], seed: int) -> NDArray[np.float32]:
-    draws = np.random.default_rng(seed)
-    parts = [scene.normals[scene.valid] for scene in scenes]
-    return np.concatenate([part[draws.integers(len(part), size=min(_PER_SCENE, len(part)))] for part in parts])
-
-
 @torch.inference_mode()
-def _predict(
+def _test(
     network: NormalsNetwork,
-    scenes: list[Scene],
+    scenes: SceneCache,
     codebook: NDArray[np.float32],
+    constant: NDArray[np.float32],
     device: torch.device,
     progress: Progress,
-) -> list[NDArray[np.float32]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[Scene, NDArray[np.float32]]]]:
+    """Predict the test pictures.
+
+    Args:
+        network: in evaluation mode on the device.
+        scenes: of the data.
+        codebook: (K, 3).
+        constant: (3,) one normal for every pixel, which needs no picture.
+        device: of the network.
+        progress: told about pictures.
+
+    Returns:
+        The angles of all valid pixels in degrees, those of the constant, and the first pictures with their predictions.
+    """
     words = torch.from_numpy(codebook).to(device)
-    found = []
-    for done, scene in enumerate(scenes, start=1):
+    errors, blind, shown = [], [], []
+    for done, number in enumerate(scenes.data.test, start=1):
+        scene = scenes.read(number)
         logits = network(torch.from_numpy(scene.colours[None]).to(device))
-        found.append(decode_normals(logits, words)[0].cpu().numpy())
-        progress("normals, test pictures", done, len(scenes), "pictures")
-    return found
+        found: NDArray[np.float32] = decode_normals(logits, words)[0].cpu().numpy()
+        truth = scene.normals[scene.valid]
+        errors.append(angles(found[scene.valid], truth))
+        blind.append(angles(np.broadcast_to(constant, truth.shape), truth))
+        if done <= _SHOWN:
+            shown.append((scene, found))
+        progress("normals, test pictures", done, len(scenes.data.test), "pictures")
+    return np.concatenate(errors), np.concatenate(blind), shown
 
 
-def _draw(scenes: list[Scene], predicted: list[NDArray[np.float32]]) -> Image.Image:
+def _draw(shown: list[tuple[Scene, NDArray[np.float32]]]) -> Image.Image:
     """Return a picture with a row of colours, truth (black: not valid) and prediction for each scene."""
     rows = []
-    for scene, found in zip(scenes, predicted, strict=True):
+    for scene, found in shown:
         truth = np.where(scene.valid[..., None], (scene.normals + 1) * 127.5, 0)
         rows.append(np.concatenate([scene.colours, truth, (found + 1) * 127.5], axis=1))
     return Image.fromarray(np.concatenate(rows).astype(np.uint8))

@@ -12,7 +12,7 @@ class NormalsNetwork(nn.Module):
     """The trunk, fc6 and fc7 as convolutions, a score for each codeword, enlarged bilinearly to the picture."""
 
     def __init__(self, subject: Subject, hidden: int, codewords: int, dropout: float) -> None:
-        """Put random layers ("Xavier", section 6.3) on a subject's convolutions, which are tuned with them."""
+        """Put random layers ("Xavier", section 6.4) on a subject's convolutions, which are tuned with them."""
         super().__init__()
         self._subject = (subject,)  # a tuple hides it from nn.Module, which would list the embedding's weights too
         self.features = subject.features

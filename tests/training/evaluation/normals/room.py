@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from graph.records import Progress, no_progress
 from training.evaluation.head_training import Schedule
 from training.evaluation.normals.evaluate import NormalsPreset, evaluate_normals
 from training.evaluation.normals.from_depth import Intrinsics
+from training.evaluation.normals.layouts import open_normals_data
 from training.evaluation.subject import Subject
 from training.networks import Network
 from training.recipes import get_recipe
@@ -24,10 +26,12 @@ CAMERA = Intrinsics(80.0, 80.0, 48.0, 32.0)
 TINY = NormalsPreset("tiny", Schedule(6, 0.01, checkpoint_every=2), 48, 32, 8, 2, codewords=4)
 
 
-def plane_depth(normal: np.ndarray, distance: float = 2.0, shape: tuple[int, int] = (64, 96)) -> np.ndarray:
+def plane_depth(
+    normal: np.ndarray, distance: float = 2.0, shape: tuple[int, int] = (64, 96), camera: Intrinsics = CAMERA
+) -> np.ndarray:
     """Return the depth image of the plane normal · point = −distance."""
     rows, columns = np.indices(shape)
-    rays = np.stack([(columns - CAMERA.cx) / CAMERA.fx, (rows - CAMERA.cy) / CAMERA.fy, np.ones(shape)], axis=-1)
+    rays = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(shape)], axis=-1)
     return -distance / (rays @ normal)
 
 
@@ -50,6 +54,19 @@ def narrow_subject(folder: Path) -> Subject:
     return Subject("narrow", Network(recipe).eval(), folder)
 
 
+def evaluate(data: Path, output: Path, progress: Progress = no_progress) -> dict[str, float]:
+    """Train and measure with a narrow network; fitted normals go into the output."""
+    return evaluate_normals(
+        narrow_subject(output),
+        open_normals_data(data),
+        output,
+        TINY,
+        cache=output / "cache",
+        device="cpu",
+        progress=progress,
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)
     data, output, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -58,7 +75,7 @@ def main() -> None:
         if unit == "steps" and done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    evaluate_normals(narrow_subject(output), data, output, TINY, device="cpu", progress=progress)
+    evaluate(data, output, progress)
 
 
 if __name__ == "__main__":

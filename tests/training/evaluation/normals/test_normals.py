@@ -12,14 +12,17 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from graph.errors import InvalidInput
-from tests.training.evaluation.normals.room import CAMERA, TINY, narrow_subject, plane_depth, write_room
+from graph.errors import Conflict, InvalidInput
+from tests.training.evaluation.normals.room import CAMERA, evaluate, narrow_subject, plane_depth, write_room
 from training.encoder import encode
+from training.evaluation.exclusive import alone_in
 from training.evaluation.normals.codebook import angle_measures, angles, encode_normals, fit_codebook
-from training.evaluation.normals.data import open_depth_folder, read_scene
-from training.evaluation.normals.evaluate import evaluate_normals, get_preset, with_iterations
+from training.evaluation.normals.data import scene_of
+from training.evaluation.normals.depth_folder import open_depth_folder
+from training.evaluation.normals.evaluate import get_preset, with_iterations
 from training.evaluation.normals.from_depth import normals_of
 from training.evaluation.normals.network import NormalsNetwork, codeword_loss, decode_normals
+from training.evaluation.normals.scene_cache import SceneCache
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_a_killed_training_ends_as_one_that_was_not(room: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "tests.training.evaluation.normals.room", str(room), str(killed), "5"]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     assert (killed / "checkpoints" / "last.pt").is_file()
-    found = [evaluate_normals(narrow_subject(out), room, out, TINY, device="cpu") for out in (killed, whole)]
+    found = [evaluate(room, out) for out in (killed, whole)]
     assert found[0] == found[1]
     first, second = (load_file(out / "checkpoints" / "last.safetensors") for out in (killed, whole))
     assert all(np.array_equal(first[name], second[name]) for name in second)
@@ -99,6 +102,64 @@ def test_a_killed_training_ends_as_one_that_was_not(room: Path, tmp_path: Path) 
     assert facts["one normal for all pixels"]["mean"] > 1
     with Image.open(whole / "normals.png") as picture:
         assert picture.size == (3 * 48, 32)
+
+
+def test_normals_of_sampled_pixels_are_those_of_all(room: Path) -> None:
+    frame = open_depth_folder(room).read(0)
+    rows, columns = np.arange(0, 64, 3), np.arange(1, 96, 5)
+    whole, sampled = normals_of(frame.depth, CAMERA), normals_of(frame.depth, CAMERA, rows, columns)
+    for every, some in zip(whole, sampled, strict=True):
+        assert np.array_equal(every[rows][:, columns], some)
+
+
+def test_fitted_normals_are_kept_and_damaged_files_made_anew(room: Path, tmp_path: Path) -> None:
+    data = open_depth_folder(room)
+    cache = SceneCache.below(tmp_path / "cache", data, 48, 32)
+    told: list[int] = []
+    cache.fill(lambda stage, done, total, unit: told.append(done))
+    assert told == [1, 2, 3, 4, 5, 6]
+    fitted = scene_of(data.read(3), data.camera, 48, 32)
+    codebook = cache.codebook(4, 0)
+    for _, depth in data.pairs:
+        depth.write_bytes(b"")  # nothing is read again
+    kept = cache.read(3)
+    assert np.array_equal(kept.colours, fitted.colours)
+    assert np.array_equal(kept.valid, fitted.valid)
+    assert angles(kept.normals[kept.valid], fitted.normals[fitted.valid]).max() < 0.003
+    assert np.array_equal(cache.codebook(4, 0), codebook)
+    damaged = cache.folder / "3.npz"
+    damaged.write_bytes(damaged.read_bytes()[:90])
+    with pytest.raises(InvalidInput, match=r"frame-3\.depth\.png is no depth picture"):
+        cache.read(3)
+
+
+def test_other_sizes_and_data_have_caches_of_their_own(room: Path, tmp_path: Path) -> None:
+    first = SceneCache.below(tmp_path, open_depth_folder(room), 48, 32)
+    (room / "frame-5.depth.png").unlink()
+    folders = {first.folder, SceneCache.below(tmp_path, first.data, 24, 16).folder}
+    assert len(folders | {SceneCache.below(tmp_path, open_depth_folder(room), 48, 32).folder}) == 3
+
+
+def test_a_second_evaluation_in_one_folder_is_refused(room: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path, "normals"), pytest.raises(Conflict, match="Another evaluation of normals is running"):
+        evaluate(room, tmp_path)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "count"), [("7scenes", 84), ("nyu", 3)])
+def test_both_layouts_of_folders_are_read(shared_data: Path, tmp_path: Path, name: str, count: int) -> None:
+    folder = shared_data / "rgbd" / name
+    if not (folder / "camera-intrinsics.txt").is_file():  # 7-Scenes' own is near enough to read by
+        for file in folder.iterdir():
+            (tmp_path / file.name).symlink_to(file)
+        intrinsics = shared_data / "rgbd" / "7scenes" / "camera-intrinsics.txt"
+        (tmp_path / "camera-intrinsics.txt").write_bytes(intrinsics.read_bytes())
+        folder = tmp_path
+    data = open_depth_folder(folder)
+    assert len(data.train) + len(data.test) == count
+    scene = scene_of(data.read(0), data.camera, 80, 60)
+    assert scene.valid.mean() > 0.3
+    assert (scene.normals[scene.valid][:, 2] < 0).mean() > 0.9  # surfaces face the camera
 
 
 def test_bad_folders_are_named(room: Path, tmp_path: Path) -> None:
@@ -111,13 +172,13 @@ def test_bad_folders_are_named(room: Path, tmp_path: Path) -> None:
     colour, depth = folder.pairs[0]
     Image.fromarray(np.zeros((64, 96), np.uint16)).save(depth)
     with pytest.raises(InvalidInput, match=r"frame-0\.depth\.png has no valid pixel"):
-        read_scene(colour, depth, folder.camera, 48, 32)
+        scene_of(folder.read(0), folder.camera, 48, 32)
     Image.fromarray(np.zeros((10, 10), np.uint16)).save(depth)
     with pytest.raises(InvalidInput, match="Register depth to colour"):
-        read_scene(colour, depth, folder.camera, 48, 32)
+        folder.read(0)
     depth.write_bytes(folder.pairs[1][1].read_bytes()[:100])
     with pytest.raises(InvalidInput, match=r"frame-0\.depth\.png is no depth picture"):
-        read_scene(colour, depth, folder.camera, 48, 32)
+        folder.read(0)
     colour.unlink()
     with pytest.raises(InvalidInput, match="has no colour picture"):
         open_depth_folder(room)

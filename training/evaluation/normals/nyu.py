@@ -1,0 +1,92 @@
+"""NYUv2's labelled pictures: one MATLAB file of version 7.3, which is HDF5, with the official split beside it."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.io import loadmat
+
+from graph.errors import InvalidInput
+from training.evaluation.normals.data import Frame
+from training.evaluation.normals.from_depth import Intrinsics
+
+FILE, SPLIT_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
+WHERE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat (2.8 GB)"
+WHERE_SPLIT = "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat"
+# The colour camera of the data set's toolbox (camera_params.m): depth is registered to it.
+CAMERA = Intrinsics(518.85790117450188, 519.46961112127485, 325.58244941119034, 253.73616633400465)
+_FARTHEST = 10.0  # metres: the sensor's end, where the toolbox cuts depth off
+
+
+@dataclass(frozen=True)
+class NyuFile:
+    """The file's pictures and the official split: 795 to train on, 654 to measure on."""
+
+    file: Path
+    train: list[int]
+    test: list[int]
+    fingerprint: str
+    camera: Intrinsics = CAMERA
+
+    def read(self, number: int) -> Frame:
+        """Read a picture and the depth that the sensor measured (`rawDepths`, without the filled holes)."""
+        name = f"{self.file}, picture {number + 1}"
+        try:
+            with h5py.File(self.file, "r") as content:
+                # MATLAB stores columns first, so every picture lies transposed.
+                colours: NDArray[np.uint8] = np.ascontiguousarray(content["images"][number].transpose(2, 1, 0))
+                depth = content["rawDepths"][number].T.astype(np.float64)
+        except OSError as error:
+            raise InvalidInput(f"{name} is damaged ({error}). Get the file anew: {WHERE}.") from None
+        measured = np.isfinite(depth) & (depth > 0) & (depth < _FARTHEST)
+        return Frame(name, Image.fromarray(colours), np.where(measured, depth, 0.0))
+
+
+def open_nyu(file: Path) -> NyuFile:
+    """Check the file's layout and read the split; raises `InvalidInput` that names file and cure."""
+    if not file.is_file():
+        raise InvalidInput(f"There is no file {file}. NYUv2's labelled pictures are at {WHERE}.")
+    try:
+        with h5py.File(file, "r") as content:
+            images, depths = content.get("images"), content.get("rawDepths")
+            fits = isinstance(images, h5py.Dataset) and isinstance(depths, h5py.Dataset)
+            shapes = (images.shape, depths.shape) if fits else None
+            fits = fits and images.dtype == np.uint8 and depths.dtype.kind == "f"
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be read as MATLAB 7.3, which is HDF5 ({error}). Get it anew: {WHERE}."
+        ) from None
+    if not fits or shapes is None or not _are_nyus(*shapes):
+        raise InvalidInput(
+            f"{file} is HDF5 of another layout: NYUv2's has `images` (N, 3, W, H) of 8 bits and `rawDepths` (N, W, H) "
+            f"in metres. It is at {WHERE}."
+        )
+    count = shapes[0][0]
+    train, test = _read_split(file.parent / SPLIT_FILE, count)
+    text = f"{file.name} {file.stat().st_size} {shapes} {train} {test}"
+    return NyuFile(file, train, test, blake2b(text.encode(), digest_size=8).hexdigest())
+
+
+def _are_nyus(images: tuple[int, ...], depths: tuple[int, ...]) -> bool:
+    return len(images) == 4 and images[1] == 3 and depths == (images[0], *images[2:])
+
+
+def _read_split(file: Path, count: int) -> tuple[list[int], list[int]]:
+    """Read the numbers of the official split, from 0; raises `InvalidInput`."""
+    if not file.is_file():
+        raise InvalidInput(f"{file} is missing. It is the official split: {WHERE_SPLIT}. Put it there.")
+    try:
+        content = loadmat(file)
+        train, test = ([int(number) - 1 for number in content[key].ravel()] for key in ("trainNdxs", "testNdxs"))
+    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+        raise InvalidInput(f"{file} is no split of NYUv2 ({error!r}). Get it anew: {WHERE_SPLIT}.") from None
+    listed = train + test
+    if not train or not test or min(listed) < 0 or max(listed) >= count or len(set(listed)) < len(listed):
+        raise InvalidInput(
+            f"{file} does not split {count} pictures into training and test pictures. Get it anew: {WHERE_SPLIT}."
+        )
+    return train, test
