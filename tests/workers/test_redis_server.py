@@ -103,7 +103,7 @@ def test_a_server_that_cannot_start_says_why(server, tmp_path):
         path.write_bytes(b"this is no command\n")
     for path in tmp_path.rglob("*.manifest"):
         path.write_bytes(b"nonsense")
-    with pytest.raises(Unavailable, match=r"local Redis did not start\. It said: .*(AOF|manifest|reading)"):
+    with pytest.raises(Unavailable, match=r"local Redis did not start\. End of its log: .*(AOF|manifest|reading)"):
         server.start()
 
 

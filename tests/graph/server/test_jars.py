@@ -74,8 +74,8 @@ def test_everything_is_fetched_once_and_then_the_network_is_left_alone(repositor
     said: list[tuple[str, int, int, str]] = []
     fetch(repository.lock, tmp_path / "a cache", lambda *news: said.append(news), "Example", "")
     total = sum(map(len, CONTENTS.values()))
-    assert said[0] == ("Fetching Example", 0, total, "bytes")
-    assert said[-1] == ("Fetching Example", total, total, "bytes")
+    assert said[0] == ("Downloading Example", 0, total, "bytes")
+    assert said[-1] == ("Downloading Example", total, total, "bytes")
     assert [news[1] for news in said] == sorted(news[1] for news in said)
     repository.asked.clear()
     assert get(repository, tmp_path / "a cache") == list(CONTENTS.values())
@@ -121,7 +121,8 @@ def test_no_network_says_what_to_do_and_keeps_what_came(repository, tmp_path, mo
     bad = list(CONTENTS)[4]
     repository.status = {bad: [503]}
     with pytest.raises(
-        Unavailable, match=r"Example could not be fetched .*HTTP 503 for lib4.*network once.*Or go without\."
+        Unavailable,
+        match=r"Example could not be downloaded .*HTTP 503 for lib4.*The first start needs the network.*Or go without\.",
     ):
         get(repository, tmp_path)
     assert get(repository, tmp_path) == list(CONTENTS.values())

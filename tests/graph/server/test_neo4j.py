@@ -191,7 +191,7 @@ def test_a_changed_password_is_told_instead_of_waited_for(second, second_home, j
 
 def test_data_without_its_password_is_not_opened(tmp_path, jar_cache):
     (tmp_path / "neo4j" / "data" / "databases" / "system").mkdir(parents=True)
-    with pytest.raises(Unavailable, match=r"neo4j_password is missing.*Put the file back"):
+    with pytest.raises(Unavailable, match=r"neo4j_password is missing.*Restore the file"):
         Neo4jServer(tmp_path, jar_cache).start()
     assert not (tmp_path / "secrets").exists()
 
@@ -199,7 +199,7 @@ def test_data_without_its_password_is_not_opened(tmp_path, jar_cache):
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing_running(tmp_path, jar_cache, monkeypatch):
     monkeypatch.setattr("graph.server.neo4j.neo4j_conf", lambda *_: "server.nonsense=1\n")
     server = Neo4jServer(tmp_path, jar_cache, bolt_port=0, http_port=0)
-    with pytest.raises(Unavailable, match=r"local Neo4j did not start\. It said: .*server\.nonsense"):
+    with pytest.raises(Unavailable, match=r"local Neo4j did not start\. End of its log: .*server\.nonsense"):
         server.start()
     assert not server.running()
 
