@@ -122,7 +122,7 @@ def test_no_network_says_what_to_do_and_keeps_what_came(repository, tmp_path, mo
     repository.status = {bad: [503]}
     with pytest.raises(
         Unavailable,
-        match=r"Example could not be downloaded .*HTTP 503 for lib4.*The first start needs the network.*Or go without\.",
+        match=r"Example could not be downloaded .*HTTP 503 for lib4.*start needs the network.*Or go without\.",
     ):
         get(repository, tmp_path)
     assert get(repository, tmp_path) == list(CONTENTS.values())
