@@ -1,4 +1,4 @@
-# One image for the API and the workers. `--build-arg LOCK=gpu` takes faiss for CUDA 12.
+# One image for the API and the workers. `--build-arg LOCK=gpu` installs faiss for CUDA 12.
 FROM python:3.11-slim-bookworm
 ARG LOCK=cpu
 RUN useradd --create-home --uid 10001 transitive && mkdir /data && chown transitive /data
@@ -11,6 +11,7 @@ COPY graph graph
 COPY training training
 COPY workers workers
 COPY api api
+COPY transitive_invariance transitive_invariance
 RUN uv pip install --system --no-deps --no-build-isolation .
 USER transitive
 ENV TRANSITIVE_HOME=/data PYTHONUNBUFFERED=1

@@ -1,6 +1,6 @@
-"""The public names of Transitive Invariance for people who write Python.
+"""The public Python names of Transitive Invariance.
 
-Each name is imported from its module at first use, so `Client` alone does not import torch or OpenCV.
+Each name is imported from its module at first use, so the use of `Client` does not import torch or OpenCV.
 """
 
 from importlib import import_module
@@ -73,5 +73,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names."""
+    """Return the public names."""
     return sorted(__all__)
