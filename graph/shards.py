@@ -2,6 +2,7 @@
 
     patches/<video>.parquet              id, frame, track, role, jpeg       (96×96, the network's input; section 4.1)
     frames/<video>.parquet               frame, jpeg                        (whole frames for context prediction)
+    timelines/<video>.parquet            start_s, end_s, reason, refused, paths     (windows and the boxes over time)
     segments/<part>/<video>.parquet      result of one segment of a long video, until all segments are mined
     features/<model>/<video>.parquet     id, vector (float16)               (pool5, not normalised)
     embeddings/<model>/<video>.parquet   id, vector (float32)               (1024-d, of length 1)
@@ -89,7 +90,7 @@ class Shards:
     def delete_video(self, video_id: str) -> None:
         """Delete every shard of a video: patches, frames, segments, and the vectors of every model."""
         require_inside(video_id)
-        for place in ("patches", "frames", "segments/*", "features/*", "embeddings/*"):
+        for place in ("patches", "frames", "timelines", "segments/*", "features/*", "embeddings/*"):
             for path in self._fs.glob(f"{self._root}/{place}/{video_id}.parquet"):
                 self._fs.rm(path)
 

@@ -2,7 +2,7 @@
 
 FOLDER/export.json      counts of nodes, and the size of each file; written last
 FOLDER/graph/           nodes and relationships (see `tables`)
-FOLDER/data/            patches, frames, features, embeddings, centroids, models, with their paths in the home folder
+FOLDER/data/            patches, frames, timelines, features, embeddings, centroids, models, at the home's own paths
 
 An export may come from an untrusted source: symbolic links are refused, and only files in export.json are copied.
 """
@@ -20,7 +20,7 @@ from graph.shards import Shards
 
 _FORMAT = 2  # format 1 identified nodes by ids instead of numbers
 _NAME = "export.json"
-_FOLDERS = frozenset({"patches", "frames", "features", "embeddings", "centroids", "models"})
+_FOLDERS = frozenset({"patches", "frames", "timelines", "features", "embeddings", "centroids", "models"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from graph.records import IntraInstance, Patch, Progress, Video, no_progress
 from workers.mining.decode import Clip, Segment, survey
 from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
+from workers.mining.timeline import Window
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class MinedVideo:
     tracks: list[IntraInstance]
     frames: list[tuple[int, bytes]]
     report: dict[str, Any]
+    timeline: list[Window]
 
 
 def cut_into_segments(
@@ -95,6 +97,7 @@ def added(whole: MinedVideo, part: MinedVideo) -> MinedVideo:
         whole.tracks + part.tracks,
         whole.frames + part.frames,
         _added_report(whole.report, part.report),
+        whole.timeline + part.timeline,
     )
 
 

@@ -12,8 +12,9 @@ from workers.mining.boxes import Box
 from workers.mining.pixels import Pixels, cut_out
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
+from workers.mining.timeline import own_pixels
 from workers.mining.tracks import Track
-from workers.mining.video import Ends, Seen, mine, own_pixels
+from workers.mining.video import Ends, Seen, mine
 from workers.mining.view import resize
 
 _WIDTH = 300  # of a window's picture

@@ -26,6 +26,7 @@ from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
 from workers.mining.scene import Scene, watch
 from workers.mining.segments import MinedVideo, cut_into_segments, joined
+from workers.mining.timeline import TOO_SHORT, Window, describe_window, own_pixels
 from workers.mining.tracks import Candidate, Track, looked_at, track_all
 
 _BLOCK = 16  # windows tracked together
@@ -147,6 +148,7 @@ class _Work:
     patches: list[Patch] = field(default_factory=list)
     jpegs: list[bytes] = field(default_factory=list)
     tracks: list[IntraInstance] = field(default_factory=list)
+    timeline: list[Window] = field(default_factory=list)
     context: list[tuple[int, bytes]] = field(default_factory=list)
     next_context: int = 0  # which of the video's whole frames is kept next
     finder: CutFinder = field(default_factory=CutFinder)
@@ -175,7 +177,9 @@ class _Work:
         length, step = recipe.track_length, recipe.step
         starts = list(range(0, len(frames) - length, recipe.stride))
         if ended and not starts:
-            self.refused.update(["shot shorter than a track"] if frames else [])
+            if frames:
+                self.refused[TOO_SHORT] += 1
+                self.timeline.append(describe_window(self.id, frames, TOO_SHORT, [], recipe))
             return
         last = (len(frames) - 1 - length) // step * step
         if ended and last - starts[-1] >= recipe.stride // 2:
@@ -193,8 +197,8 @@ class _Work:
             if scene is None or reasons[s]:
                 continue
             boxes = place_boxes(scene.seed(s // step), self.area, self.side(), recipe)
-            window = [lumas[s + k] for k in looked_at(recipe)]
-            candidates[s] = [Candidate(window, scene, s // step, box, self.area) for box in boxes]
+            followed = [lumas[s + k] for k in looked_at(recipe)]
+            candidates[s] = [Candidate(followed, scene, s // step, box, self.area) for box in boxes]
             reasons[s] = "" if boxes else "nothing moves on its own"
         tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
         for s in starts:
@@ -202,6 +206,8 @@ class _Work:
             judged = [self._keep(ends, next(tracks)) for _ in candidates[s]]
             self.refused.update([reasons[s]] if reasons[s] else [])
             self.refused_tracks.update(track for track in judged if isinstance(track, str))
+            window = frames[s : s + length + 1]
+            self.timeline.append(describe_window(self.id, window, reasons[s], judged, recipe))
             if self.watch:
                 self.watch(Seen(ends, scene, s // step, reasons[s], [c.box for c in candidates[s]], judged))
         self.windows += len(starts)
@@ -267,24 +273,10 @@ class _Work:
             "streams_left_out": clip.left_out,
             **clip.tally.facts(),
         }
-        return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, described(report))
+        return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, described(report), self.timeline)
 
     def _duration(self) -> float:
         """Return the time of the last frame's end, in seconds; the container says how long that one lasts."""
         clip = self.clip
         counted = (clip.segment.first + clip.decoded) / clip.fps
         return max(self.last_time, min(counted, clip.duration) if clip.duration > self.last_time else counted)
-
-
-def own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
-    """Turn a crop in luma pixels into x, y, w, h of the video's own pixels, inside the frame.
-
-    The box is a square on a screen, so it is none where the video's pixels are not square.
-    """
-    across, down = frame.scales
-    width, height = frame.view.width, frame.view.height
-    side = min(crop[2], width * across, height * down)
-    w, h = round(side / across), round(side / down)
-    x = min(max(round(crop[0] / across), 0), width - w)
-    y = min(max(round(crop[1] / down), 0), height - h)
-    return x, y, w, h

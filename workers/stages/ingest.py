@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +19,23 @@ from workers.mining.video import video_id
 from workers.requests import IngestRequest
 from workers.stage_context import StageContext
 from workers.stages import segments
+
+_PATH = pa.struct(
+    [
+        ("start_id", pa.string()),
+        ("times_s", pa.list_(pa.float64())),
+        ("boxes", pa.list_(pa.list_(pa.int32(), 4))),
+    ]
+)
+_TIMELINE = pa.schema(
+    [
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("reason", pa.string()),
+        ("refused", pa.list_(pa.string())),
+        ("paths", pa.list_(_PATH)),
+    ]
+)
 
 Parts = Callable[[], Iterator[MinedVideo]]  # every call iterates over the segments of a video again
 
@@ -95,6 +112,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         context.shards.write_pieces(f"patches/{identifier}", tables())
         context.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
         assert whole is not None  # noqa: S101 - the tables were written
+        context.shards.write(f"timelines/{identifier}", timeline_table(whole))
         check_size(whole.video, whole.report)
         report = json.dumps(whole.report)
         video = replace(whole.video, name=name, status="ready", ingested_at=jobs.now(), report=report)
@@ -104,7 +122,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         raise
     except BaseException:
         if not is_ready(context, identifier):  # if another worker has finished this video, the files are in use
-            for folder in ("patches", "frames"):
+            for folder in ("patches", "frames", "timelines"):
                 context.shards.delete(f"{folder}/{identifier}")
         raise
     progress("writing", len(whole.patches), len(whole.patches), "patches")
@@ -133,6 +151,11 @@ def frame_table(mined: MinedVideo) -> pa.Table:
             "jpeg": pa.array([jpeg for _, jpeg in mined.frames], pa.binary()),
         }
     )
+
+
+def timeline_table(mined: MinedVideo) -> pa.Table:
+    """Lay out timelines/<video>: one row a window (see workers.mining.timeline)."""
+    return pa.Table.from_pylist([asdict(window) for window in mined.timeline], _TIMELINE)
 
 
 def is_ready(context: StageContext, identifier: str) -> bool:

@@ -21,6 +21,7 @@ from workers.mining.decode import Segment
 from workers.mining.isolated import mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
+from workers.mining.timeline import TrackPath, Window
 from workers.progress import JobProgress
 from workers.requests import SegmentRequest, job_id
 from workers.stage_context import StageContext
@@ -131,6 +132,7 @@ def _table(mined: MinedVideo) -> pa.Table:
         "tracks": [asdict(track) for track in mined.tracks],
         "frames": [index for index, _ in mined.frames],
         "report": mined.report,
+        "timeline": [asdict(window) for window in mined.timeline],
     }
     pictures = [*mined.jpegs, *(jpeg for _, jpeg in mined.frames)]
     table = pa.table({"jpeg": pa.array(pictures, pa.binary())})
@@ -148,4 +150,5 @@ def _mined(table: pa.Table) -> MinedVideo:
         [IntraInstance(**row) for row in facts["tracks"]],
         list(zip(facts["frames"], pictures[len(patches) :], strict=True)),
         facts["report"],
+        [Window(**{**row, "paths": [TrackPath(**path) for path in row["paths"]]}) for row in facts["timeline"]],
     )
