@@ -13,11 +13,21 @@ from fastapi.openapi.utils import get_openapi
 from api.http import problems
 from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
-from api.http.pages import documentation
 from api.http.pages import routes as pages
 from api.http.pages.render import page
 from api.http.query_parameters import refuse_unknown_parameters
-from api.http.routes import embeddings, health, jobs, models, neighbours, patches, submissions, videos
+from api.http.routes import (
+    embeddings,
+    health,
+    job_stream,
+    jobs,
+    models,
+    neighbours,
+    patches,
+    submissions,
+    training_log,
+    videos,
+)
 from api.http.routes import graph as graph_routes
 from api.http.service import Service
 from graph.errors import TransitiveError
@@ -67,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Measured, measurements=measurements)
     for part in (
         videos,
+        job_stream,  # before jobs: /jobs/events is no job's id
         jobs,
         patches,
         neighbours,
@@ -76,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         models,
         health,
         pages,
-        documentation,
+        training_log,
     ):
         app.include_router(part.router)
     # FastAPI's documented way to describe more than it finds itself

@@ -1,1 +1,1 @@
-"""Server-rendered pages to browse videos, patches, tracks, quadruples and clusters; no script, no outside address."""
+"""Pages to add, look at, search and correct what the system holds: server-rendered, with scripts for what moves."""

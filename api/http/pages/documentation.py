@@ -1,12 +1,12 @@
-"""Pages that show the OpenAPI document and explain the problem types. They use no script."""
+"""Pages that show the OpenAPI document and explain the problem types."""
 
 import json
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
-from api.http.pages.render import HEADERS, page
+from api.http.pages.render import answer
 from api.http.problems import CODES
 
 router = APIRouter(include_in_schema=False)
@@ -31,11 +31,11 @@ def documentation(request: Request) -> Response:
         name: json.dumps(described, indent=2, ensure_ascii=False)
         for name, described in sorted(schema["components"]["schemas"].items())
     }
-    return HTMLResponse(page("docs.html", info=schema["info"], groups=groups, schemas=schemas), headers=HEADERS)
+    return answer("docs.html", info=schema["info"], groups=groups, schemas=schemas)
 
 
 @router.get("/problems")
 def problems() -> Response:
     """Explain the kinds of problems, which their `type` refers to."""
     kinds = [(kind, status, title, error.__doc__ or "") for error, status, kind, title in CODES]
-    return HTMLResponse(page("problems.html", kinds=kinds), headers=HEADERS)
+    return answer("problems.html", kinds=kinds)

@@ -1,21 +1,35 @@
 """Rendering of the HTML templates. Every value is escaped."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-STYLE = (Path(__file__).parent / "style.css").read_text()
+from api.http.pages.navigation import NAVIGATION
+from api.responses import JobResponse
+from graph.records import ENDED, Job
 
-# A page may show this server's images and the style below, and nothing else: no script, no frame, no outside address.
+# A page may load what this server serves, and nothing else: no frame, no outside address, no script or style inside
+# the page. `blob:` and `data:` are pictures that a script of ours made or the user dropped.
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self' data:; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-        "base-uri 'none'"
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self'; "
+        "connect-src 'self'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+}
+
+JOB_KINDS = {
+    "ingest": "Ingest",
+    "segment": "Segment",
+    "link": "Linking",
+    "train": "Training",
+    "embed": "Embedding",
+    "map": "Map",
 }
 
 _environment = Environment(
@@ -25,19 +39,73 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.globals["navigation"] = NAVIGATION
+_environment.globals["section"] = ""
 
 
 def page(template: str, **shown: object) -> str:
-    """Render `template` of api/pages/templates."""
+    """Render a template of the folder `templates`."""
     return _environment.get_template(template).render(**shown)
+
+
+def answer(template: str, **shown: object) -> Response:
+    """Answer with a rendered template and the pages' security headers."""
+    return HTMLResponse(page(template, **shown), headers=HEADERS)
 
 
 def _seconds(value: float) -> str:
     return f"{int(value) // 60}:{int(value) % 60:02d}" if value >= 60 else f"{value:.1f} s"
 
 
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", "\u202f")
+def _number(value: float) -> str:
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def _decimal(value: object, places: int = 3) -> str:
+    """Write a fraction with `places` digits; a whole number or a word as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return _number(value) if isinstance(value, int) else f"{value:.{places}f}"
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _when(text: str) -> str:
+    """Write an ISO 8601 time to the minute, in UTC."""
+    return f"{text[:16].replace('T', ' ')} UTC" if text else "–"
+
+
+def _ago(text: str) -> str:
+    """Write how long ago an ISO 8601 time was."""
+    if not text:
+        return "–"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _told(job: Job | JobResponse) -> str:
+    """Write how far a job is: its stage, its count, and when it ended or last said so."""
+    parts = [job.stage] if job.stage else []
+    if job.total and job.state not in ENDED:
+        parts.append(f"{_number(job.done)} of {_number(job.total)} {job.unit}")
+    parts.append(f"ended {_ago(job.finished_at)}" if job.finished_at else f"asked for {_ago(job.created_at)}")
+    return " · ".join(parts)
+
+
+def _words(name: str) -> str:
+    """Write a field's name as words."""
+    return name.replace("_", " ")
 
 
 def _code(text: str) -> Markup:
@@ -45,6 +113,15 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
-_environment.filters["code"] = _code
-_environment.filters["seconds"] = _seconds
-_environment.filters["number"] = _number
+_environment.filters |= {
+    "code": _code,
+    "seconds": _seconds,
+    "number": _number,
+    "decimal": _decimal,
+    "size": _size,
+    "when": _when,
+    "ago": _ago,
+    "words": _words,
+    "told": _told,
+    "job_kind": lambda kind: JOB_KINDS.get(kind, kind),
+}

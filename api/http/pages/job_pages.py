@@ -1,0 +1,60 @@
+"""Pages of jobs: the list with live bars, and one job with its request, reason, curves and log."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.http.job_log import job_log
+from api.http.pages.render import answer
+from api.http.routes.jobs import JobId, list_jobs
+from api.http.routes.paging import AfterText
+from api.http.service import ServiceDep
+from api.responses import JobResponse
+from graph import jobs
+
+router = APIRouter(include_in_schema=False)
+
+PAGE_ITEMS = 60
+LOG_LINES = 200
+
+# where the result of each kind of job is shown
+RESULTS = {"ingest": "videos", "link": "generations", "train": "models", "embed": "models", "map": "map"}
+
+
+@router.get("/browse/jobs")
+def show_jobs(request: Request, shared: ServiceDep, after: AfterText = "") -> Response:
+    """Show jobs, newest first."""
+    found = list_jobs(request, shared, after=after, limit=PAGE_ITEMS)
+    return answer("jobs.html", jobs=found.items, next=found.next, after=after, blank=_BLANK)
+
+
+@router.get("/browse/jobs/{job_id}")
+def show_job(job_id: JobId, shared: ServiceDep) -> Response:
+    """Show one job."""
+    job = jobs.get_job(shared.connection, job_id)
+    asked = {
+        name: value for name, value in jobs.job_arguments(shared.connection, job_id).items() if value not in ("", {})
+    }
+    return answer(
+        "job.html",
+        job=JobResponse.model_validate(job),
+        asked=asked,
+        result=f"/browse/{RESULTS[job.kind]}/{job.result}" if job.result and job.kind in RESULTS else "",
+        lines=job_log(shared.context.settings.home.absolute() / "logs", job_id, LOG_LINES),
+    )
+
+
+_BLANK = JobResponse(
+    id="",
+    kind="ingest",
+    state="queued",
+    target="",
+    stage="",
+    done=0,
+    total=0,
+    unit="",
+    reason="",
+    result="",
+    created_at="",
+    updated_at="",
+    finished_at="",
+)

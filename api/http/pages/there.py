@@ -1,0 +1,16 @@
+"""Reading of what may not be there yet: a page shows what there is."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from graph.errors import NotFound
+
+Found = TypeVar("Found")
+
+
+def or_none(read: Callable[[], Found]) -> Found | None:
+    """Return what `read` returns, or None where it raises `NotFound`."""
+    try:
+        return read()
+    except NotFound:
+        return None

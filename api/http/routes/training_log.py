@@ -1,0 +1,76 @@
+"""Routes of a training's log: loss, share of active triplets, images a second and held-out measures by step."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from api.http.problems import problem_responses
+from api.http.routes.jobs import JobId
+from api.http.routes.models import ModelId
+from api.http.service import Service, ServiceDep
+from graph import jobs, models
+from graph.errors import NotFound
+from graph.identifiers import require_name
+from graph.records import Job
+from training.journal import LOG, read_log
+
+router = APIRouter(tags=["models"])
+
+MOST_LINES = 2000  # of one answer; a longer log is thinned, its held-out measures are kept
+SLACK_S = 5.0  # a log may be written for a moment after its job ended
+
+AfterStep = Annotated[int, Query(ge=0, le=2**63 - 1, description="Only lines of later steps.")]
+
+
+class TrainingLogResponse(BaseModel):
+    """The log of one training, in the order of its steps."""
+
+    model: str
+    lines: list[dict[str, float | str]] = Field(
+        description="`step`, `loss` and whatever else was measured there; held-out measures begin with `health_`."
+    )
+
+
+@router.get("/models/{model_id}/log", responses=problem_responses(404), summary="A training's log")
+def get_training_log(model_id: ModelId, shared: ServiceDep, after: AfterStep = 0) -> TrainingLogResponse:
+    """Read the numbers that a model's training logged."""
+    models.get_model(shared.connection, model_id)
+    return _read(shared.context.models / require_name("model id", model_id), after)
+
+
+@router.get("/jobs/{job_id}/training", responses=problem_responses(404), summary="The log of a job's training")
+def get_job_training_log(job_id: JobId, shared: ServiceDep, after: AfterStep = 0) -> TrainingLogResponse:
+    """Read what the training that a job runs, or ran, has logged so far; 404 before its first line."""
+    job = jobs.get_job(shared.connection, job_id)
+    folder = _folder(shared, job)
+    if folder is None:
+        raise NotFound(f"Job {job_id} has logged no training step yet.")
+    return _read(folder, after)
+
+
+def _folder(shared: Service, job: Job) -> Path | None:
+    """Return the model folder of a job's training: the result's, else the log last written while the job ran.
+
+    Trainings run one at a time, and a job learns its model's id only while it runs.
+    """
+    if job.kind == "train" and job.result:
+        return shared.context.models / job.result
+    begin = datetime.fromisoformat(job.created_at).timestamp()
+    end = datetime.fromisoformat(job.finished_at).timestamp() + SLACK_S if job.finished_at else float("inf")
+    written = {path: path.stat().st_mtime for path in shared.context.models.glob(f"*/{LOG}")}
+    during = [path for path, changed in written.items() if begin <= changed <= end]
+    return max(during, key=written.__getitem__).parent if during and job.kind in ("train", "link") else None
+
+
+def _read(folder: Path, after: int) -> TrainingLogResponse:
+    lines = [line for line in read_log(folder) if line["step"] > after]
+    every = -(-len(lines) // MOST_LINES) or 1
+    kept = [
+        line
+        for number, line in enumerate(lines)
+        if number % every == 0 or number == len(lines) - 1 or any(name.startswith("health_") for name in line)
+    ]
+    return TrainingLogResponse(model=folder.name, lines=kept)
