@@ -48,6 +48,11 @@ class Video:
         """The report's sentences about parts of the video that were skipped or converted, and why."""
         return list(json.loads(self.report).get("notes", [])) if self.report else []
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """Return how many windows were refused for each reason."""
+        return dict(json.loads(self.report).get("refused_windows", {})) if self.report else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:

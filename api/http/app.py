@@ -26,6 +26,7 @@ from api.http.routes import (
     patches,
     submissions,
     training_log,
+    video_media,
     videos,
 )
 from api.http.routes import graph as graph_routes
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Measured, measurements=measurements)
     for part in (
         videos,
+        video_media,
         job_stream,  # before jobs: /jobs/events is no job's id
         jobs,
         patches,

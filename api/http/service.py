@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from api.http.patch_files import PatchFiles
+from api.http.source_files import SourceFiles
 from api.http.uploads import Inbox
-from graph import jobs, models
+from graph import jobs, models, videos
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound, TransitiveError
 from graph.records import ENDED, Job, Model
@@ -33,6 +34,7 @@ class Service:
     context: StageContext
     files: PatchFiles
     inbox: Inbox
+    sources: SourceFiles
     _encoders: dict[str, "Encoder"] = field(default_factory=dict)
     _loading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,7 +50,8 @@ class Service:
         shards = Shards(settings.data)
         uploads = settings.home.absolute() / "uploads"
         inbox = Inbox(uploads, settings.upload_bytes, settings.min_free_disk_mb * 2**20)
-        return cls(StageContext(settings, connection, shards), PatchFiles(shards), inbox)
+        sources = SourceFiles(connection, uploads)
+        return cls(StageContext(settings, connection, shards), PatchFiles(shards), inbox, sources)
 
     @property
     def connection(self) -> Connection:
@@ -69,7 +72,7 @@ class Service:
         recovery.waiting_count(self.context.redis_url)
 
     def sweep(self) -> None:
-        """Queue the jobs of dead workers again, and remove uploads whose job has ended; raises `Unavailable`.
+        """Queue the jobs of dead workers again, and remove uploads that gave no video; raises `Unavailable`.
 
         This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
         """
@@ -77,9 +80,12 @@ class Service:
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
         kept = {path: job_id(IngestRequest("", video=path.name)) for path in self.inbox.settled()}
-        known = jobs.get_jobs(self.connection, kept.values()) if kept else {}
+        if not kept:
+            return
+        known = jobs.get_jobs(self.connection, kept.values())
+        ready = set(videos.ready_video_ids(self.connection))  # their files stay, for the player
         for path, ingest_id in kept.items():
-            if ingest_id not in known or known[ingest_id].state in ENDED:
+            if path.name not in ready and (ingest_id not in known or known[ingest_id].state in ENDED):
                 shutil.rmtree(path, ignore_errors=True)
 
     def checks(self) -> dict[str, tuple[bool, str]]:

@@ -1,8 +1,8 @@
 """Storage of uploaded videos under HOME/uploads.
 
 The bytes of a body go to `<uuid>.partial` as they arrive, never through memory or a second temporary file. At the end
-the file is renamed to `<video id>/<name>`. A failed upload leaves no file. A video's file is removed when its job has
-ended.
+the file is renamed to `<video id>/<name>`. A failed upload leaves no file. A video's file stays as long as the video,
+so that the pages can play it; it is removed when its job failed or the video is deleted.
 """
 
 import errno
@@ -60,6 +60,10 @@ class Inbox:
     def abandoned(self) -> list[Path]:
         """List what killed servers left half-written."""
         return [path for path in self.folder.glob("*.partial") if _age(path) > ABANDONED_S]
+
+    def delete(self, video_id: str) -> None:
+        """Remove the file of a video that is deleted."""
+        shutil.rmtree(self.folder / video_id, ignore_errors=True)
 
     def settled(self) -> list[Path]:
         """List the folders, named by their video's id, whose files are old enough to have a job."""

@@ -1,29 +1,75 @@
 """Pages of videos: the list, and one video with its player, time line and patches."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.http.pages.render import answer
-from api.http.routes.paging import AfterPatch, AfterVideo
-from api.http.routes.videos import VideoId, list_patches, list_videos
+from api.http.pages.there import or_none
+from api.http.routes.paging import AfterPatch, AfterVideo, cut
+from api.http.routes.video_media import get_timeline, list_frames
+from api.http.routes.videos import VideoId, list_patches
 from api.http.service import ServiceDep
 from graph import videos
+from graph.queries.video_list import VideoSort, list_sorted_videos
 
 router = APIRouter(include_in_schema=False)
 
 PAGE_ITEMS = 60
+MOST_PATCHES = 1000  # of one video on one page; a longer one leads on
+MOST_WINDOWS = 200  # rows of the sheet
+SORTS: dict[VideoSort, str] = {
+    "newest": "Newest first",
+    "name": "Name",
+    "patches": "Most patches",
+    "longest": "Longest first",
+}
 
 
 @router.get("/browse/videos")
-def show_videos(request: Request, shared: ServiceDep, after: AfterVideo = "") -> Response:
-    """Show the videos."""
-    found = list_videos(request, shared, after=after, limit=PAGE_ITEMS)
-    return answer("videos.html", videos=found.items, next=found.next, after=after)
+def show_videos(
+    request: Request,
+    shared: ServiceDep,
+    text: Annotated[str, Query(max_length=200)] = "",
+    status: Literal["", "ready", "failed"] = "",
+    sort: VideoSort = "newest",
+    after: AfterVideo = "",
+) -> Response:
+    """Show the videos with a picture and their counts."""
+    listed = list_sorted_videos(shared.connection, sort, text, status, after, PAGE_ITEMS + 1)
+    items, following = cut(request, listed, PAGE_ITEMS, lambda entry: entry.video.id)
+    return answer(
+        "videos.html",
+        videos=items,
+        next=following,
+        text=text,
+        status=status,
+        sort=sort,
+        sorts=SORTS,
+        filtered=bool(text or status or after),
+    )
 
 
 @router.get("/browse/videos/{video_id}")
 def show_video(request: Request, shared: ServiceDep, video_id: VideoId, after: AfterPatch = "") -> Response:
-    """Show a video's patches."""
+    """Show a video's player, time line and patches."""
     video = videos.get_video(shared.connection, video_id)
-    found = list_patches(request, video_id, shared, after=after, limit=PAGE_ITEMS)
-    return answer("video.html", video=video, patches=found.items, next=found.next, after=after)
+    found = list_patches(request, video_id, shared, after=after, limit=MOST_PATCHES)
+    timeline = or_none(lambda: get_timeline(video_id, shared))
+    windows = timeline.windows if timeline else []
+    source = or_none(lambda: shared.sources.find(video_id)) if video.status == "ready" else None
+    tracks = videos.list_tracks(shared.connection, video_id) if video.status == "ready" else []
+    return answer(
+        "video.html",
+        video=video,
+        patches=sorted(found.items, key=lambda patch: patch.time_s),
+        confidence={track.start_id: track.confidence for track in tracks},
+        next=found.next,
+        after=after,
+        windows=windows[:MOST_WINDOWS],
+        more_windows=max(0, len(windows) - MOST_WINDOWS),
+        ends={track.start_id: track.end_id for track in tracks},
+        frames=or_none(lambda: list_frames(video_id, shared)) or [],
+        playable=source is not None,
+    )

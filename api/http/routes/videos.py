@@ -186,3 +186,4 @@ def delete_video(video_id: VideoId, shared: ServiceDep) -> None:
     """Remove a video, its patches, every edge of them, and their pixels and vectors."""
     videos.delete_video(shared.connection, video_id)
     shared.context.shards.delete_video(video_id)
+    shared.inbox.delete(video_id)

@@ -1,0 +1,45 @@
+"""Pages of generations: the list of linking runs, and one with its quality report and its largest hubs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import Response
+
+from api.http.pages.render import answer
+from api.http.service import ServiceDep
+from graph.generations import catalogue
+from graph.queries.hubs import largest_hubs
+
+router = APIRouter(include_in_schema=False)
+
+# what each number of the quality report means; others are shown by their names
+MEANINGS = {
+    "purity_by_video": "share of patches that belong to the commonest video of their parent; low is good",
+    "edges_inside_one_video": "share of edges whose ends are of one video; low is good",
+    "singletons": "share of tracks without any edge",
+    "distance_inside": "mean 1 − cosine of linked pairs",
+    "distance_across": "mean 1 − cosine of random pairs of two parents, the negatives of training",
+    "edges_per_patch": "edges for each track",
+    "children_per_linked_patch": "child clusters that a linked track is in, on average",
+    "dropped_patches": "tracks whose cluster was too small",
+    "twin_videos": "videos that re-encode another one",
+}
+
+
+@router.get("/browse/generations")
+def show_generations(shared: ServiceDep) -> Response:
+    """Show the linking runs, newest first."""
+    found = catalogue.list_generations(shared.connection)
+    return answer("generations.html", generations=found[::-1], unlinked=catalogue.unlinked_videos(shared.connection))
+
+
+@router.get("/browse/generations/{generation_id}")
+def show_generation(generation_id: Annotated[str, Path(max_length=200)], shared: ServiceDep) -> Response:
+    """Show one linking run."""
+    generation = catalogue.get_generation(shared.connection, generation_id)
+    return answer(
+        "generation.html",
+        generation=generation,
+        meanings=MEANINGS,
+        hubs=largest_hubs(shared.connection, generation_id),
+    )

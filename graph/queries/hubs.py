@@ -1,0 +1,28 @@
+"""The patches of a generation with the most inter-instance edges: a few of them may hold most of the links.
+
+(p:Patch)-[e:INTER_INSTANCE {generation}]-(:Patch)
+"""
+
+from dataclasses import dataclass
+
+from graph.connection import Connection
+
+_HUBS = """
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
+WHERE e.generation = $generation AND e.bucket >= 0
+UNWIND [a.id, b.id] AS id
+RETURN id, count(*) AS edges ORDER BY edges DESC, id LIMIT $limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A patch and its number of edges in one generation."""
+
+    id: str
+    edges: int
+
+
+def largest_hubs(connection: Connection, generation: str, limit: int = 12) -> list[Hub]:
+    """Read the `limit` patches with the most edges, the largest first."""
+    return [Hub(**row) for row in connection.read(_HUBS, generation=generation, limit=limit)]
