@@ -19,6 +19,7 @@ from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import (
     embeddings,
     health,
+    inspection,
     job_stream,
     jobs,
     models,
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         neighbours,
         embeddings,
         graph_routes,
+        inspection,
         submissions,
         models,
         health,

@@ -111,7 +111,9 @@ def last_measures(shared: Service, model_id: str) -> dict[str, float]:
 
 def _facts(card: dict[str, Any]) -> dict[str, Any]:
     """Return the card without what the page shows elsewhere."""
-    return {name: value for name, value in card.items() if name not in Model.__slots__ and value not in ("", None, [], {})}
+    return {
+        name: value for name, value in card.items() if name not in Model.__slots__ and value not in ("", None, [], {})
+    }
 
 
 def _compared(shared: Service, model: str, other: str, seed: int) -> list[Neighbours]:

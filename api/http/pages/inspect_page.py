@@ -1,0 +1,22 @@
+"""The page on which people judge links by key."""
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.http.pages.render import answer
+from api.http.service import ServiceDep
+from graph import models
+from graph.generations.catalogue import current_generation
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/browse/inspect")
+def inspect(shared: ServiceDep) -> Response:
+    """Show the inspector."""
+    known = models.newest_models(shared.connection, embedding=True)
+    return answer(
+        "inspect.html",
+        generation=current_generation(shared.connection),
+        models=[model.id for model in known if shared.files.embedded(model.id)],
+    )

@@ -1,0 +1,132 @@
+// @ts-check
+/** The inspector: one link at a time with its quadruple; keys judge it, step on, step back and undo. */
+
+import { ask, send } from "./api.js";
+import { find, make, typing } from "./dom.js";
+import { words } from "./chart.js";
+
+/** @typedef {{a: string, b: string, a_prime: string, b_prime: string, parent: number, distance: number, by_model: number | null, by_other: number | null, state?: string}} Link */
+
+const root = find("#inspector"), form = /** @type {HTMLFormElement} */ (find("#choice"));
+/** @type {Link[]} */
+let links = [];
+let at = 0;
+/** @type {number[]} places that were judged, the last one last */
+let judged = [];
+
+form.addEventListener("submit", (event) => { event.preventDefault(); load(); });
+root.querySelectorAll("button[data-key]").forEach((button) => button.addEventListener("click", () => {
+  if (button instanceof HTMLElement) act(button.dataset.key ?? "");
+}));
+addEventListener("keydown", (event) => { if (!typing(event) && act(event.key)) event.preventDefault(); });
+load();
+
+async function load() {
+  const asked = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value !== "") asked.set(name, String(value));
+  try {
+    links = (await ask(`/graph/inspection?${asked}`)).items;
+    at = 0;
+    judged = [];
+    say("");
+  } catch (error) {
+    links = [];
+    say(error instanceof Error ? error.message : String(error));
+  }
+  show();
+}
+
+/**
+ * Do what a key means; answers whether it means anything.
+ * @param {string} key
+ */
+function act(key) {
+  if (!["j", "k", "y", "n", "u", "ArrowRight", "ArrowLeft"].includes(key)) return false;
+  if (!links.length) return true;
+  if (key === "j" || key === "ArrowRight") at = Math.min(at + 1, links.length - 1);
+  else if (key === "k" || key === "ArrowLeft") at = Math.max(at - 1, 0);
+  else if (key === "u") undo();
+  else judge(at, key === "y" ? "accepted" : "rejected");
+  show();
+  return true;
+}
+
+/**
+ * Save a judgement and step on; a judgement that is not saved is shown as open again.
+ * @param {number} place
+ * @param {string} state
+ */
+async function judge(place, state) {
+  const link = links[place];
+  link.state = state;
+  judged.push(place);
+  at = Math.min(place + 1, links.length - 1);
+  await save(link, state, "open");
+}
+
+async function undo() {
+  const place = judged.pop();
+  if (place === undefined) return say("Nothing to undo.");
+  const before = links[place].state ?? "open";
+  links[place].state = "open";
+  at = place;
+  await save(links[place], "open", before);
+}
+
+/**
+ * @param {Link} link
+ * @param {string} state
+ * @param {string} before what it is again where saving fails
+ */
+async function save(link, state, before) {
+  try {
+    await send("PATCH", `/links/${link.a}/${link.b}`, { state, by: "inspector" });
+    say(state === "open" ? "Undone." : `Saved: ${state === "accepted" ? "alike" : "not alike"}.`);
+  } catch (error) {
+    link.state = before;
+    say(`Not saved: ${error instanceof Error ? error.message : error}`);
+  }
+  show();
+}
+
+function show() {
+  const link = links[at];
+  const four = find(".four", root), where = find(".where", root), facts = find(".distances", root);
+  if (!link) {
+    four.replaceChildren(make("p", { class: "quiet" }, "No link is left to judge in this order."));
+    where.textContent = "";
+    facts.replaceChildren();
+    return;
+  }
+  four.replaceChildren(
+    picture(link.a_prime, "A′", "intra"), between("track"), picture(link.a, "A", "inter"), between("alike?"),
+    picture(link.b, "B", "inter"), between("track"), picture(link.b_prime, "B′", "intra"),
+  );
+  four.dataset.state = link.state ?? "open";
+  const said = { accepted: " · judged alike", rejected: " · judged not alike" }[link.state ?? ""] ?? "";
+  where.textContent = `${at + 1} of ${links.length} · cluster ${link.parent}${said}`;
+  const count = (/** @type {string} */ state) => links.filter((one) => one.state === state).length;
+  find(".tally", root).textContent = `${count("accepted")} alike, ${count("rejected")} not alike`;
+  facts.replaceChildren();
+  const fields = new FormData(form);
+  for (const [name, value] of [["by the features of linking", link.distance], [`by ${fields.get("model")}`, link.by_model], [`by ${fields.get("other")}`, link.by_other]]) {
+    if (typeof value === "number") facts.append(make("dt", {}, `Distance ${name}`), make("dd", {}, words(value)));
+  }
+  for (const next of links.slice(at + 1, at + 4)) for (const id of [next.a, next.b, next.a_prime, next.b_prime]) new Image().src = `/patches/${id}/image`;
+}
+
+/** @param {string} id @param {string} name @param {string} kind */
+function picture(id, name, kind) {
+  const image = make("img", { src: `/patches/${id}/image`, width: 192, height: 192, alt: `${name}, patch ${id}` });
+  return make("figure", { class: kind }, make("a", { href: `/browse/patches/${id}` }, image), make("figcaption", {}, name));
+}
+
+/** @param {string} text */
+function between(text) {
+  return make("span", { class: "between small quiet", "aria-hidden": "true" }, text);
+}
+
+/** @param {string} text */
+function say(text) {
+  find(".said", root).textContent = text;
+}

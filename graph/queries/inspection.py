@@ -1,0 +1,54 @@
+"""Edges that a person is asked to judge, each with one quadruple: by distance, or a seeded sample.
+
+(a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE {generation, distance, bucket}]->(b)-[:INTRA_INSTANCE]->(b')
+"""
+
+from dataclasses import dataclass
+
+from graph.connection import Connection
+from graph.generations.catalogue import require_generation
+
+# a pair that somebody judged is not asked again
+_ENDS = """
+  AND NOT EXISTS { (a)-[:REJECTED|ACCEPTED]->(b) } AND coalesce(e.rejected, false) = false
+  AND EXISTS { (a)-[:INTRA_INSTANCE]->() } AND EXISTS { (b)-[:INTRA_INSTANCE]->() }
+"""
+_ROW = """
+RETURN a.id AS a, b.id AS b, head([(a)-[:INTRA_INSTANCE]->(end) | end.id]) AS a_prime,
+       head([(b)-[:INTRA_INSTANCE]->(end) | end.id]) AS b_prime, e.parent AS parent, e.distance AS distance
+"""
+_FARTHEST = f"""
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
+WHERE e.generation = $generation AND e.bucket >= 0 {_ENDS}
+WITH a, e, b ORDER BY e.distance DESC, a.id, b.id LIMIT $limit
+{_ROW} ORDER BY distance DESC, a, b
+"""
+_OF_BUCKET = f"""
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
+WHERE e.generation = $generation AND e.bucket = $bucket {_ENDS}
+{_ROW} ORDER BY a, b
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """An edge nobody has judged yet, with the other end of each track."""
+
+    a: str
+    b: str
+    a_prime: str
+    b_prime: str
+    parent: int
+    distance: float  # 1 - cosine of the features of linking
+
+
+def farthest_edges(connection: Connection, limit: int) -> list[Inspected]:
+    """Read the `limit` open edges of the largest distance; raises `NotFound` before the first linking."""
+    known = require_generation(connection)
+    return [Inspected(**row) for row in connection.read(_FARTHEST, generation=known.id, limit=limit)]
+
+
+def edges_of_bucket(connection: Connection, bucket: int) -> list[Inspected]:
+    """Read the open edges of one bucket of the current generation: a random part of all edges."""
+    known = require_generation(connection)
+    return [Inspected(**row) for row in connection.read(_OF_BUCKET, generation=known.id, bucket=bucket)]
