@@ -2,7 +2,7 @@
 
 model.safetensors   weights: features.* (torchvision's names), embedding.*, context.*
 model.json          the model card: recipe, data, generation, measures, licence
-log.jsonl, curves.png, tensorboard/, checkpoints/
+log.jsonl, curves.png, tensorboard/, checkpoints/, map.npy
 """
 
 import json
@@ -25,6 +25,7 @@ from training.networks import Network
 from training.recipe import Recipe
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
+MAP = "map.npy"  # where its embeddings lie in two dimensions: workers/stages/map.py
 FILES = (WEIGHTS, "log.jsonl", "curves.png", CARD)  # of a finished model that another machine may hand over; card last
 LICENCE = (
     "The code is Apache-2.0. The weights were learned from the videos named by the generation: their licences decide "

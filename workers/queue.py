@@ -29,6 +29,7 @@ FIRST_QUEUE: dict[JobKind, str] = {
     "link": "torch",
     "train": "torch",
     "embed": "torch",
+    "map": "graph",
 }
 # Redis redelivers a message that has not been acknowledged for this time. `jobs.claim_job` refuses a job that is still
 # running, so this only determines when the message of a lost machine is redelivered.

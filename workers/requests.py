@@ -135,7 +135,21 @@ class EmbedRequest:
         return self.model
 
 
-JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """Lay a model's embeddings out in two dimensions."""
+
+    kind: ClassVar[JobKind] = "map"
+
+    model: str
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.model
+
+
+JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest | MapRequest
 
 
 def job_id(request: JobRequest) -> str:
@@ -174,6 +188,8 @@ def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
                 return TrainRequest(**given)
             case "embed":
                 return EmbedRequest(**given)
+            case "map":
+                return MapRequest(**given)
     except (TypeError, KeyError) as error:
         raise InvalidInput(
             f"This {kind} job was submitted by another version of this program ({error}). Submit it again."

@@ -76,6 +76,12 @@ def _embed() -> Stage:
     return embed
 
 
+def _map() -> Stage:
+    from workers.stages.map import make_map
+
+    return make_map
+
+
 def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
     """Register a stage's task. `load` imports the stage at its first use, so a worker loads only its own libraries."""
 
@@ -91,6 +97,7 @@ _add_task("link", _prepare_link, following=("link_graph", "graph"))
 _add_task("link_graph", _link)
 _add_task("train", _train)
 _add_task("embed", _embed)
+_add_task("map", _map)
 
 
 def link_part(run: str, kind: str, number: int) -> None:

@@ -22,6 +22,7 @@ NAVIGATION: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (  # head
         "Representation",
         (
             ("search", "Search by picture", "/browse/search"),
+            ("map", "Map", "/browse/map"),
             ("models", "Models", "/browse/models"),
         ),
     ),

@@ -85,7 +85,7 @@ def test_a_videos_page_says_what_was_left_out(world: World) -> None:
 def test_a_patch_page_says_why(world: World) -> None:
     quadruple = world.client.get("/graph/quadruples?limit=1").json()["items"][0]
     text = world.client.get(f"/browse/patches/{quadruple['a']}").text
-    assert "the same object 30 frames later, tracked with confidence 0.90" in text
+    assert "same object 30 frames later, tracked with confidence 0.90" in text
     assert re.search(r"mutually among the nearest by features: distance \d\.\d+", text)
     assert f"/browse/patches/{quadruple['a_prime']}" in text
     assert f"/browse/clusters/{quadruple['a_parent']}" in text

@@ -1,0 +1,41 @@
+"""The page of a model's map."""
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+
+from api.http.pages.render import answer
+from api.http.routes.models import ModelId
+from api.http.service import Service, ServiceDep
+from graph import models
+from graph.queries.counts import graph_counts
+from training.model_folder import MAP
+
+router = APIRouter(include_in_schema=False)
+
+
+def _embedded(shared: Service) -> list[str]:
+    known = models.newest_models(shared.connection, embedding=True)
+    return [model.id for model in known if shared.files.embedded(model.id)]
+
+
+@router.get("/browse/map")
+def newest_map(shared: ServiceDep) -> Response:
+    """Lead to the map of the newest model that has one, else to the newest with embeddings."""
+    known = _embedded(shared)
+    mapped = [model for model in known if (shared.context.models / model / MAP).is_file()]
+    if not known:
+        return answer("map.html", models=[], model="", mapped=False, patches=0)
+    return RedirectResponse(f"/browse/map/{(mapped or known)[0]}")
+
+
+@router.get("/browse/map/{model_id}")
+def show_map(model_id: ModelId, shared: ServiceDep) -> Response:
+    """Show the map of one model."""
+    model = models.get_model(shared.connection, model_id)
+    return answer(
+        "map.html",
+        models=_embedded(shared),
+        model=model.id,
+        mapped=(shared.context.models / model.id / MAP).is_file(),
+        patches=graph_counts(shared.connection).patches,
+    )
