@@ -1,7 +1,7 @@
 """The three Celery queues, and the submission of requests as (:Job) nodes with messages in these queues.
 
     mining   patches and tracks of videos      its own process, several threads
-    graph    clusters and edges                one job at a time
+    graph    clusters, edges and maps          one job at a time
     torch    features, trainings, embeddings   one job at a time, in a process that never forks
 
 A message contains only the job's id and the node contains the request, so a lost message can be sent again

@@ -126,7 +126,11 @@ def _compared(shared: Service, model: str, other: str, seed: int) -> list[Neighb
         if len(found) == QUERIES or not ids:
             continue
         patch = draw.choice(ids)
-        one = or_none(lambda patch=patch: get_similar(patch, shared, NEAREST, model).items)
-        two = or_none(lambda patch=patch: get_similar(patch, shared, NEAREST, other).items) if other else None
-        found.append(Neighbours(patch, one or [], two or []))
+        two = _near(shared, patch, other) if other else []
+        found.append(Neighbours(patch, _near(shared, patch, model), two))
     return found
+
+
+def _near(shared: Service, patch: str, model: str) -> list[SimilarItem]:
+    found = or_none(lambda: get_similar(patch, shared, NEAREST, model))
+    return found.items if found else []

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from api.http.problems import problem_responses
+from api.http.problems import Described, problem_responses
 from api.http.routes.videos import VideoId
 from api.http.service import ServiceDep
 from graph import videos
@@ -19,7 +19,7 @@ router = APIRouter(tags=["videos"])
 _KINDS = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
 _KEEP = {"Cache-Control": "private, max-age=3600"}
 Number = Annotated[int, Path(ge=0, le=10_000, description="Which of the kept frames.")]
-_JPEG = {200: {"content": {"image/jpeg": {}}}}
+_JPEG: Described = {200: {"content": {"image/jpeg": {}}}}
 
 
 class FrameResponse(BaseModel):
