@@ -3,13 +3,14 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 import uvicorn
 from numpy.typing import NDArray
@@ -63,6 +64,17 @@ def picture(seed: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (96, 96), colour).save(file, "JPEG", quality=95)
     return file.getvalue()
+
+
+def timeline(patches: Sequence[Patch]) -> pa.Table:
+    """Make a time line with a refused window, and one for the first track of a video."""
+    start = patches[0]
+    path = {"start_id": start.id, "times_s": [start.time_s, start.time_s + 1.2], "boxes": [[5, 0, 200, 200]] * 2}
+    rows = [
+        {"start_s": 0.0, "end_s": 1.2, "reason": "", "refused": ["left the picture"], "paths": [path]},
+        {"start_s": 0.6, "end_s": 1.8, "reason": "nothing moves on its own", "refused": [], "paths": []},
+    ]
+    return pa.Table.from_pylist(rows)
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,8 @@ def _fill(connection: Connection, shards: Shards, client: httpx.Client) -> World
             tracks.append(IntraInstance(ends[0], ends[1], 30, 0.9, {"forward_backward": 0.5}))
         ids = [patch.id for patch in mine]
         shards.write_rows(f"patches/{video.id}", {"id": ids, "jpeg": [jpegs[i] for i in ids]})
+        shards.write_rows(f"frames/{video.id}", {"frame": [0, 200], "jpeg": [picture(0), picture(1)]})
+        shards.write(f"timelines/{video.id}", timeline(mine))
         shards.write_vectors(f"embeddings/{MODEL}/{video.id}", ids, np.stack([vectors[i] for i in ids]))
         write_video(connection, video, mine, [t for t in tracks if t.start_id in ids])
         videos.append(video)
