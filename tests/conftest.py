@@ -1,4 +1,4 @@
-"""What tests of every room stand on: one real Neo4j and one real Redis for the whole run, started at first use."""
+"""Shared fixtures: one real Neo4j and one real Redis for the whole test run, started at their first use."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ _EMPTY = "MATCH (n) WITH n LIMIT 20000 DETACH DELETE n RETURN count(*) AS delete
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real clips beside the repository; tests that need it are skipped without."""
+    """Folder of the real clips beside the repository; without it, tests that need it are skipped."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the real clips of ../shared/data are not here")
@@ -26,19 +26,19 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def jar_cache() -> Path:
-    """The jars' cache of this machine, shared with every home folder: the first test run may fill it."""
+    """This machine's cache of jars, which all home folders share; the first test run may fill it."""
     return load_settings({}).cache
 
 
 @pytest.fixture(scope="session")
 def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the test run's servers; its name has a space, as users' folders do."""
+    """Folder of the test run's servers; its name contains a space, as users' folders may."""
     return tmp_path_factory.mktemp("servers of the test run")
 
 
 @pytest.fixture(scope="session")
 def neo4j_server(servers_home: Path, jar_cache: Path) -> Iterator[Neo4jDetails]:
-    """A running Neo4j: how to reach it."""
+    """Address and password of a running Neo4j."""
     server = Neo4jServer(servers_home, jar_cache, bolt_port=quiet_port(), http_port=quiet_port())
     yield server.start()
     server.stop()
@@ -46,7 +46,7 @@ def neo4j_server(servers_home: Path, jar_cache: Path) -> Iterator[Neo4jDetails]:
 
 @pytest.fixture(scope="session")
 def redis_url(servers_home: Path, jar_cache: Path) -> Iterator[str]:
-    """A running Redis: its address with the password."""
+    """URL of a running Redis, with its password."""
     server = RedisServer(servers_home, jar_cache, port=quiet_port())
     yield server.start()
     server.stop()
@@ -54,7 +54,7 @@ def redis_url(servers_home: Path, jar_cache: Path) -> Iterator[str]:
 
 @pytest.fixture
 def connection(neo4j_server: Neo4jDetails) -> Iterator[Connection]:
-    """A connection to the test run's Neo4j: the schema is there, the graph is empty."""
+    """Connection to the test run's Neo4j, with the schema applied and an empty graph."""
     with neo4j_server.connect() as connection:
         apply_schema(connection)
         while connection.write(_EMPTY)[0]["deleted"]:
@@ -66,7 +66,7 @@ def connection(neo4j_server: Neo4jDetails) -> Iterator[Connection]:
 def home(
     tmp_path: Path, neo4j_server: Neo4jDetails, redis_url: str, jar_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """An empty TRANSITIVE_HOME whose settings (in this process and its children) name the test run's servers."""
+    """An empty home folder; the settings of this process and its children use the test run's servers."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("TRANSITIVE_HOME", str(folder))

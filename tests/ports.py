@@ -1,4 +1,4 @@
-"""A port for a server of the tests that it finds free again after a restart."""
+"""Choice of a port that a test's server finds free again after a restart."""
 
 import random
 
@@ -6,5 +6,5 @@ from graph.server.detached_process import free_port
 
 
 def quiet_port() -> int:
-    """Return a free port below those the system gives outgoing connections: any of them may take a stopped server's."""
+    """Return a free port below the system's ephemeral ports, because a connection could take one of those."""
     return free_port("127.0.0.1", [random.randrange(20_000, 30_000)])

@@ -1,4 +1,4 @@
-"""The app on a real Neo4j and a real Redis, and a small world in them: two videos, their tracks, links and vectors."""
+"""The app with a real Neo4j and a real Redis, and a small world: two videos with tracks, links and vectors."""
 
 import io
 import threading
@@ -37,7 +37,7 @@ NAMES = ("<script>alert(1)</script>.mp4", "bikes & 'cars'.mp4")
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[httpx.Client]:
-    """Run the app under uvicorn on a port of its own, and talk to it over real HTTP."""
+    """Run the app in uvicorn on a free port, and yield an HTTP client for it."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -53,13 +53,13 @@ def serving(settings: Settings) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def client(connection: Connection, home: Path) -> Iterator[httpx.Client]:
-    """A client of the app with an empty graph and an empty home."""
+    """Client of the app with an empty graph and an empty home folder."""
     with serving(load_settings()) as client:
         yield client
 
 
 def picture(seed: int) -> bytes:
-    """Draw a 96×96 JPEG of one colour."""
+    """Return a 96×96 JPEG of one colour."""
     colour = tuple(int(c) for c in np.random.default_rng(seed).integers(0, 256, 3))
     file = io.BytesIO()
     Image.new("RGB", (96, 96), colour).save(file, "JPEG", quality=95)
@@ -79,7 +79,7 @@ def timeline(patches: Sequence[Patch]) -> pa.Table:
 
 @dataclass(frozen=True)
 class World:
-    """What the graph and the shards hold, and a client of the app that serves them."""
+    """The content of the graph and the shards, and a client of the app that serves them."""
 
     connection: Connection
     client: httpx.Client
@@ -95,7 +95,7 @@ class World:
 def world_servers(
     neo4j_server: Neo4jDetails, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Connection, Shards, httpx.Client, list[World]]]:
-    """The graph, the files and the app that `world` lives in."""
+    """Graph, shards and app of `world`."""
     environment = {
         "TRANSITIVE_HOME": str(tmp_path_factory.mktemp("world")),
         "NEO4J_URI": neo4j_server.bolt_uri,
@@ -111,10 +111,10 @@ def world_servers(
 
 @pytest.fixture
 def world(world_servers: tuple[Connection, Shards, httpx.Client, list[World]]) -> World:
-    """Two videos of twelve tracks, linked by features of four kinds of objects, with embeddings; only to be read."""
+    """Two videos with twelve tracks each, of four kinds of objects, with links and embeddings. Tests only read it."""
     connection, shards, client, made = world_servers
     if not made or not connection.read("MATCH (g:Generation {feature_model: $made_by}) RETURN g.id", made_by=MADE_BY):
-        connection.write("MATCH (n) DETACH DELETE n")  # another test's; one of this module may have emptied the graph
+        connection.write("MATCH (n) DETACH DELETE n")  # another test may have changed or emptied the graph
         made[:] = [_fill(connection, shards, client)]
     return made[0]
 

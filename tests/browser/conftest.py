@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests that look at pages, and a folder that keeps what they saw."""
+"""A headless Chromium for the browser tests, and a folder for their screenshots."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ _QUIET = [
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """Where screenshots are kept for people to look at; git ignores it."""
+    """Folder of the screenshots, which git ignores."""
     folder = Path(__file__).parents[2] / ".artifacts"
     folder.mkdir(exist_ok=True)
     return folder
@@ -28,7 +28,7 @@ def artifacts() -> Path:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """One empty page of a fresh browser; skipped where no Chromium is installed (apt install chromium)."""
+    """An empty page of a new browser; without Chromium (apt install chromium), the test is skipped."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on this machine (Debian and Ubuntu: apt install chromium)")

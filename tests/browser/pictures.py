@@ -1,8 +1,8 @@
-"""Draw the pictures of docs/graph.md: made-up patches in a Neo4j of their own, looked at in the real Neo4j Browser.
+"""Screenshots of Neo4j Browser for docs/graph.md, with synthetic patches in a separate Neo4j server.
 
     python -m tests.browser.pictures [docs/pictures]
 
-The style and the saved queries are those of `transitive graph style`. Nodes, edges and captions only, no video.
+The style and the saved queries are those of `transitive graph style`. The pictures show no video content.
 """
 
 import os
@@ -27,17 +27,17 @@ from graph.settings import load_settings
 from tests.graph.linking_data import make_world, write_world
 
 SHOWN = ("01-quadruples", "02-children", "04-edges-between-videos", "05-closest-pairs", "06-one-video", "09-why-alike")
-COLOURS = 64  # of a picture's palette: drawings have few
+COLOURS = 64  # size of a picture's palette
 
 
 def open_browser(page: Page, server: Neo4jDetails) -> None:
-    """Log in as a person does."""
+    """Log in through the form."""
     page.goto(server.browser_url)
     page.fill("[data-testid=username]", server.user)
     page.fill("[data-testid=password]", server.password_file.read_text().strip())
     page.click("[data-testid=connect]")
     page.wait_for_selector("[data-testid=connect]", state="detached")
-    page.get_by_text("You are connected as user").wait_for()  # before, the page takes the cursor away again
+    page.get_by_text("You are connected as user").wait_for()  # until then, the page moves the cursor
 
 
 def run(page: Page, text: str) -> None:
@@ -49,7 +49,7 @@ def run(page: Page, text: str) -> None:
 
 
 def draw(page: Page, query: SavedQuery, written: dict[str, str]) -> bytes:
-    """Run one saved query on an empty page; return the picture of its frame, once the drawing stands still."""
+    """Run one saved query on an empty page; returns a PNG of its frame after the layout has settled."""
     run(page, ":clear")
     page.locator("article").first.wait_for(state="detached")
     text = query.text
@@ -67,13 +67,13 @@ def draw(page: Page, query: SavedQuery, written: dict[str, str]) -> bytes:
 
 
 def save(picture: bytes, path: Path) -> None:
-    """Write a PNG with few colours: some tens of kilobytes."""
+    """Write a PNG with few colours, which takes tens of kilobytes."""
     Image.open(BytesIO(picture)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
 
 
 def fill(server: Neo4jDetails) -> dict[str, str]:
-    """Put a small made-up collection into the graph; returns what to write into the queries that ask for it."""
+    """Write a small synthetic collection into the graph; returns the values for the queries' placeholders."""
     world = make_world(patches=90, videos=12, seed=3, kinds=4, noise=0.35)
     with server.connect() as connection:
         apply_schema(connection)

@@ -1,4 +1,4 @@
-"""Synthetic patches and vectors for the tests and benchmarks of linking, determined by a seed."""
+"""Synthetic patches and vectors, determined by a seed, for the tests and benchmarks of linking."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,10 @@ def make_world(
     noise: float = 0.5,
     spare_tracks: int = 0,
 ) -> World:
-    """Draw `patches` starts over `videos` videos around `kinds` directions; the first `spare_tracks` have two ends."""
+    """Return `patches` starts in `videos` videos with vectors around `kinds` directions.
+
+    The first `spare_tracks` starts have two ends, the others one.
+    """
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(kinds, width))
     features = centres[generator.integers(kinds, size=patches)] + noise * generator.normal(size=(patches, width))
@@ -56,7 +59,7 @@ def make_world(
 
 @dataclass(frozen=True)
 class Clustered:
-    """K-means of one matrix from end to end."""
+    """Result of the complete K-means of one matrix."""
 
     parents: Parents
     centroids: NDArray[np.float32]  # (K, D) of all clusters
@@ -77,7 +80,7 @@ def cluster(
     sample: int = 0,
     assign: MakePoints = NumpyPoints,
 ) -> Clustered:
-    """The first stage of `graph.linking.run` alone."""
+    """Run only the first stage of `graph.linking.run`."""
     rows = sample_rows(len(features), sample, k, seed)
     centroids = train_centroids(features[rows], k, seed, iterations=iterations, assign=assign)
     labels, distances = assign(features).assign(centroids)
@@ -85,7 +88,7 @@ def cluster(
 
 
 def write_world(connection: Connection, world: World) -> None:
-    """Put the whole world into the graph."""
+    """Write the whole world into the graph."""
     for video in world.videos:
         patches = [patch for patch in world.starts + world.ends if patch.video_id == video.id]
         ids = {patch.id for patch in patches}

@@ -1,4 +1,4 @@
-"""Real Celery workers and the real command, on the run's Neo4j and Redis: started once, emptied before each test."""
+"""Real Celery workers and the real command with the run's Neo4j and Redis; graph and files are emptied per test."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from graph.shards import Shards
 from tests.workers.mining.composites import paste, texture, write_video
 
 COMMAND = Path(sys.executable).with_name("transitive")
-PATIENCE = 300.0  # seconds; a machine under load is slow, and nothing here is timed
+PATIENCE = 300.0  # timeout in seconds; long, because a loaded machine is slow
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """Exit status and output of a command."""
 
     code: int
     out: str
@@ -43,36 +43,36 @@ class Result:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A home with workers, and the command run on it."""
+    """A home folder with running workers, and the command for it."""
 
     environment: dict[str, str]
     stack: Stack
     settings: Settings
 
     def start(self, *arguments: str | Path, **changes: str) -> "subprocess.Popen[str]":
-        """Start `transitive ARGUMENTS` and return at once."""
+        """Start `transitive ARGUMENTS` without waiting for its end."""
         return subprocess.Popen(
             [str(COMMAND), *map(str, arguments)],
             env=self.environment | changes,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # a test run in a script's background ignores Ctrl-C, and its children would inherit that
+            # a test run in the background of a script ignores SIGINT, and its children would inherit that
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *arguments: str | Path, **changes: str) -> Result:
-        """Run `transitive ARGUMENTS` to its end."""
+        """Run `transitive ARGUMENTS` and wait for its end."""
         return finish(self.start(*arguments, **changes))
 
     @property
     def shards(self) -> Shards:
-        """The files of this home."""
+        """Shards of this home folder."""
         return Shards(self.settings.data)
 
 
 def finish(process: "subprocess.Popen[str]") -> Result:
-    """Wait for a command's end; it never writes a stack trace."""
+    """Wait for a command's end; fails if it hangs or prints a traceback."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -84,7 +84,7 @@ def finish(process: "subprocess.Popen[str]") -> Result:
 
 
 def wait_until(condition: Callable[[], bool], what: str, command: "subprocess.Popen[str]") -> None:
-    """Wait for something that must happen while a command runs."""
+    """Wait until a condition holds; fails if the command ends before that."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"never: {what}"
@@ -92,11 +92,11 @@ def wait_until(condition: Callable[[], bool], what: str, command: "subprocess.Po
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="package")  # no longer: they would take the jobs of other tests
+@pytest.fixture(scope="package")  # not "session", because they would claim the jobs of other tests
 def celery_workers(
     tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jDetails, redis_url: str, jar_cache: Path
 ) -> Iterator[Workshop]:
-    """A home whose three workers (and API) run on the run's servers; its name has a space and an umlaut."""
+    """A home folder whose workers and API use the run's servers; its name has a space and an umlaut."""
     folder = tmp_path_factory.mktemp("würk shop")
     (folder / "transitive.toml").write_text("segment_frames = 100\n")
     named = {
@@ -119,14 +119,14 @@ def celery_workers(
 
 @pytest.fixture
 def workshop(celery_workers: Workshop, connection: Connection) -> Workshop:
-    """The home with workers, with an empty graph and no files."""
+    """The home folder with running workers, an empty graph and no files."""
     shutil.rmtree(celery_workers.settings.data, ignore_errors=True)
     return celery_workers
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A short real clip, and drawn ones: an object that crosses a scene. The second is long enough for segments."""
+    """A short real clip, then synthetic ones in which an object crosses a scene; the first of these has segments."""
     folder = tmp_path_factory.mktemp("clips")
     real = next(path for path in packaged_clips() if path.name == "bikes.mp4")
     long = draw_clip(folder / "long.mp4", 3, frames=400, options={"g": "50", "bf": "2"})
@@ -134,7 +134,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def draw_clip(path: Path, seed: int, frames: int = 90, options: dict[str, str] | None = None) -> Path:
-    """Write a video in which one object crosses a standing scene, and comes back, and so on."""
+    """Write a video in which one object crosses a static scene back and forth."""
     scene, thing = texture(320, 480, seed), texture(110, 110, 100 + seed)
     ways = (90 + 3 * abs((k + 90) % 180 - 90) for k in range(frames))
     return write_video(path, (paste(scene, thing, (way, 130 + 20 * seed)) for way in ways), options=options)
@@ -142,12 +142,12 @@ def draw_clip(path: Path, seed: int, frames: int = 90, options: dict[str, str] |
 
 @pytest.fixture
 def clip(clips: list[Path]) -> Path:
-    """One of them."""
+    """A short synthetic clip."""
     return clips[-1]
 
 
 def graph_sets(connection: Connection) -> dict[str, set[tuple[Any, ...]]]:
-    """Read the whole graph, apart from jobs and times, as sets of tuples; a double would show in `doubles`."""
+    """Return the whole graph without times as sets of tuples; `doubles` names the sets with duplicates."""
     queries = {
         "videos": "MATCH (n:Video) RETURN n.id, n.status, n.frames",
         "patches": "MATCH (v:Video)-[:HAS_PATCH]->(p:Patch) RETURN p.id, v.id, p.frame, p.x, p.y, p.w, p.h, p.role",
@@ -169,7 +169,7 @@ def graph_sets(connection: Connection) -> dict[str, set[tuple[Any, ...]]]:
 
 
 def assert_files_match(workshop: Workshop, connection: Connection) -> None:
-    """Every ready video has its two shards, no other shard is there, and nothing half-written."""
+    """Assert that exactly the ready videos have shards, and that no partial or segment files and jobs are left."""
     ready = sorted(row["id"] for row in connection.read("MATCH (v:Video {status: 'ready'}) RETURN v.id AS id"))
     assert workshop.shards.names("patches") == ready
     assert workshop.shards.names("frames") == ready

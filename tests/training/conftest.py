@@ -1,4 +1,4 @@
-"""A single torch thread for all tests: small tensors gain nothing from two, and results do not depend on the cores."""
+"""One torch thread for all tests: small tensors gain nothing from more, and results do not depend on the cores."""
 
 import pytest
 import torch

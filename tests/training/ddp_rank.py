@@ -1,4 +1,4 @@
-"""One rank of a distributed training, started as torchrun starts it.
+"""One rank of a distributed training; the test starts it as torchrun would.
 
 `python -m tests.training.ddp_rank OUTPUT INITIAL RECIPE`
 """

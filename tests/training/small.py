@@ -1,4 +1,4 @@
-"""Recipes at a size for tests (the narrowest network, ten steps, every step logged), and a training to kill.
+"""Small recipes for tests (the narrowest network, ten steps, every step logged), and a training that kills itself.
 
 python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and sends itself SIGKILL after step KILL_AT
 """
@@ -36,7 +36,7 @@ def small(name: str, **changes: Any) -> Recipe:
         log_every=1,
         checkpoint_every=4,
         held_out_every=100,
-        optimiser="sgd",  # Adam's first steps follow the sign of a gradient: no golden loss survives another CPU
+        optimiser="sgd",  # Adam's first steps use the sign of a gradient, so golden losses would differ between CPUs
         learning_rate=0.001 if name in ("context", "multitask") else 0.01,
     )
     return replace(recipe, **changes)
@@ -45,7 +45,7 @@ def small(name: str, **changes: Any) -> Recipe:
 def train_small(
     output: Path, name: str = "transitive", source: Any = SOURCE, seed: int = 1, changes: Any = None, **settings: Any
 ) -> Any:
-    """Train a small recipe into output/name; one that starts from a context model finds or trains it beside."""
+    """Train a small recipe into output/name; a context model to start from is trained into output/context if needed."""
     recipe = small(name, **(changes or {}))
     if recipe.initial == "context" and "initial" not in settings:
         context = output / "context"
@@ -56,7 +56,7 @@ def train_small(
 
 
 def main() -> None:
-    torch.set_num_threads(1)  # as in tests/training/conftest.py: sums in another order are other bits
+    torch.set_num_threads(1)  # as in tests/training/conftest.py, because another order of sums changes the bits
     output, name, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
     def progress(stage: str, done: int, total: int, unit: str) -> None:

@@ -1,4 +1,4 @@
-"""A small synthetic training source: videos of drifting coloured shapes, in parent clusters, linked across videos."""
+"""A small synthetic training source: videos of moving coloured shapes in parent clusters, with links across videos."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ BUCKETS = 4
 
 
 def bucket(a: str, b: str) -> int:
-    """Return the bucket of the edge A–B, a hash as the graph's."""
+    """Return the bucket of the edge A–B by a hash, as in the graph."""
     return int(hashlib.blake2b(f"{a}:{b}".encode(), digest_size=4).hexdigest(), 16) % BUCKETS
 
 
@@ -38,7 +38,7 @@ def _picture(shape: int, hue: int, shift: int, size: tuple[int, int] = (96, 96))
 
 @dataclass(frozen=True)
 class TinySource:
-    """`videos` videos of `tracks` tracks each; track t of every video shows shape t % parents, its parent cluster."""
+    """`videos` videos with `tracks` tracks each; track t shows shape t % parents, which is also its parent cluster."""
 
     videos: int = 4
     tracks: int = 6

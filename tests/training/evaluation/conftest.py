@@ -1,4 +1,4 @@
-"""One small model and its picture folder for the tests of measures."""
+"""A small model and a folder of labelled pictures for the tests of measures."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from training.evaluation.subject import Subject, open_subject
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished transitive model with eight channels in every layer."""
+    """Folder of a trained transitive model with eight channels in every layer."""
     output = tmp_path_factory.mktemp("small model")
     train_small(output, "transitive", changes={"iterations": 2})
     return output / "transitive"
@@ -25,7 +25,7 @@ def subject(small_model: Path, tmp_path: Path) -> Subject:
 
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train and val of three classes told apart by colour: 12 and 6 pictures each."""
+    """Folders train and val of three classes that differ in colour, with 12 and 6 pictures per class."""
     folder = tmp_path_factory.mktemp("labelled")
     generator = np.random.default_rng(0)
     for part, count in (("train", 12), ("val", 6)):

@@ -21,7 +21,7 @@ _CODECS = {
 
 
 def texture(height: int, width: int, seed: int, fine: int = 4) -> np.ndarray:
-    """Make an RGB picture with corners at several sizes, as real scenes have."""
+    """Return an RGB picture with corners at several scales, as in real scenes."""
     random = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
     for size in (fine, 4 * fine, 16 * fine):
@@ -32,7 +32,7 @@ def texture(height: int, width: int, seed: int, fine: int = 4) -> np.ndarray:
 
 
 def pan(scene: np.ndarray, size: tuple[int, int], start: tuple, velocity: tuple, count: int) -> Iterator[np.ndarray]:
-    """Move a camera of (width, height) over a large scene, to a fraction of a pixel."""
+    """Yield the views of a camera with a picture of (width, height) that moves over a large scene, with subpixels."""
     for number in range(count):
         centre = (
             start[0] + velocity[0] * number + size[0] / 2 - 0.5,
@@ -42,7 +42,7 @@ def pan(scene: np.ndarray, size: tuple[int, int], start: tuple, velocity: tuple,
 
 
 def paste(frame: np.ndarray, thing: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Lay an elliptic `thing` over a frame with its middle at `centre`, to a fraction of a pixel."""
+    """Paste an ellipse of `thing` onto a frame with its centre at `centre`, with subpixel accuracy."""
     height, width = thing.shape[:2]
     y, x = np.mgrid[:height, :width]
     far = ((x - width / 2 + 0.5) / (width / 2)) ** 2 + ((y - height / 2 + 0.5) / (height / 2)) ** 2
@@ -55,7 +55,7 @@ def paste(frame: np.ndarray, thing: np.ndarray, centre: tuple[float, float]) -> 
 
 
 def draw(frame: np.ndarray, what: str, k: int, place: tuple[int, int, int, int], seed: int) -> np.ndarray:
-    """Draw what stands on the screen over a frame."""
+    """Draw an overlay that is static on the screen onto a frame."""
     frame, (x, y, w, h) = np.ascontiguousarray(frame), place
     colour = tuple(int(c) for c in np.random.default_rng(seed).integers(0, 255, 3))
     inside = frame[y : y + h, x : x + w]
@@ -94,9 +94,9 @@ def write_video(
     options: dict[str, str] | None = None,
     aspect: Fraction | None = None,
 ) -> Path:
-    """Encode RGB frames with little loss; `times` (in milliseconds) makes the frame rate vary.
+    """Encode RGB frames at high quality; `times` (milliseconds) gives a variable frame rate.
 
-    `aspect` is the width over the height of a pixel.
+    `aspect` is the pixels' width divided by their height.
     """
     with av.open(str(path), "w") as container:
         stream = None
@@ -122,7 +122,7 @@ def write_video(
 
 
 def _rotate(path: Path, degrees: int) -> None:
-    """Set the display matrix in an MP4's track header, as a phone held upright does."""
+    """Set the display matrix in an MP4's track header, as phones do for upright videos."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4
     matrix = at + (40 if data[at] == 0 else 52)

@@ -1,4 +1,4 @@
-"""Video files that are odd in one way, made by muxing packets anew or patching bytes."""
+"""Video files with one unusual property, made by remuxing packets or patching bytes."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -9,19 +9,19 @@ import numpy as np
 
 from tests.workers.mining.composites import paste, texture, write_video
 
-_VOID = 0xEC  # Matroska's element that is passed over
+_VOID = 0xEC  # Matroska's Void element, which readers skip
 _DEFAULT_DURATION = bytes.fromhex("23e383")
 
 
 def crossing(count: int = 90, size: tuple[int, int] = (320, 240)) -> list[np.ndarray]:
-    """Make frames in which an object crosses a standing scene, to and fro."""
+    """Return frames in which an object crosses a static scene back and forth."""
     width, height = size
     scene, thing = texture(height, width, 1), texture(height * 3 // 8, height * 3 // 8, 2)
     return [paste(scene, thing, (width * 0.28 + 2 * abs((k + 70) % 140 - 70), height / 2)) for k in range(count)]
 
 
 def remuxed(source: Path, target: Path, change: Callable[[int, av.Packet], av.Packet | None]) -> Path:
-    """Copy the packets of a video, each as `change` gives it back by its number; None leaves it out."""
+    """Copy the packets of a video; `change` gets a packet's number and the packet, and returns None to drop it."""
     with av.open(str(source)) as old, av.open(str(target), "w", options={"avoid_negative_ts": "disabled"}) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for number, packet in enumerate(p for p in old.demux(video=0) if p.dts is not None):
@@ -33,7 +33,7 @@ def remuxed(source: Path, target: Path, change: Callable[[int, av.Packet], av.Pa
 
 
 def overwritten(packet: av.Packet, seed: int = 0) -> av.Packet:
-    """Replace the second half of a packet by noise."""
+    """Return a packet whose second half is replaced with noise."""
     data = bytearray(bytes(packet))
     half = len(data) // 2
     data[half:] = np.random.default_rng(seed).integers(0, 256, len(data) - half, np.uint8).tobytes()
@@ -44,7 +44,7 @@ def overwritten(packet: av.Packet, seed: int = 0) -> av.Packet:
 
 
 def without_default_duration(path: Path) -> Path:
-    """Make Matroska's statement of the frame rate void, as browsers' recordings have none."""
+    """Remove Matroska's frame duration, which recordings of browsers lack."""
     data = bytearray(path.read_bytes())
     at = data.index(_DEFAULT_DURATION)
     length = data[at + 3] & 0x7F
@@ -54,7 +54,7 @@ def without_default_duration(path: Path) -> Path:
 
 
 def with_default_duration(path: Path, seconds: Fraction) -> Path:
-    """Make Matroska's statement of the frame rate say something else."""
+    """Change Matroska's frame duration, in seconds."""
     data = bytearray(path.read_bytes())
     at = data.index(_DEFAULT_DURATION)
     length = data[at + 3] & 0x7F
@@ -64,7 +64,7 @@ def with_default_duration(path: Path, seconds: Fraction) -> Path:
 
 
 def with_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """Set the four numbers of an MP4's display matrix: where a step across and a step down go, in x and y."""
+    """Set an MP4's display matrix: the images (x, y) of a step to the right and of a step down."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4
     place = at + (40 if data[at] == 0 else 52)
@@ -75,7 +75,7 @@ def with_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def one_after_the_other(target: Path, parts: Sequence[list[np.ndarray]]) -> Path:
-    """Write one MPEG-TS file behind the other, as a camera that starts again in the same file."""
+    """Concatenate MPEG-TS files, as a camera does that starts again in the same file."""
     whole = b""
     for number, frames in enumerate(parts):
         whole += write_video(target.with_suffix(f".{number}.ts"), frames).read_bytes()
@@ -84,7 +84,7 @@ def one_after_the_other(target: Path, parts: Sequence[list[np.ndarray]]) -> Path
 
 
 def with_streams(target: Path, streams: Sequence[tuple[list[np.ndarray], str, bool]]) -> Path:
-    """Write several video streams, each of frames, a codec, and whether it has the default flag."""
+    """Write several video streams, each given by its frames, its codec and its default flag."""
     with av.open(str(target), "w") as container:
         made = []
         for frames, codec, default in streams:

@@ -1,4 +1,4 @@
-"""A data set of bright squares and discs in VOC's layout, and a training of a detector to kill.
+"""A data set of bright squares and discs in VOC's layout, and a training of a detector that kills itself.
 
 python -m tests.training.evaluation.detection.shapes DATA OUTPUT KILL_AT     SIGKILL after step KILL_AT
 """

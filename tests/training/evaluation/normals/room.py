@@ -1,4 +1,4 @@
-"""A folder of colour and depth of tilted planes, and a training of normals to kill.
+"""A folder of colour and depth pictures of tilted planes, and a training of normals that kills itself.
 
 python -m tests.training.evaluation.normals.room DATA OUTPUT KILL_AT     SIGKILL after step KILL_AT
 """
@@ -55,7 +55,7 @@ def narrow_subject(folder: Path) -> Subject:
 
 
 def evaluate(data: Path, output: Path, progress: Progress = no_progress) -> dict[str, float]:
-    """Train and measure with a narrow network; fitted normals go into the output."""
+    """Train and measure with a narrow network; fitted normals are cached in the output folder."""
     return evaluate_normals(
         narrow_subject(output),
         open_normals_data(data),
