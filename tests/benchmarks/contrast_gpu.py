@@ -1,4 +1,4 @@
-"""Steps per second of `contrast`, as a share of the device's own matrix rate, and what its augmentation costs.
+"""Speed of `contrast` steps relative to the device's measured matrix rate, and the cost of its augmentation.
 
 python -m tests.benchmarks.contrast_gpu                         an H200's preset
 python -m tests.benchmarks.contrast_gpu --device cpu --preset demo --pictures 32
@@ -21,7 +21,7 @@ from training.step import compute_loss, to_input, views_to_contrast
 
 
 def flops_of_a_view(recipe: Recipe, device: torch.device) -> float:
-    """Count the forward operations of the convolutions on one view, multiply and add apart."""
+    """Return the forward FLOPs of the convolutions on one view; a multiply and an add count as two."""
     found: list[float] = []
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:

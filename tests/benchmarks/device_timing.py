@@ -1,4 +1,4 @@
-"""Mean time of a call on a device, with the GPU's queue emptied before and after."""
+"""Mean time of a call on a device; the GPU is synchronised before and after."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import torch
 
 
 def seconds(work: Callable[[], object], device: torch.device, repeats: int, warm: int) -> float:
-    """Return the mean time of `repeats` calls after `warm` calls that are not counted."""
+    """Return the mean seconds of `repeats` calls, after `warm` calls that are not counted."""
     for _ in range(warm):
         work()
     if device.type == "cuda":

@@ -1,11 +1,11 @@
-"""What a GPU does with VGG16 at 96x96, against its own measured bf16 matrix rate: `make bench-gpu`.
+"""Speed of VGG16 at 96x96 on a GPU, relative to its measured bf16 matrix rate (`make bench-gpu`).
 
     python -m tests.benchmarks.gpu [--images 1600] [--recipe transitive] [--pack FILE] [--report FILE.md]
     python -m tests.benchmarks.gpu --device cpu --images 8 --preset demo      the same code at a size for CPUs
 
-Training (forward and backward; as it is and compiled), encoding, the loader alone, the forecast of the paper's
-schedule, and where a step's time goes, layer by layer and kernel by kernel. With a pack the patches are real; without
-one they are made up, and the report says so. On a GPU it is written to docs/benchmarks/.
+It measures training (forward and backward, eager and compiled), encoding, and the loader alone. It forecasts the
+paper's schedule and shows the time of a step by layer and by kernel. With a pack the patches are real; without one they
+are synthetic, and the report says so. On a GPU the report is written to docs/benchmarks/.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Clock:
             torch.cuda.synchronize()
 
     def seconds(self, work: Callable[[], object]) -> float:
-        """Return the mean of `repeats` after three to warm up."""
+        """Return the mean seconds of `repeats` calls after three warm-up calls."""
         for _ in range(3):
             work()
         self.wait()
@@ -61,12 +61,12 @@ class Clock:
 
 
 def short(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 where the trainer uses it."""
+    """Return a context with bf16 where the trainer uses it."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def layer_flops(network: Network) -> dict[nn.Module, float]:
-    """Count one image's forward multiply-adds times two, for every convolution and linear layer."""
+    """Return the forward FLOPs of one image in each convolution and linear layer; a multiply-add counts as two."""
     found: dict[nn.Module, float] = {}
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -85,7 +85,7 @@ def layer_flops(network: Network) -> dict[nn.Module, float]:
 
 
 def layer_times(network: Network, images: int, flops: dict[nn.Module, float], rate: float, clock: Clock) -> list[str]:
-    """Time each layer of the trunk and the embedding alone, forward and backward: rows of a Markdown table."""
+    """Time each layer of trunk and embedding separately, forward and backward; returns rows of a Markdown table."""
     rows = ["| layer | input | forward | backward | of the matrix rate |", "|---|---|---|---|---|"]
     pixels = torch.zeros((images, 96, 96, 3), dtype=torch.uint8, device=clock.device)
     value = network.prepare(pixels).detach()

@@ -1,8 +1,8 @@
-"""Neighbours and groups of 4: ours beside networkx on the same lists, in one run; the groups must be identical.
+"""Benchmark of groups of 4 from neighbour lists against networkx, in one run; the groups must be identical.
 
     python -m tests.benchmarks.linking_cliques [--count 100000] [--parent 2000] [--width 4608]
 
-Wanted: the groups take at most 10 % of the time of the neighbour search.
+Goal: the groups take at most 10 % of the time of the neighbour search.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Vectors like pool5's for the benchmarks of linking: not negative, on few directions, of length 1, float16."""
+"""Synthetic vectors that resemble pool5: non-negative, around few directions, of length 1, float16."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 def pool5_like(
     count: int, width: int = 4608, *, seed: int = 0, directions: int = 400, rank: int = 24, draw: int | None = None
 ) -> NDArray[np.float16]:
-    """Return (count, width): each near one of `directions` centres, varying along `rank` axes they share.
+    """Return (count, width) vectors near `directions` centres, which vary along `rank` common axes.
 
-    Of random vectors in 4608 dimensions hardly two are in each other's lists; real features vary along few axes, and
-    then a tenth to a half of them are. `draw` draws other vectors around the same centres.
+    Independent random vectors in 4608 dimensions are almost never mutual neighbours. Real features vary along few axes,
+    and a tenth to a half of them are. Another `draw` gives other vectors around the same centres.
     """
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(directions, width)).astype(np.float32)

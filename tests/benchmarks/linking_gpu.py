@@ -1,9 +1,10 @@
-"""K-means and neighbours on a device, as linking uses them, against the device's own measured matrix rates.
+"""Speed of linking's K-means and neighbour search on a device, relative to its measured matrix rates.
 
     python -m tests.benchmarks.linking_gpu [--device cuda] [--count 1000000] [--parents 5000] [--iterations 3]
     python -m tests.benchmarks.linking_gpu --device cpu --count 20000 --parents 250      the same at a size for CPUs
 
-Wanted on a GPU: at least 40 % of the bf16 rate at 1M × 4608, K = 5000 (the neighbours multiply fp16 into float32).
+Goal on a GPU: at least 40 % of the bf16 rate for 1M × 4608 and K = 5000 (the neighbour search multiplies fp16 with
+float32 sums).
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> None:
     peak = 2 * side**3 / seconds(lambda: square @ square, device, 10, warm=1)
     print(f"{given.count:,} × {WIDTH}, K = {given.parents:,}, on {device}")
     print(f"bf16 product of {side} × {side}: {peak / 1e12:.2f} TFLOP/s")
-    piece = pool5_like(min(given.count, 20_000))  # repeated: what is multiplied does not change the rate
+    piece = pool5_like(min(given.count, 20_000))  # repeated, because the values do not affect the rate
     features = np.tile(piece, (-(-given.count // len(piece)), 1))[: given.count]
     points = points_on(device)(features)
     centroids = features[:: given.count // given.parents][: given.parents].astype(np.float32)

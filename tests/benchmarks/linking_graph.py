@@ -1,10 +1,10 @@
-"""Writing a generation and streaming its quadruples, each beside the plain way, in one run on a server of its own.
+"""Benchmark of writing a generation and of streaming its quadruples against simple methods, on a separate server.
 
     python -m tests.benchmarks.linking_graph [--patches 20000] [--edges 60000] [--tracks 4]
 
-Writing: ours (grouped CREATE, two connections) beside one connection with UNWIND + MERGE in batches of 5,000.
-Streaming, shuffled: ours (bucket by bucket, lists) beside `for record in session.run(MATCH …)` row by row.
-Both write in turn, on a server that is warm. Wanted: 2 × and 3 ×, and memory that does not grow with the stream.
+Writing: grouped CREATE on two connections, against UNWIND + MERGE in batches of 5,000 on one connection.
+Streaming, shuffled: lists bucket by bucket, against `for record in session.run(MATCH …)` row by row.
+Both methods write alternately on a warm server. Goals: 2 × and 3 ×, and memory that does not grow with the stream.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from graph.settings import load_settings
 from graph.videos import write_video
 
 BATCH = 5000
-WARM, TURNS = 3, 3  # writings of each way: those before, and those whose median counts
+WARM, TURNS = 3, 3  # writes of each method: warm-up writes, and writes whose median counts
 PER_PARENT = 500
 PER_VIDEO = 500
 
@@ -55,7 +55,7 @@ RETURN a.id AS a, a2.id AS a2, b.id AS b, b2.id AS b2, e.parent AS parent ORDER 
 
 
 def make_linking(patches: int, edges: int, seed: int) -> Linking:
-    """Random groups of four inside parents, as many as give about so many edges."""
+    """Return random groups of four inside parents that give about this many edges."""
     generator = np.random.default_rng(seed)
     groups = edges // 6
     first = generator.integers(patches // PER_PARENT, size=groups) * PER_PARENT
@@ -91,7 +91,7 @@ def write_patches(connection: Connection, patches: int, tracks: int) -> None:
 
 
 def plain_write(connection: Connection, linking: Linking) -> None:
-    """One connection, UNWIND + MERGE, batches of 5,000."""
+    """Write with UNWIND + MERGE in batches of 5,000 on one connection."""
     ids, g = linking.patch_ids, f"plain {linking.parameters.seed}"
     parents = [{"id": ids[row], "parent": parent} for row, parent in enumerate(linking.parents.tolist())]
     children = [{"id": ids[row], "child": n} for n, group in enumerate(linking.groups.tolist()) for row in group]
@@ -111,7 +111,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def read_ours(connection: Connection, generation: str) -> tuple[int, float]:
-    """Return how many rows there were and by how many MiB the peak memory grew."""
+    """Return the number of rows and the growth of the peak memory in MiB."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     count = sum(len(rows) for rows in stream(connection, generation, seed=1))
     return count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -137,7 +137,7 @@ def main() -> None:
 def compare(connection: Connection, uri: str, password: str, arguments: argparse.Namespace) -> None:
     write_patches(connection, arguments.patches, arguments.tracks)
     plain_times, our_times, made = [], [], []
-    for turn in range(WARM + TURNS):  # the server compiles its plans and Java its hot loops for the first few
+    for turn in range(WARM + TURNS):  # in the first few, the server compiles its plans and Java its hot loops
         linking = make_linking(arguments.patches, arguments.edges, turn)
         total = arguments.patches + linking.groups.size + len(linking.pairs)
         plain_times.append(timed(lambda linking=linking: plain_write(connection, linking)))

@@ -1,10 +1,10 @@
-"""How linking grows with the number of patches: time, memory and disk for each size, from shards, as in the product.
+"""Growth of linking's time, memory and disk space with the number of patches.
 
     python -m tests.benchmarks.linking_growth [--counts 10000 100000] [--iterations 20] [--sample 256] [--folder DIR]
 
-Each size is a process of its own: pool5-like vectors (4608 numbers) are written as shards of 500 starts, then linked
-part by part by one process without helpers (`graph.linking.spread`). Anonymous memory is what the process needs; pages
-of mapped files are the system's to take back. The last lines fit time = c · N^e to what was measured.
+Each size runs in its own process: pool5-like vectors (4608 numbers) are written as shards of 500 starts and then linked
+part by part without helpers (`graph.linking.spread`), as in production. Memory is anonymous memory, because the system
+can reclaim pages of mapped files. The last lines fit time = c · N^e to the measurements.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def measure(count: int, iterations: int, sample: int, folder: Path) -> dict[str,
     videos = [f"{number // PER_VIDEO:032x}" for number in range(count)]
     nothing = np.zeros((count, 5), np.int64)
     starts = TrackStarts([f"{row:016x}" for row in range(count)], videos, videos, nothing[:, 0], nothing[:, 1:])
-    for first in range(0, count, 40 * PER_VIDEO):  # the same directions in every piece
+    for first in range(0, count, 40 * PER_VIDEO):  # the same directions in every block
         vectors = pool5_like(min(40 * PER_VIDEO, count - first), directions=400, seed=7, draw=first)
         for start in range(0, len(vectors), PER_VIDEO):
             ids = starts.ids[first + start : first + start + PER_VIDEO]

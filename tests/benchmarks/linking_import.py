@@ -1,11 +1,11 @@
-"""Bringing a whole graph into an empty Neo4j: `neo4j-admin database import` of an export beside our own Bolt writing.
+"""Benchmark of loading a graph into an empty Neo4j: `neo4j-admin database import` against our own Bolt writing.
 
     python -m tests.benchmarks.linking_import [--patches 500000] [--edges 3300000] [--tracks 2]
 
-Bolt: `write_video` and `write_generation`, as ingesting and linking do it. Import: from the export's tables to a server
-that answers, with its indexes filled. Both graphs must have the same counts. Java takes seconds before it reads the
-first row and as long again until it is warm, so the ratio grows with the graph (`--patches 60000 --edges 400000`: 4 ×);
-what it is beyond its start is printed too. Wanted: 10 ×. Six minutes and 4 GB of temporary disk.
+Bolt: `write_video` and `write_generation`, as in ingesting and linking. Import: from the export's tables to a running
+server with populated indexes. Both graphs must have the same counts. Java takes seconds before it reads the first row,
+and as long again to warm up, so the ratio grows with the graph (`--patches 60000 --edges 400000`: 4 ×). The ratio
+without this start is printed as well. Goal: 10 ×. It takes six minutes and 4 GB of temporary disk space.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main() -> None:
         with Tables(one) as rows:
             rows.node("Video", {"id": "v"})
         second.load(one)  # sets the password, warms the disk
-        os.sync()  # what the first server and the export have not written out yet is none of the import's work
+        os.sync()  # flush the writes of the first server and of the export, so that the import does not wait for them
         start = time.perf_counter()
         second.load(one)
         fixed = time.perf_counter() - start

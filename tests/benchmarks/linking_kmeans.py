@@ -1,11 +1,11 @@
-"""K-means of pool5 vectors: ours (bf16 products in torch, float16 data) beside `faiss.Kmeans` (float32), in one run.
+"""Benchmark of K-means on pool5-like vectors: ours (bf16 in torch, float16 data) against `faiss.Kmeans` (float32).
 
     python -m tests.benchmarks.linking_kmeans [--count 50000] [--parents 250] [--iterations 8] [--threads 1]
 
-Each runs in a process of its own, so that its peak of anonymous memory can be told (above what the libraries take: a
-mapped file's pages are not counted, since the system takes them back when it needs to); all are judged
-by the same float32 objective. On a machine that does other work meanwhile, compare CPU seconds with one thread.
-Wanted: at least 1.8 × as fast at half the memory, the objective within 0.5 %.
+Each runs in its own process, to measure the peak of its anonymous memory beyond that of the libraries. Pages of mapped
+files do not count, because the system can reclaim them. Both are compared by the same float32 objective. On a machine
+with other load, compare CPU seconds with one thread. Goal: 1.8 × as fast with half the memory, and an objective within
+0.5 %.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from tests.benchmarks.linking_data import pool5_like
 
 
 def anonymous_mib() -> float:
-    """What the process has for itself; pages of a mapped file are the system's to take back."""
+    """Return the process's anonymous memory, without pages of mapped files, which the system can reclaim."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
 class Watch(threading.Thread):
-    """Looks at the memory fifty times a second."""
+    """Sampler of the memory, fifty times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -47,9 +47,9 @@ class Watch(threading.Thread):
 
 
 def run(kind: str, file: Path, parents: int, iterations: int, threads: int) -> None:
-    """Cluster the vectors of `file`; write centroids beside it and print the measures as JSON."""
+    """Cluster the vectors in `file`; writes the centroids beside it and prints the measures as JSON."""
     import faiss
-    import torch  # both loaded for both, so that the memory compared is the data's
+    import torch  # each process loads both libraries, so that only the data's memory differs
 
     from graph.linking.parents import train_centroids
     from graph.linking.points import NumpyPoints

@@ -1,8 +1,8 @@
-"""How many parents? Labelled images in folders are linked by HOG features for several K; purity beside edges.
+"""Purity and number of edges for several numbers of parents K, on labelled images with HOG features.
 
     python -m tests.benchmarks.linking_parents_rule DIR      DIR has a folder of images for each class
 
-Labels only judge here: nothing of the product reads them. The table is the measurement behind PARENTS_EXPONENT.
+Labels are used only for measuring. PARENTS_EXPONENT was chosen by this table.
 """
 
 import sys
@@ -20,7 +20,7 @@ SEEDS = 3
 
 
 def hog_features(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """HOG of the middle square of each image at 96×96, and the number of its class."""
+    """Return the HOG features of each image's central square at 96×96, and the number of its class."""
     hog = cv2.HOGDescriptor((96, 96), (24, 24), (12, 12), (12, 12), 9)
     vectors, labels = [], []
     for number, kind in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
@@ -35,7 +35,7 @@ def hog_features(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(vectors: np.ndarray, labels: np.ndarray, count: int, parents: int, seed: int) -> tuple[float, float, float]:
-    """Edges per patch, share of edges within one class, share of patches in their parent's commonest class."""
+    """Return edges per patch, the share of edges within a class, and of patches in their parent's commonest class."""
     rows = np.sort(np.random.default_rng(seed).choice(len(vectors), count, replace=False))
     patches = [Patch(f"{row:016x}", f"video {row}", 0, 0.0, 0, 0, 96, 96, "start") for row in rows]
     linking: Linking = link(vectors[rows], patches, replace(PAPER, parents=parents, seed=seed))

@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.mining_follow ../shared/data/videos [--clips 40] [--part choose|report]
 
-Parameters are chosen on one half of the clips, drawn by lot, and reported on the other.
+Parameters are tuned on one random half of the clips and reported on the other.
 
-The judge shares nothing with mining but the frames: dense DIS flow at the full working size, chained over the core's
-middle for the object, and a homography of everything outside the crop for the background. Only tracks where object and
-background part by 8 pixels can tell. Beside it: the same boxes followed at 227 pixels by the same filter.
+The reference shares only the frames with mining. It uses dense DIS flow at the full working size, chained from the
+core's centre, for the object, and a homography of the pixels outside the crop for the background. Only tracks whose
+object and background separate by 8 pixels count. For comparison, the same filter follows the boxes at 227 pixels.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PARTED, STEP = 8.0, 2  # working pixels; frames between two flows
 
 
 def judge(lumas: list[np.ndarray], centre: np.ndarray, core: float, crop: tuple[float, float, float]) -> np.ndarray:
-    """Follow object and background from `centre`, all in pixels of `lumas`: their two displacements (2, 2)."""
+    """Return the displacements (2, 2) of object and background from `centre`, in pixels of `lumas`."""
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     spread = np.linspace(-0.3, 0.3, 7) * core
     points = centre + np.stack(np.meshgrid(spread, spread), axis=-1).reshape(-1, 2)
@@ -47,7 +47,7 @@ def judge(lumas: list[np.ndarray], centre: np.ndarray, core: float, crop: tuple[
 
 
 def main() -> None:
-    """Mine, judge, print."""
+    """Mine the clips, compare with the reference, print the counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.mining_moving ../shared/data/moving [--trust 0.5]
 
 `boxes.tsv` in the folder has the columns class, seq, frame, x, y, w, h: the box around the mask in every frame, in
-pixels of `davis_<seq>.mp4`. A patch is on the object when at least half of the smaller of the two boxes is common to
-both. Nothing is tuned on this folder.
+pixels of `davis_<seq>.mp4`. A patch is on the object if the two boxes share at least half of the smaller one. Nothing
+is tuned on this folder.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def truth(folder: Path) -> dict[str, dict[int, Box]]:
 
 
 def on_object(patch: Patch, box: Box | None) -> bool:
-    """Say whether half of the smaller box is common to both; no box: the object is not in the picture."""
+    """Return whether the boxes share half of the smaller one; False if the object is not in the picture."""
     if box is None:
         return False
     x, y, w, h = box

@@ -1,8 +1,8 @@
-"""Decoding as mining does it, by the device's NVDEC and by this processor: whether it is used, how fast, how equal.
+"""Comparison of mining's decoding with NVDEC and with the CPU: use of the device, speed, and equality of pictures.
 
     python -m tests.benchmarks.mining_nvdec VIDEOS [--most 6]
 
-Opening a video on the device is in the time. The pictures' format tells who decoded: NVDEC gives nv12.
+The time includes opening a video on the device. The pictures' format shows the decoder: NVDEC gives nv12.
 """
 
 import argparse
@@ -22,7 +22,7 @@ NOWHERE = Path("/dev/there is no such device")
 
 
 def run(path: Path) -> tuple[list[Luma], str, float]:
-    """Decode a video: its lumas, the commonest picture format, and the seconds it took."""
+    """Return a decoded video's lumas, its commonest picture format, and the seconds of decoding."""
     began = time.perf_counter()
     lumas, formats = [], Counter[str]()
     with Clip(path, Limits(), Mining()) as clip:

@@ -1,4 +1,4 @@
-"""Contact sheet of 64 random pairs (A, A'), to be looked at and counted.
+"""Contact sheet of 64 random pairs (A, A') for counting the right ones by eye.
 
 python -m tests.benchmarks.mining_pairs FOLDER --sheet pairs.png [--clips 60] [--seed 0]
 """
@@ -20,12 +20,12 @@ _PAIRS, _COLUMNS = 64, 8
 
 
 def is_tuning(name: str) -> bool:
-    """Say whether a clip belongs to the half that numbers are chosen on: by the hash of its name."""
+    """Return whether a clip belongs to the tuning half, by the hash of its name."""
     return blake2b(name.encode(), digest_size=8).digest()[0] % 2 == 0
 
 
 def main() -> None:
-    """Mine, draw lots, draw the sheet, print the counts."""
+    """Mine the clips, write the sheet of a random sample, print the counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sheet", type=Path, required=True)

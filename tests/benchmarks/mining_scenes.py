@@ -1,9 +1,9 @@
-"""Measurement of how many clips give tracks: real pictures under a moving camera, drawn over, lit and pasted on.
+"""Count of synthetic clips that give tracks: real pictures with camera motion, overlays, light changes or movers.
 
     python -m tests.benchmarks.mining_scenes ../shared/data [--part choose|report] [--count 16]
 
-Only the movers may give tracks, and those within a quarter of a crop of where they are, at the start and at the end.
-The numbers of `workers/mining/standing.py` were chosen on `choose` and are reported on `report`.
+Only clips with movers should give tracks, whose start and end lie within a quarter of a crop of the mover. The
+parameters of `workers/mining/standing.py` were tuned on `choose` and are reported on `report`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ MOVERS = ("mover, still camera", "mover, slow", "mover, pan", "mover, shake")
 
 
 def picture(data: Path, random: np.random.Generator, of_video: bool) -> np.ndarray:
-    """Take a real picture, or the first frame of a clip, large enough to pan over."""
+    """Return a real picture, or the first frame of a clip, that is large enough to pan over."""
     folder = data / "videos" if of_video else data / "imagenette" / "train"
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpeg", ".mp4", ".avi", ".webm", ".mov"))
     path = paths[random.integers(len(paths))]
@@ -42,7 +42,7 @@ def picture(data: Path, random: np.random.Generator, of_video: bool) -> np.ndarr
 
 
 def camera(random: np.random.Generator, kind: str) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Make a camera that looks at a large picture: (picture, frame number) to what it sees."""
+    """Return a camera over a large picture: a function of (picture, frame number) that returns its view."""
     angle = random.uniform(0, 6.28)
     way = np.array([np.cos(angle), np.sin(angle)])
     speed = {"slow": random.uniform(0.5, 1.5), "pan": random.uniform(2, 4), "fast": random.uniform(4, 7)}.get(kind, 0)
@@ -70,7 +70,7 @@ def light(frame: np.ndarray, kind: str, k: int, random: np.random.Generator) -> 
 
 
 def scene_of(kind: str, data: Path, random: np.random.Generator, seed: int) -> list[np.ndarray]:
-    """Make the frames of a clip in which nothing moves on its own."""
+    """Return the frames of a clip without an independently moving object."""
     scene = picture(data, random, seed % 2 == 1)
     moves = kind if kind in CAMERAS else random.choice(["slow", "pan", "fast", "shake"]) if kind in OVERLAYS else ""
     look = camera(random, moves)
@@ -82,7 +82,7 @@ def scene_of(kind: str, data: Path, random: np.random.Generator, seed: int) -> l
 
 
 def tracks(data: Path, trust: float, asked: tuple[str, int]) -> bool:
-    """Say whether a clip of a kind and seed gives a track; of a mover, whether one is where the mover is."""
+    """Return whether a clip of a kind and seed gives a track; for a mover, whether a track is on the mover."""
     kind, seed = asked
     cv2.setNumThreads(1)
     random = np.random.default_rng((seed, *kind.encode()))
@@ -111,7 +111,7 @@ def tracks(data: Path, trust: float, asked: tuple[str, int]) -> bool:
 
 
 def main() -> None:
-    """Print how many clips of each kind give tracks."""
+    """Print the number of clips of each kind that give tracks."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", choices=("choose", "report"), default="report")

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.mining_tracking ../shared/data [--part choose|report]
 
-Sequences: the labelled clips of data/tracking; objects of data/detection pasted with known motion on panning pictures;
-and windows of real clips, where OpenCV's at 224 pixels stands for the truth that nobody wrote down, and beside it dense
-DIS flow, which is no relative of either tracker and judges OpenCV's at 224 as well.
-Parameters were chosen on `choose` and are reported on `report`.
+The sequences are the labelled clips of data/tracking, objects of data/detection pasted with known motion onto panning
+pictures, and windows of real clips. Real clips have no labels, so there are two references: OpenCV's tracker at 224
+pixels, and dense DIS flow, which is independent of both trackers and is compared with OpenCV's at 224 as well.
+Parameters were tuned on `choose` and are reported on `report`.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def composites(data: Path, seeds: range) -> list[Sequence]:
 
 
 def real_windows(data: Path, part: str, count: int = 96) -> list[Sequence]:
-    """Take a window of each of `count` clips, and follow a box of 224 in its middle with OpenCV's at full size."""
+    """Return a window of each of `count` clips, with OpenCV's track of a central box of 224 pixels at full size."""
     paths = sorted(p for p in (data / "videos").iterdir() if p.is_file())
     order = np.random.default_rng(0).permutation(len(paths))
     half = order[: len(order) // 2] if part == "report" else order[len(order) // 2 :]
@@ -97,7 +97,7 @@ def real_windows(data: Path, part: str, count: int = 96) -> list[Sequence]:
 
 
 def _followed(frames: list[np.ndarray]) -> np.ndarray | None:
-    """Follow with OpenCV's at full size: (LENGTH + 1, 4) boxes, or None where it says itself that it gave up."""
+    """Track with OpenCV's at full size; returns (LENGTH + 1, 4) boxes, or None if it reports a failure."""
     middle, size = np.array([frames[0].shape[1::-1]]) / 2, np.full((1, 2), 224.0)
     tracker = OpenCVKCF([frames[0]], middle, size, side=224)
     boxes = [np.concatenate([middle - size / 2, size], axis=1)[0]]
@@ -109,7 +109,7 @@ def _followed(frames: list[np.ndarray]) -> np.ndarray | None:
 
 
 def flowed(sequence: Sequence) -> np.ndarray:
-    """Follow a grid of points in the first box by dense flow; their median moves the box: (LENGTH, 4) boxes."""
+    """Track a grid of points in the first box by dense flow; returns (LENGTH, 4) boxes moved by their median."""
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in sequence.frames]
     corner, size = sequence.boxes[0, :2], sequence.boxes[0, 2:]
@@ -144,7 +144,7 @@ def _objects(folder: Path) -> list[np.ndarray]:
 
 
 def overlap(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Intersection over union of (N, 4) boxes."""
+    """Return the intersection over union of (N, 4) boxes."""
     low = np.maximum(found[:, :2], truth[:, :2])
     high = np.minimum(found[:, :2] + found[:, 2:], truth[:, :2] + truth[:, 2:])
     both = np.clip(high - low, 0, None).prod(axis=1)
@@ -152,7 +152,7 @@ def overlap(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def ours(sequence: Sequence, numbers: Filter) -> np.ndarray:
-    """Follow one sequence with the batched filter: (LENGTH, 4) boxes."""
+    """Track one sequence with the batched filter; returns (LENGTH, 4) boxes."""
     box = sequence.boxes[0]
     factor = min(1.0, SIDE / np.sqrt(box[2] * box[3]))
     lumas = [_luma(frame, factor) for frame in sequence.frames]
@@ -166,7 +166,7 @@ def ours(sequence: Sequence, numbers: Filter) -> np.ndarray:
 
 
 def theirs(sequence: Sequence) -> np.ndarray:
-    """Follow one sequence with OpenCV's at 96 pixels: (LENGTH, 4) boxes."""
+    """Track one sequence with OpenCV's at 96 pixels; returns (LENGTH, 4) boxes."""
     box = sequence.boxes[0]
     tracker = OpenCVKCF([sequence.frames[0]], box[None, :2] + box[None, 2:] / 2, box[None, 2:])
     found = []
@@ -184,7 +184,7 @@ def _luma(frame: np.ndarray, factor: float) -> np.ndarray:
 
 
 def sequences(data: Path, part: str) -> dict[str, list[Sequence]]:
-    """Gather a part's sequences by name."""
+    """Return the sequences of a part by name."""
     name = {"choose": "bmx-trees", "report": "tennis"}[part]
     seeds = {"choose": range(24), "report": range(100, 124)}[part]
     return {
@@ -195,13 +195,13 @@ def sequences(data: Path, part: str) -> dict[str, list[Sequence]]:
 
 
 def score(found: list[np.ndarray], group: list[Sequence]) -> tuple[float, float]:
-    """Mean overlap, and share of frames with at least a half."""
+    """Return the mean overlap, and the share of frames with an overlap of at least .5."""
     values = np.concatenate([overlap(f, s.boxes[1:]) for f, s in zip(found, group, strict=True)])
     return float(values.mean()), float((values >= 0.5).mean())
 
 
 def speed(count: int = 16) -> tuple[float, float]:
-    """Updates a second, frame scaling included, of both on one core: `count` tracks in 600×400 frames."""
+    """Return both trackers' updates a second on one core, with scaling, for `count` tracks in 600×400 frames."""
     random = np.random.default_rng(0)
     frames = [random.integers(0, 255, (400, 600, 3), np.uint8) for _ in range(LENGTH + 1)]
     greys = [np.ascontiguousarray(f[..., 1]) for f in frames]
@@ -221,7 +221,7 @@ def speed(count: int = 16) -> tuple[float, float]:
             tracker.update([frame] * count)
 
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(5):  # taking turns, so that a busy machine is busy for both; the best of each counts
+    for _ in range(5):  # alternating, so that other load affects both; the best of each counts
         for kept, work in zip(times, (batched, opencv), strict=True):
             began = time.process_time()
             work()

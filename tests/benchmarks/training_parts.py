@@ -1,10 +1,10 @@
-"""Each part of a training alone, in images a second, beside the step that they feed: the slowest is marked.
+"""Speed of each part of a training, in images a second, against the step that they feed; the slowest is marked.
 
     python -m tests.benchmarks.training_parts [--device cpu|cuda] [--preset cpu-small] [--pack FILE] [--quadruples N]
 
-The Cypher stream is read from a Neo4j of its own; a quadruple counts as the four images of its step, and
-`--quadruples 0` leaves it out where there is no Neo4j. Without a pack the pictures are made up (noise, which is slower
-to decode than real patches).
+The Cypher stream is read from a separate Neo4j server. A quadruple counts as the four images of its step;
+`--quadruples 0` skips the stream on machines without Neo4j. Without a pack the pictures are synthetic noise, which is
+slower to decode than real patches.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from training.recipes import get_recipe
 from training.source import TrainingSource
 from training.step import StepInput, compute_loss, to_input
 
-_SECONDS = 3.0  # each part is measured for
+_SECONDS = 3.0  # time for which each part is measured
 
 
 def rate(work: Callable[[], int], device: torch.device) -> float:
-    """Do `work`, which returns how many images it was about, once to warm up and then for a while: images a second."""
+    """Return the images a second of `work`, which returns its number of images, after one warm-up call."""
     work()
     done, began = 0, time.perf_counter()
     while time.perf_counter() - began < _SECONDS:
@@ -49,12 +49,12 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 
 def decoded(jpegs: list[bytes], threads: ThreadPoolExecutor) -> int:
-    """Decode some patches: how many."""
+    """Decode some patches; returns their number."""
     return len(Encoder.decode(jpegs, threads))
 
 
 def cypher_rate(quadruples: int) -> float:
-    """Stream quadruples from a Neo4j server of its own: quadruples a second."""
+    """Stream quadruples from a separate Neo4j server; returns quadruples a second."""
     # here, because a machine that only trains has no Neo4j
     from graph.generations.writer import write_generation
     from graph.schema import apply_schema

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.training_step [--device cpu|cuda] [--width 0.25] [--quadruples 8] [--repeats 3]
 
-Both train the same network on the same pairs and the same negatives. Three towers encode X, X+ and X- of every triplet;
-ours encodes each image of the mini-batch once.
+Both train the same network on the same pairs and negatives. The three towers encode X, X+ and X- of every triplet. Ours
+encodes each image of the mini-batch once.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
         loss.backward()
         optimiser.step()
 
-    # The alternative: three towers over the triplets, indices to the library's loss.
+    # The alternative: three towers over the triplets, whose indices go to the library's loss.
     triplets = torch.cat([inputs.pairs, inputs.negatives], 1)
     towers = [pixels[triplets[:, tower]] for tower in range(3)]
     count = len(triplets)
