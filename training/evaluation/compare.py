@@ -10,9 +10,11 @@ from graph.records import Progress, no_progress
 from training.batches import steps_for
 from training.context import context_batch
 from training.encoder import Encoder
+from training.evaluation.head_measures import HeadMeasure
 from training.evaluation.kept import measured_on, read_measures, write_measures
 from training.evaluation.measure import evaluate_by_kind, evaluate_held_out, evaluate_retrieval, require_held_out_tracks
-from training.evaluation.table import Comparison
+from training.evaluation.subject import open_subject
+from training.evaluation.table import PAPER, Comparison
 from training.loop import train
 from training.model_folder import read_card
 from training.recipe import STARTS, Recipe
@@ -35,6 +37,8 @@ def compare(
     image_budget: int = 0,
     labelled: Path | None = None,
     kinds: Sequence[str] | None = None,
+    health: bool = True,
+    heads: Sequence[HeadMeasure] = (),
     device: str = "auto",
     facts: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
@@ -54,13 +58,16 @@ def compare(
         image_budget: images that each training encodes; 0: as many as the preset's `transitive` encodes.
         labelled: folder of labelled pictures for the retrieval measures, or None.
         kinds: kind of the object in each video of the source of `transitive`, by the video's number, or None.
+        health: whether held-out tracks are measured.
+        heads: measures that train a head. The start is one model, and has a head of every seed.
         device: where to train.
         facts: printed above the table.
         progress: receives the running training and the number of finished ones.
     """
     # Both raise an error for missing data now, before hours of training.
-    require_held_out_tracks(source_of("transitive"))
-    on = measured_on(source_of("transitive"), labelled, kinds)
+    if health:
+        require_held_out_tracks(source_of("transitive"))
+    on = measured_on(source_of("transitive"), labelled, kinds, health)
     start = str(read_card(initial)["recipe"])
     usual = get_recipe("transitive", preset)
     budget = image_budget or usual.iterations * usual.images_per_step
@@ -77,9 +84,15 @@ def compare(
             train(recipe, source_of(name), folder, seed=seed, device=device, initial=weights, progress=progress)
         if found[name, seed] is None:
             picture = output / f"{name}-s{seed}-neighbours.png"
-            measures = _measure(folder, source_of("transitive"), labelled, kinds, device, picture)
+            measured = source_of("transitive") if health else None
+            measures = _measure(folder, measured, labelled, kinds, device, picture, progress)
             write_measures(files[name, seed], folder, on, measures)
             found[name, seed] = measures
+        for head in heads:
+            for head_seed in range(seeds) if name in _ONE_MODEL and head.seeded else (seed,):
+                numbers = _measure_head(head, folder, output / f"{name}-s{head_seed}", head_seed, progress)
+                paper = {f"{head.name}/{PAPER}": head.paper[name]} if name in head.paper else {}
+                found[name, head_seed] = (found.get((name, head_seed)) or {}) | numbers | paper
         # The table so far: a comparison takes hours, and people look at it before the end.
         comparison = _table(found, output, budget, preset, dict(facts or {}))
         comparison.write(output)
@@ -119,18 +132,33 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
     return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))
 
 
+def _measure_head(head: HeadMeasure, folder: Path, place: Path, seed: int, progress: Progress) -> dict[str, float]:
+    """Return a head's numbers for the model in `folder`; kept in `place`-NAME.json, its run in `place`-NAME."""
+    file = place.with_name(f"{place.name}-{head.name}.json")
+    kept = read_measures(file, folder, head.fingerprint)
+    if kept is None:
+        run = place.with_name(f"{place.name}-{head.name}")
+        measured = head.run(open_subject(str(folder), run), run, seed, progress)
+        kept = {f"{head.name}/{name}": value for name, value in measured.items()}
+        write_measures(file, folder, head.fingerprint, kept)
+    return kept
+
+
 def _measure(
     folder: Path,
-    source: TrainingSource,
+    source: TrainingSource | None,
     labelled: Path | None,
     kinds: Sequence[str] | None,
     device: str,
     picture: Path,
+    progress: Progress,
 ) -> dict[str, float]:
     encoder = Encoder.load(folder, device)
-    found: dict[str, Mapping[str, Mapping[str, float]]] = {"health": evaluate_held_out(encoder, source)}
-    if kinds is not None:
-        found["kinds"] = evaluate_by_kind(encoder, source, kinds)
+    found: dict[str, Mapping[str, Mapping[str, float]]] = {}
+    if source is not None:
+        found["health"] = evaluate_held_out(encoder, source, progress)
+        if kinds is not None:
+            found["kinds"] = evaluate_by_kind(encoder, source, kinds)
     if labelled is not None:
         found["retrieval"] = evaluate_retrieval(encoder, labelled, picture)
     card = read_card(folder)

@@ -14,12 +14,18 @@ from training.model_folder import CARD, read_card
 from training.source import TrainingSource
 
 
-def measured_on(source: TrainingSource, labelled: Path | None, kinds: Sequence[str] | None = None) -> str:
+def measured_on(
+    source: TrainingSource, labelled: Path | None, kinds: Sequence[str] | None = None, health: bool = True
+) -> str:
     """Return a hash of what is measured: held-out tracks of a source, labelled pictures, kinds of its videos."""
     files = labelled_files(labelled)[0] if labelled else []
     sizes = [(str(file), label, file.stat().st_size) for file, label in files]
-    about = [source.generation, source.fingerprint, sizes]
-    text = json.dumps(about if kinds is None else [*about, list(kinds)])
+    about: list[object] = [source.generation, source.fingerprint, sizes]
+    if kinds is not None:
+        about.append(list(kinds))
+    if not health:
+        about.append("without held-out tracks")
+    text = json.dumps(about)
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from graph.atomic_write import atomic_write
 
+PAPER = "paper"  # last part of the columns with the paper's own numbers
 # The columns in this order, measure → title. The paper retrieves by pool5 (section 6.1).
 COLUMNS = {
     "training/images": "images",
@@ -40,6 +41,26 @@ COLUMNS = {
     "multiview/embedding/mAP@R": "mAP@R",
     "multiview/embedding/far precision@1": "far views: precision@1",
     "multiview/embedding/far mAP@R": "mAP@R",
+    "probe/conv3/linear": "probe: linear classifier, conv3",
+    "probe/conv4/linear": "conv4",
+    "probe/conv5/linear": "conv5",
+    "probe/embedding/linear": "embedding",
+    "probe/conv5/kNN-20": "kNN-20, conv5",
+    "probe/embedding/kNN-20": "embedding",
+    "detection/mAP": "detection: mAP",
+    "detection/AP": "detection: AP",
+    "detection/AP50": "AP50",
+    "detection/AP75": "AP75",
+    "detection/AP small": "AP small",
+    "detection/AP medium": "AP medium",
+    "detection/AP large": "AP large",
+    f"detection/{PAPER}": "the paper's",
+    "normals/mean": "normals: mean angle in degrees",
+    "normals/median": "median",
+    "normals/within 11.25": "within 11.25°",
+    "normals/within 22.5": "22.5°",
+    "normals/within 30": "30°",
+    f"normals/{PAPER}": "the paper's mean",
 }
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
 
@@ -55,12 +76,17 @@ class Comparison:
     pictures: tuple[str, ...] = ()  # files beside the table: nearest neighbours (figure 7)
 
     def table(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """Return recipe → measure → (mean, half of the 95 % interval over seeds; nan for one seed)."""
-        return {
-            recipe: {
-                name: interval([run[name] for run in runs]) for name in COLUMNS if all(name in run for run in runs)
-            }
+        """Return recipe → measure → (mean, half of the 95 % interval over seeds; nan for one seed).
+
+        A measure may have fewer seeds than another: one model has one health, and a detector of every seed.
+        """
+        values = {
+            recipe: {name: [run[name] for run in runs if name in run] for name in COLUMNS}
             for recipe, runs in self.measures.items()
+        }
+        return {
+            recipe: {name: interval(some) for name, some in by_name.items() if some}
+            for recipe, by_name in values.items()
         }
 
     @property
@@ -116,6 +142,8 @@ def _cell(name: str, value: tuple[float, float] | None) -> str:
     mean, half = value
     if name == "training/images":
         return f"{mean:,.0f}"
+    if name.endswith(f"/{PAPER}"):
+        return f"{mean:g}"
     return f"{mean:.3f}" if np.isnan(half) else f"{mean:.3f} ± {half:.3f}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.compared_measures import MeasureData, head_measures, parse_measures
 from api.cli.ingestion import ingest_files, say_failures
 from api.cli.interrupt import cancelling
 from api.cli.session import Session, open_session
@@ -65,13 +66,28 @@ def compare(
         list[Path] | None,
         typer.Option(help="Read this training pack in place of the graph; repeat it for HOG links, 15-frame tracks."),
     ] = None,
+    measures: Annotated[
+        str,
+        typer.Option(
+            help="health, retrieval, probe, detection, normals; separated by commas. Default: those with data."
+        ),
+    ] = "",
+    probe_data: Annotated[
+        Path | None, typer.Option(help="Folder with train and val: one folder of pictures per class.")
+    ] = None,
+    detection_data: Annotated[Path | None, typer.Option(help="Folder in VOC's or COCO's layout.")] = None,
+    head: Annotated[str, typer.Option(help="Of detection: fast (tables 1, 2) or faster (tables 3, 4).")] = "faster",
+    normals_data: Annotated[
+        Path | None, typer.Option(help="NYUv2's .mat file, or a folder of colour and depth (table 5).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train recipes from one start on the same number of images, and write their measures into one table.
 
     The steps are mining, training of the start, linking, training of each recipe, and measurement. A finished step is
     not repeated, so the same command goes on after Ctrl-C. comparison.html, .md and .json are written after every
-    model. Example: `transitive compare tracking transitive --seeds 3`.
+    model. Example: `transitive compare tracking transitive --seeds 3`. With their data, the heads of section 6 are
+    trained on each model, as by `transitive evaluate probe`, `detection` and `normals`.
     """
     from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
     from api.cli.comparison_inputs import from_packs  # these import torch, which takes seconds
@@ -82,7 +98,10 @@ def compare(
     from training.recipes import get_recipe
     from training.suites import START, get_suite
 
+    places = MeasureData(data, probe_data, detection_data, normals_data)
     if suite == MULTIVIEW:
+        if measures or probe_data or detection_data or normals_data:
+            raise typer.BadParameter(f"--measures and its data are not for --suite {MULTIVIEW}.")
         compare_objects(recipes, data, images, preset, seeds, budget, output, initial, start, as_json)
         return
     device = settings().device
@@ -93,12 +112,15 @@ def compare(
         begin = str(read_card(initial)["recipe"]) if initial else start
         asked = [begin if name == START else name for name in recipes or plan.recipes]
         names = [get_recipe(name, preset, begin).name for name in asked]
+        measured = parse_measures(measures, places)
     # another preset than the suite's has a schedule of its own
     images_each = budget or (plan.image_budget if preset == plan.preset else 0)
     folder = output or settings().home / "comparisons" / f"{suite}-{preset}-{begin}"
     for path, option in ((data, "--data"), (images, "--images")):
         if path is not None and not path.is_dir():
             raise typer.BadParameter(f"{option}: there is no folder {path}.")
+    with Bars() as bars, cancelling(bars) as progress, checked_arguments():  # before mining: data may have a fault
+        heads = head_measures(measured, places, head, preset, device, progress)
     with ExitStack() as opened:
         if pack:
             with checked_arguments():
@@ -118,7 +140,9 @@ def compare(
             seeds=seeds or plan.seeds,
             initial=inputs.initial,
             image_budget=images_each,
-            labelled=data,
+            labelled=data if "retrieval" in measured else None,
+            health="health" in measured,
+            heads=heads,
             kinds=inputs.kinds(kind_of) if kinds else None,
             device=device,
             facts=inputs.facts(),

@@ -1,6 +1,5 @@
 """`transitive evaluate detection`: tables 1 to 4, Fast and Faster R-CNN on the trunk."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
 from api.cli.interrupt import cancelling
+from api.cli.proposals import proposals_of
 from api.cli.terminal import Bars, Json, answer
 from graph.errors import InvalidInput
 from graph.settings import settings
@@ -56,14 +56,7 @@ def detection(
     name = head if layout == "voc" else f"{head}-coco"
     folder = output or subject.folder / f"detection-{name}-{freeze}-{preset}-s{seed}"
     with Bars() as bars, cancelling(bars) as progress:
-        proposals = None
-        if head == "fast":
-            from workers.mining.selective_search import propose_for
-
-            beside = data / "SelectiveSearch"
-            writable = os.access(beside if beside.is_dir() else data, os.W_OK)
-            proposals = beside if writable else settings().home / "proposals" / pictures.fingerprint
-            propose_for([(one.id, one.picture) for one in pictures.train + pictures.test], proposals, progress)
+        proposals = proposals_of(pictures, data, progress) if head == "fast" else None
         found = evaluate_detection(
             subject,
             pictures,

@@ -1,0 +1,76 @@
+"""The measures that `transitive compare --measures` names, with the data of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api.cli.proposals import proposals_of
+from graph.errors import InvalidInput
+from graph.records import Progress
+from graph.settings import settings
+
+if TYPE_CHECKING:
+    from training.evaluation.head_measures import HeadMeasure
+
+KNOWN = ("health", "retrieval", "probe", "detection", "normals")
+_HEAD_PRESETS = {"paper": "paper", "h200": "gpu-small"}  # preset of the recipes → of the heads; others: cpu-small
+
+
+@dataclass(frozen=True)
+class MeasureData:
+    """Where the data of each measure is."""
+
+    retrieval: Path | None
+    probe: Path | None
+    detection: Path | None
+    normals: Path | None
+
+
+def parse_measures(text: str, data: MeasureData) -> tuple[str, ...]:
+    """Split a comma-separated list; empty: health, and what has data. Raises `InvalidInput` for what lacks its data."""
+    folders = {"retrieval": ("--data", data.retrieval), "probe": ("--probe-data", data.probe)}
+    folders |= {"detection": ("--detection-data", data.detection), "normals": ("--normals-data", data.normals)}
+    if not text:
+        return ("health", *(name for name, (_, folder) in folders.items() if folder is not None))
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in KNOWN:
+            raise InvalidInput(f"--measures: {name!r} is not known. Measures: {', '.join(KNOWN)}.")
+        if name in folders and folders[name][1] is None:
+            raise InvalidInput(f"--measures {name} needs its data: {folders[name][0]} FOLDER.")
+    return names
+
+
+def head_measures(
+    names: Sequence[str], data: MeasureData, head: str, preset: str, device: str, progress: Progress
+) -> list["HeadMeasure"]:
+    """Read the data of the measures that train a head; raises `InvalidInput` for data with a fault.
+
+    Args:
+        names: of all measures.
+        data: their folders.
+        head: fast or faster, of detection.
+        preset: of the recipes, which decides the heads' one.
+        device: where to train.
+        progress: told about proposals.
+    """
+    from training.evaluation.detection.layouts import read_detection
+    from training.evaluation.detection.presets import get_preset as detection_preset
+    from training.evaluation.head_measures import detection_measure, normals_measure, probe_measure
+    from training.evaluation.normals.evaluate import get_preset as normals_preset
+    from training.evaluation.normals.layouts import open_normals_data
+
+    size = _HEAD_PRESETS.get(preset, "cpu-small")
+    found = []
+    if "probe" in names and data.probe:
+        found.append(probe_measure(data.probe, device))
+    if "detection" in names and data.detection:
+        pictures = read_detection(data.detection)
+        numbers = detection_preset(size, head, pictures.metric)
+        proposals = proposals_of(pictures, data.detection, progress) if head == "fast" else None
+        found.append(detection_measure(pictures, numbers, proposals, device))
+    if "normals" in names and data.normals:
+        cache = settings().home / "normals"
+        found.append(normals_measure(open_normals_data(data.normals), normals_preset(size), cache, device))
+    return found
