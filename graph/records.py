@@ -50,7 +50,7 @@ class Video:
 
     @property
     def refused(self) -> dict[str, int]:
-        """Return how many windows were refused for each reason."""
+        """Number of rejected windows for each reason."""
         return dict(json.loads(self.report).get("refused_windows", {})) if self.report else {}
 
 

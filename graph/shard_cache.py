@@ -1,4 +1,4 @@
-"""Shards kept in memory up to a number of bytes; those that were read longest ago are dropped first."""
+"""Cache of shards in memory with a limit in bytes; the least recently used shards are dropped first."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -12,25 +12,25 @@ Shard = TypeVar("Shard")
 
 
 class ShardCache(Generic[Shard]):
-    """Reads shards of one kind through `read` and keeps the last ones; safe to share between threads."""
+    """Cache of shards that `read` reads. Threads may share it."""
 
     def __init__(self, read: Callable[[str], Shard], size: Callable[[Shard], int], most_bytes: int) -> None:
-        """Keep at most `most_bytes`, as `size` counts them; a shard larger than that is kept alone."""
+        """Keep at most `most_bytes`, measured by `size`; a larger shard is kept alone."""
         kept: LRUCache[object, Shard] = LRUCache(most_bytes, getsizeof=lambda shard: min(size(shard), most_bytes))
 
-        @cached(kept, lock=Lock())  # reading is outside the lock: no thread waits for another's shard
+        @cached(kept, lock=Lock())  # the lock is not held while reading, so no thread waits for another's shard
         def get(name: str, version: str) -> Shard:
             return read(name)
 
         self._get = get
 
     def get(self, name: str, version: str = "") -> Shard:
-        """Return shard `name`; it is read where it is not in memory in this version."""
+        """Return shard `name`; it is read if this version is not in memory."""
         return self._get(name, version)
 
 
 def patch_images(shards: Shards, most_bytes: int) -> ShardCache[dict[str, bytes]]:
-    """Return a cache of the shards `patches/<video>`: the JPEG of each patch by its id."""
+    """Return a cache of the shards `patches/<video>`, each as a dict of JPEGs by patch id."""
 
     def read(name: str) -> dict[str, bytes]:
         table = shards.read(name, ["id", "jpeg"])

@@ -1,4 +1,4 @@
-"""The patches of a generation with the most inter-instance edges: a few of them may hold most of the links.
+"""Query for hubs, the patches of a generation with the most inter-instance edges.
 
 (p:Patch)-[e:INTER_INSTANCE {generation}]-(:Patch)
 """
@@ -24,5 +24,5 @@ class Hub:
 
 
 def largest_hubs(connection: Connection, generation: str, limit: int = 12) -> list[Hub]:
-    """Read the `limit` patches with the most edges, the largest first."""
+    """Return the `limit` patches with the most edges, in descending order."""
     return [Hub(**row) for row in connection.read(_HUBS, generation=generation, limit=limit)]

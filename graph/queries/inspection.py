@@ -1,4 +1,4 @@
-"""Edges that a person is asked to judge, each with one quadruple: by distance, or a seeded sample.
+"""Queries for edges to be judged by a person, each with one quadruple.
 
 (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE {generation, distance, bucket}]->(b)-[:INTRA_INSTANCE]->(b')
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graph.connection import Connection
 from graph.generations.catalogue import require_generation
 
-# a pair that somebody judged is not asked again
+# without pairs that were judged before
 _ENDS = """
   AND NOT EXISTS { (a)-[:REJECTED|ACCEPTED]->(b) } AND coalesce(e.rejected, false) = false
   AND EXISTS { (a)-[:INTRA_INSTANCE]->() } AND EXISTS { (b)-[:INTRA_INSTANCE]->() }
@@ -32,7 +32,7 @@ WHERE e.generation = $generation AND e.bucket = $bucket {_ENDS}
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An edge nobody has judged yet, with the other end of each track."""
+    """An edge that has not been judged yet, with the ends of both tracks."""
 
     a: str
     b: str
@@ -43,12 +43,12 @@ class Inspected:
 
 
 def farthest_edges(connection: Connection, limit: int) -> list[Inspected]:
-    """Read the `limit` open edges of the largest distance; raises `NotFound` before the first linking."""
+    """Return the `limit` unjudged edges with the largest distances; raises `NotFound` before the first linking."""
     known = require_generation(connection)
     return [Inspected(**row) for row in connection.read(_FARTHEST, generation=known.id, limit=limit)]
 
 
 def edges_of_bucket(connection: Connection, bucket: int) -> list[Inspected]:
-    """Read the open edges of one bucket of the current generation: a random part of all edges."""
+    """Return the unjudged edges in one bucket of the current generation, which is a random sample of its edges."""
     known = require_generation(connection)
     return [Inspected(**row) for row in connection.read(_OF_BUCKET, generation=known.id, bucket=bucket)]

@@ -1,4 +1,4 @@
-"""A filtered list of patches, page by key.
+"""Query for a filtered list of patches, paged by id.
 
 (:Patch)-[:INTRA_INSTANCE {confidence}]-(p:Patch)-[:INTER_INSTANCE {generation}]-(:Patch)     (p)-[:IN_PARENT]->(c)
 """
@@ -29,19 +29,19 @@ RETURN p {.*} AS patch
 
 @dataclass(frozen=True, slots=True)
 class PatchFilter:
-    """Which patches are listed; a default sets no condition."""
+    """Conditions on listed patches; the defaults set none."""
 
     video: str = ""
     role: str = ""  # start or end
     linked: bool | None = None  # whether it has an edge of the current generation
-    confidence: float = 0.0  # least confidence of its track
+    confidence: float = 0.0  # minimum confidence of its track
     cluster: int | None = None  # parent cluster of the current generation
 
 
 def list_filtered_patches(
     connection: Connection, conditions: PatchFilter, after: str = "", limit: int = 100
 ) -> list[Patch]:
-    """Read the `limit` patches whose ids follow `after`, in the order of their ids."""
+    """Return up to `limit` patches in the order of their ids, starting after the id `after`."""
     rows = connection.read(
         _LIST, after=after, limit=limit, generation=current_generation(connection), **asdict(conditions)
     )
@@ -49,6 +49,6 @@ def list_filtered_patches(
 
 
 def patches_by_id(connection: Connection, ids: list[str]) -> dict[str, Patch]:
-    """Read those of these patches that exist."""
+    """Return the existing patches among these ids, by id."""
     found = (as_record(Patch, row["patch"]) for row in connection.read(_SOME, ids=ids))
     return {patch.id: patch for patch in found}

@@ -1,4 +1,4 @@
-"""A sorted, filtered list of videos with their counts of patches, page by key.
+"""Query for a sorted and filtered list of videos with their numbers of patches, paged by key.
 
 (v:Video)-[:HAS_PATCH]->(:Patch)
 """
@@ -12,7 +12,7 @@ from graph.rows import as_record
 
 VideoSort = Literal["newest", "name", "patches", "longest"]
 
-# what each order sorts by, and whether the largest comes first
+# sort key of each order, and whether it is descending
 _KEYS: dict[VideoSort, tuple[str, bool]] = {
     "newest": ("coalesce(v.ingested_at, '')", True),
     "name": ("toLower(v.name)", False),
@@ -22,7 +22,7 @@ _KEYS: dict[VideoSort, tuple[str, bool]] = {
 
 
 def _query(key: str, largest_first: bool) -> str:
-    """Write the query of one order; equal keys are ordered by id, so a page begins where the last one ended."""
+    """Return the query of one order; equal keys are ordered by id, so pages neither overlap nor leave gaps."""
     sign, order = ("<", "DESC") if largest_first else (">", "ASC")
     return f"""
     MATCH (v:Video)
@@ -47,7 +47,7 @@ _KEY_OF = {
 
 @dataclass(frozen=True, slots=True)
 class ListedVideo:
-    """A video and how many patches it has."""
+    """A video and its number of patches."""
 
     video: Video
     patches: int
@@ -56,13 +56,13 @@ class ListedVideo:
 def list_sorted_videos(
     connection: Connection, sort: VideoSort, text: str = "", status: str = "", last: str = "", limit: int = 60
 ) -> list[ListedVideo]:
-    """Read the `limit` videos that follow the video `last` in this order.
+    """Return up to `limit` videos in this order, starting after the video `last`.
 
-    Only videos whose name holds `text`, in upper or lower case, and that have this `status`, where one is given.
+    `text` must be part of the name, ignoring case, and `status` must be equal; "" sets no condition.
     """
     keys = connection.read(_KEY_OF[sort], last=last) if last else []
     if last and not keys:
-        return []  # the video was deleted meanwhile
+        return []  # the video was deleted in the meantime
     rows = connection.read(
         _QUERIES[sort],
         text=text.lower(),

@@ -1,9 +1,9 @@
-"""The map stage: a picture in two dimensions of a model's embeddings, by UMAP.
+"""The map stage: positions of a model's embeddings in two dimensions, by UMAP.
 
-models/<id>/map.npy      one row a patch: id, x, y, and the number of its video (see `MAP_ROW`)
+models/<id>/map.npy      one row per patch: id, x, y, and the number of its video (see `MAP_ROW`)
 
-UMAP: McInnes, Healy, Melville 2018, https://arxiv.org/abs/1802.03426. Embeddings are first projected on their
-principal directions: on 1,024 dimensions most of UMAP's time would go into distances.
+UMAP: McInnes, Healy, Melville 2018, https://arxiv.org/abs/1802.03426. Embeddings are first projected onto their
+principal directions, because distances in 1,024 dimensions would take most of UMAP's time.
 """
 
 import io
@@ -21,16 +21,16 @@ from workers.requests import MapRequest
 from workers.stage_context import StageContext
 
 MAP_ROW = np.dtype([("id", "<u8"), ("x", "<f4"), ("y", "<f4"), ("video", "<u4"), ("spare", "<u4")])
-MOST = 100_000  # patches on a map; of more, a seeded sample
+MOST = 100_000  # maximum of patches on a map; larger collections are sampled
 DIRECTIONS = 50
 NEIGHBOURS = 15  # UMAP's default
 SEED = 0
 
 
 def make_map(context: StageContext, request: MapRequest, progress: Progress) -> str:
-    """Compute the map of a model and keep it beside the model; returns the model's id.
+    """Compute the map of a model and write it to the model's folder; returns the model's id.
 
-    Raises `NotFound` for an unknown model and for one that no patch is embedded by.
+    Raises `NotFound` for an unknown model and for a model without embeddings.
     """
     model = get_model(context.connection, request.model)
     ids, videos, vectors = _read(context, model.id, progress)
@@ -65,7 +65,7 @@ def _read(
         owners.append(np.full(len(patches), number, np.uint32))
         vectors.append(rows.astype(np.float32, copy=False))
     if not sum(map(len, ids)):
-        raise NotFound(f"No patch is embedded by model {model}. Compute embeddings first: transitive embed.")
+        raise NotFound(f"There are no embeddings of model {model}. Compute them first.")
     all_ids, all_owners = np.concatenate(ids), np.concatenate(owners)
     chosen = np.arange(len(all_ids))
     if len(chosen) > MOST:
@@ -74,16 +74,16 @@ def _read(
 
 
 def principal(vectors: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """Project (N, E) vectors on their `most` principal directions, or on fewer where N or E is smaller."""
+    """Return (N, E) vectors projected onto their `most` principal directions, or fewer if N or E is smaller."""
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     return np.asarray(centred @ directions[:, ::-1][:, : min(most, *vectors.shape)], np.float32)
 
 
 def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Place N vectors in two dimensions, (N, 2) in -1..1; the same vectors give the same places.
+    """Return positions of N vectors in two dimensions, (N, 2) in -1..1. The result is deterministic.
 
-    UMAP from the first two principal directions; where there are too few patches for it, these directions alone.
+    UMAP starts from the first two principal directions. For too few patches, these two directions are the result.
     """
     count = len(vectors)
     places = np.zeros((count, 2), np.float32)
@@ -95,7 +95,7 @@ def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _umap(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    import umap  # its compiler takes seconds to load: only a worker that makes a map pays that
+    import umap  # imported here, because its compiler takes seconds to load
 
     model: Any = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.1, init="pca", random_state=SEED, n_jobs=1)
     return np.asarray(model.fit_transform(vectors), np.float32)
