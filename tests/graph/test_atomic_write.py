@@ -1,4 +1,4 @@
-"""Atomic file replacement: whole or old, no leftovers, no shared temporary file."""
+"""Tests of atomic file replacement: old or new content, no leftovers, no shared temporary file."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The connection: plain rows, whole transactions, and failures that say what to do."""
+"""Tests of the connection: plain rows, atomic transactions, and errors that name the cure."""
 
 import os
 import signal
@@ -115,4 +115,4 @@ def test_of_a_writer_killed_in_the_middle_nothing_stays(connection, neo4j_server
         assert writer.stdout.readline() == b"in the middle\n"
         os.kill(writer.pid, signal.SIGKILL)
     assert connection.read("MATCH (h:Half) RETURN count(h) AS count") == [{"count": 0}]
-    connection.write("CREATE (:Half {id: 1})")  # and no lock of it is in the way
+    connection.write("CREATE (:Half {id: 1})")  # and no lock of it remains

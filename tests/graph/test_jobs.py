@@ -1,4 +1,4 @@
-"""Jobs: read by page, and what a request to stop does to each state."""
+"""Tests of jobs: paging, and the effect of cancellation on each state."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Models: written again in place, listed by page, the newest found."""
+"""Tests of models: replacement, paging, and the newest model."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours against a plain sort."""
+"""Tests of exact nearest neighbours against a full sort."""
 
 import numpy as np
 

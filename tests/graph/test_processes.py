@@ -1,4 +1,4 @@
-"""Processes by id and start time: running, ended, a zombie, and another process with the same id."""
+"""Tests of finding processes by id and start time: running, ended, zombie, and another process with the same id."""
 
 import subprocess
 import sys

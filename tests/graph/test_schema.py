@@ -1,4 +1,4 @@
-"""The schema: applied twice it is the same, and the queries that must be fast use its indexes."""
+"""Tests of the schema: applying it twice changes nothing, and the queries that must be fast use its indexes."""
 
 import pytest
 

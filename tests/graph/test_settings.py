@@ -1,4 +1,4 @@
-"""Settings: defaults, precedence, and refusals that name the setting."""
+"""Tests of settings: defaults, precedence, and errors that name the setting."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Shards: whole or absent, exact, and clear when broken."""
+"""Tests of shards: complete or absent, exact, and clear errors for damaged ones."""
 
 from pathlib import Path
 

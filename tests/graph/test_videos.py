@@ -1,4 +1,4 @@
-"""Videos, patches and tracks: read back from the real server as sets of tuples."""
+"""Tests of videos, patches and tracks, which are read back from a real server as sets of tuples."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, replace
@@ -15,7 +15,7 @@ TRUST = {"peak_response": 0.4, "backward_error": 1.5}
 
 
 def mined(count: int, video: Video = VIDEO) -> tuple[list[Patch], list[IntraInstance]]:
-    """Make `count` tracks of 30 frames."""
+    """Return `count` tracks of 30 frames."""
     patches, tracks = [], []
     for number in range(count):
         box = (number, 2, 96, 96)
@@ -27,7 +27,7 @@ def mined(count: int, video: Video = VIDEO) -> tuple[list[Patch], list[IntraInst
 
 
 def whole_graph(connection: Connection) -> tuple[set, set, set]:
-    """Read everything there is, as tuples that hold every property."""
+    """Return the whole graph as tuples with every property."""
     found = connection.read("MATCH (v:Video) RETURN v {.*} AS v")
     patches = connection.read("MATCH (v:Video)-[:HAS_PATCH]->(p) RETURN v.id AS video, p {.*} AS p")
     edges = connection.read("MATCH (a)-[e:INTRA_INSTANCE]->(b) RETURN a.id AS a, b.id AS b, e {.*} AS e")

@@ -1,4 +1,4 @@
-"""A folder in which most files are no use: each ends in a reason, the good ones are complete, and again the same."""
+"""Tests of a folder with mostly unusable files: each fails with a reason, the good ones are complete."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ from workers.stages.ingest import store
 
 
 def make_folder(folder: Path) -> dict[str, str]:
-    """Fill a folder; returns the file names that must fail, with a word of the reason."""
+    """Fill a folder; returns the file names that must fail, each with a word of its reason."""
     folder.mkdir()
     good = draw_clip(folder / "good <b> & 'fine'.mp4", 5)
     shutil.copy(good, folder / "the same again.mp4")
@@ -68,14 +68,14 @@ def test_detach_returns_job_ids_and_the_work_goes_on(workshop: Workshop, connect
     result = workshop.run("ingest", clip, "--detach", "--json")
     assert result.code == 0
     (job,) = result.facts["jobs"]
-    followed = workshop.run("ingest", clip, "--json")  # the same job: it waits for it
+    followed = workshop.run("ingest", clip, "--json")  # the same job, so it waits for it
     assert followed.code == 0
     assert connection.read("MATCH (j:Job) RETURN j.id AS id, j.state AS state") == [{"id": job, "state": "done"}]
 
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Path:
-    """A real disk of 64 KiB; skipped where none can be mounted."""
+    """A real disk of 64 KiB; the test is skipped if none can be mounted."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     mounted = subprocess.run(

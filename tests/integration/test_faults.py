@@ -1,4 +1,4 @@
-"""What goes wrong in the middle: killed workers, killed commands, Ctrl-C, servers away. Then the same command again."""
+"""Tests of failures during a run: killed workers and commands, Ctrl-C, unreachable servers; the command is repeated."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ Sets = dict[str, set[tuple[Any, ...]]]
 
 @pytest.fixture(scope="module")
 def undisturbed() -> dict[str, Sets]:
-    """What ingesting the clips gives when nothing goes wrong, found once."""
+    """The result of ingesting the clips without failures, computed once."""
     return {}
 
 
 def expected(workshop: Workshop, connection: Connection, clips: list[Path], memory: dict[str, Sets]) -> Sets:
-    """Ingest without trouble the first time it is asked, then empty the graph again."""
+    """Return the result of an undisturbed ingestion; the first call computes it and then empties the graph."""
     if "sets" not in memory:
         assert workshop.run("ingest", *clips).code == 0
         memory["sets"] = graph_sets(connection)
@@ -41,7 +41,7 @@ def running(connection: Connection) -> bool:
 
 
 def only_line(err: str) -> str:
-    """The one line that says what went wrong (bars and notes aside)."""
+    """Return the only line that describes the failure, without progress bars and notes."""
     lines = [line for line in err.splitlines() if line.startswith("transitive: ")]
     assert len(lines) == 1, err
     return lines[0]
@@ -127,7 +127,7 @@ def test_a_server_that_is_not_there_ends_in_one_line(
 def test_neo4j_killed_in_the_middle_ends_in_one_line_and_the_same_command_completes(
     clips: list[Path], clip: Path, jar_cache: Path, tmp_path: Path
 ) -> None:
-    """A home of its own: everything starts by itself, beside the other home, and stops again."""
+    """In a new home folder, everything starts by itself beside the other home's servers, and stops again."""
     named = {"TRANSITIVE_HOME": str(tmp_path / "home"), "TRANSITIVE_CACHE": str(jar_cache)}
     hidden = ("NEO4J_", "REDIS_", "TRANSITIVE_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)} | named

@@ -1,4 +1,4 @@
-"""A linking that is led here and helped by a real Celery worker, over real Redis: the same linking, sooner."""
+"""Tests of a linking that this process leads and a real Celery worker helps over a real Redis."""
 
 import time
 
@@ -22,7 +22,7 @@ from workers import queue
 def test_a_worker_does_parts_of_a_linking_led_elsewhere(
     workshop: Workshop, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workshop.stack.up()  # a test before this one may have left its workers stopped
+    workshop.stack.up()  # an earlier test may have stopped the workers
     monkeypatch.setattr("graph.linking.track_starts.PART_ROWS", 40)
     world = make_world(400, 20)
     for video in world.videos:
@@ -37,20 +37,20 @@ def test_a_worker_does_parts_of_a_linking_led_elsewhere(
     redis = workshop.settings.redis_url.get_secret_value()
 
     def offer(name: str, kind: str, count: int) -> None:
-        """Leave it all to the worker: the leader finds everything done."""
+        """Let the worker compute all parts, so that the leader finds every result."""
         queue.offer_parts(redis, name, kind, count)
         end = time.monotonic() + 120
         while len(run.finished(kind)) < count:
             assert time.monotonic() < end, f"the worker did not do {kind}"
             time.sleep(0.05)
 
-    led = Run(workshop.shards, "shared", "net", parameters, _refuse, _refuse)  # what is not done already would fail
+    led = Run(workshop.shards, "shared", "net", parameters, _refuse, _refuse)  # computing a part here would fail
     vectors = Spread(led, starts, offer, workshop.settings.home, no_progress)
     found = link_vectors(starts, parameters, vectors, torch[0])
     assert found.digest() == link(world.features, world.starts, parameters, *torch).digest()
     assert found.digest() != link(world.features[::-1].copy(), world.starts, parameters, NumpyPoints, nearest).digest()
     run.remove()
-    queue.offer_parts(redis, "shared", "assign", 3)  # messages that come too late
+    queue.offer_parts(redis, "shared", "assign", 3)  # late messages
     time.sleep(1.0)
     assert workshop.shards.folders("linking") == []
 

@@ -25,7 +25,7 @@ COUNTS = {
     "quadruples": "MATCH (:Patch)<-[:INTRA_INSTANCE]-(:Patch)-[:INTER_INSTANCE]->(:Patch)-[:INTRA_INSTANCE]->(:Patch)"
     " RETURN count(*) AS n",
 }
-SMALL = ("--preset", "demo", "--iterations", "11")  # two lines in the journal: enough for a curve
+SMALL = ("--preset", "demo", "--iterations", "11")  # two lines in the journal are enough for a curve
 
 
 def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
 
 
 def check_pack(workshop: Workshop, connection: Connection, pack: Path) -> None:
-    """A pack gives a training what the graph gives it: the same patches, pixels, links and sequence of quadruples."""
+    """A pack and the graph give a training the same patches, pixels, links and sequence of quadruples."""
     result = workshop.run("export", "--pack", pack, "--json")
     assert result.code == 0, result.err
     context = StageContext(workshop.settings, connection, workshop.shards)
@@ -90,7 +90,7 @@ def check_pack(workshop: Workshop, connection: Connection, pack: Path) -> None:
 
 
 def check_page(page: Path, counted: dict[str, int]) -> None:
-    """The page stands alone: pictures inside, no address to load anything from, and it says what report.json says."""
+    """The page is self-contained: it embeds its pictures, loads nothing, and shows the numbers of report.json."""
     text = page.read_text()
     assert 'src="data:image/jpeg;base64,' in text
     assert 'src="http' not in text

@@ -1,4 +1,4 @@
-"""An exported graph, imported by neo4j-admin or over Bolt, is the same graph: compared as sets of everything in it."""
+"""Tests of export and import: a graph imported by neo4j-admin or over Bolt equals the exported one."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ RETURN type(e) AS kind, labels(a) AS one, properties(a) AS a, labels(b) AS other
 
 
 def everything(connection: Connection) -> dict[str, Any]:
-    """Count every node and every relationship with its ends; types show (1 and 1.0 are two)."""
+    """Return the counts of all nodes and relationships by their properties; 1 and 1.0 differ."""
     rows = [json.dumps(row, sort_keys=True) for query in (NODES, EDGES) for row in connection.read(query)]
     return {row: rows.count(row) for row in set(rows)} if len(rows) < 2000 else {"rows": sorted(rows)}
 
@@ -45,7 +45,7 @@ def world() -> World:
 
 @pytest.fixture
 def whole(connection: Connection, world: World) -> Connection:
-    """A graph with two generations, a video with an awkward name, a failed one, a model and a job."""
+    """A graph with two generations, a video with special characters in its name, a failed video, a model and a job."""
     write_world(connection, world)
     linking = link(world.features, world.starts, replace(PAPER, parents=3, smallest=8))
     write_generation(connection, linking, "net", held_out_videos(linking.video_ids))

@@ -1,4 +1,4 @@
-"""Generations in the real Neo4j: what is written is what was linked, wholly or not at all, by one run at a time."""
+"""Tests of generations in a real Neo4j: a linking is written completely or not at all, by one run at a time."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_cancelled_it_leaves_nothing_and_the_old_one_stays(
 
 
 class Failing:
-    """A connection that is cut at its nth write, and stays cut."""
+    """A connection that fails from its nth write on."""
 
     def __init__(self, connection: Connection, writes: int) -> None:
         self._connection, self._left = connection, writes
@@ -186,7 +186,7 @@ def test_neo4j_gone_at_any_write_and_the_next_run_completes(
 
 
 class Repeating:
-    """A connection whose answers get lost: the driver sends every write a second time."""
+    """A connection whose answers are lost, so that the driver repeats every write."""
 
     def __init__(self, connection: Connection) -> None:
         self.read = connection.read
@@ -218,7 +218,7 @@ def test_the_second_of_two_linkings_is_refused(written: Connection, linking: Lin
             write_generation(written, linking, "context-1")
         with pytest.raises(Conflict, match="Another linking is running"):
             delete_generation(written, "abc")
-        generation = write_generation(written, linking, "context-1", lock=lock)  # who holds it may write
+        generation = write_generation(written, linking, "context-1", lock=lock)  # the holder of the lock may write
     assert current_generation(written) == generation
     with graph_lock(written, LINKING):
         pass
@@ -243,7 +243,7 @@ def test_a_lock_whose_lease_ran_out_is_taken_and_its_owner_may_not_switch(
 def test_neo4j_killed_and_started_again_during_the_write(
     world: World, linking: Linking, small_batches: None, tmp_path: Path, jar_cache: Path
 ) -> None:
-    """A commit whose answer got lost ends the try; the job comes back (as `workers.tasks` has it) and completes."""
+    """A commit whose answer is lost ends the attempt; the job is retried (as in `workers.tasks`) and completes."""
     server = Neo4jServer(tmp_path, jar_cache, bolt_port=quiet_port(), http_port=quiet_port())
     restarts: list[threading.Thread] = []
 
@@ -262,7 +262,7 @@ def test_neo4j_killed_and_started_again_during_the_write(
         with server.start().connect(patience_s=60) as connection:
             apply_schema(connection)
             write_world(connection, world)
-            slow = Slow(connection)  # so that the restart comes among the batches
+            slow = Slow(connection)  # so that the restart falls between the batches
             with suppress(Unavailable):
                 write_generation(slow, linking, "context-1", progress=disturb)  # type: ignore[arg-type]
             restarts[0].join()
@@ -278,7 +278,7 @@ def test_neo4j_killed_and_started_again_during_the_write(
 
 
 class Slow:
-    """A connection that takes its time."""
+    """A slow connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.read, self._write = connection.read, connection.write
@@ -319,7 +319,7 @@ def test_killed_in_the_middle_the_same_command_completes(
     assert len(unfinished(written)) == 1
     assert current_generation(written) is None
     assert list_generations(written) == []
-    generation = write_generation(written, linking, "context-1")  # the dead process's lock is no hindrance
+    generation = write_generation(written, linking, "context-1")  # the lock of the dead process is taken over
     assert len(written.read(EDGES, generation=generation)) == len(linking.edges)
     assert written.read("MATCH ()-[e:INTER_INSTANCE]->() RETURN count(*) AS n")[0]["n"] == len(linking.edges)
     assert unfinished(written) == []

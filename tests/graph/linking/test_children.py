@@ -1,4 +1,4 @@
-"""Children against a transcription of section 4.2 in plain loops, on hundreds of small random sets."""
+"""Tests of children against plain loops transcribed from section 4.2, on hundreds of small random sets."""
 
 from itertools import combinations
 
@@ -14,7 +14,7 @@ SEEDS = range(300)
 
 
 def draw(seed: int) -> dict:
-    """Vectors of few small whole numbers: equal similarities are common."""
+    """Return vectors of small integers, for which equal similarities are common."""
     generator = np.random.default_rng(seed)
     count = int(generator.integers(1, 26))
     videos = [f"v{n}" for n in generator.integers(0, generator.integers(1, 9), count)]
@@ -30,13 +30,13 @@ def draw(seed: int) -> dict:
 
 
 def cosine(a, b) -> int:
-    """In steps of 2⁻²⁰, below which similarities count as equal (docs/decisions/0201)."""
+    """Return cosines in steps of 2⁻²⁰; smaller differences count as equal (docs/decisions/0201)."""
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     return round(float(np.float32(a @ b / lengths)) * 2**20) if lengths else 0
 
 
 def transcription(features, video_ids, frames, boxes, neighbours, group, exclude_same_video) -> set[tuple[int, ...]]:
-    """Section 4.2, second stage, word by word."""
+    """Return the groups of section 4.2's second stage, by its text."""
     count = len(features)
 
     def apart(i, j):
@@ -67,11 +67,11 @@ def test_children_are_those_of_the_definition(search) -> None:
         expected = transcription(**case)
         assert [tuple(row) for row in groups.tolist()] == sorted(expected), seed
         found += len(expected)
-    assert found > 1000  # the sets are not so small that nothing was compared
+    assert found > 1000  # the sets are large enough to have groups
 
 
 def test_lists_are_cut_after_the_exclusion() -> None:
-    """Ten nearer patches of one clip must not use up the list of another patch of it."""
+    """Ten nearer patches of the same clip must not fill a patch's list."""
     features = np.array([[1, 0]] + [[1, 0.01]] * 10 + [[1, 0.3]] * 3, np.float32)
     videos = ["clip"] * 11 + ["a", "b", "c"]
     boxes = np.zeros((14, 4), np.int64) + 10
@@ -97,7 +97,7 @@ def test_cliques_of_known_graphs() -> None:
     complete = set(combinations(range(6), 2))
     for size, expected in ((2, 15), (3, 20), (4, 15), (5, 6), (6, 1)):  # binomial coefficients
         assert len(mutual_groups(lists(complete, 6), size)) == expected
-    two_and_two = {(0, 2), (0, 3), (1, 2), (1, 3)}  # complete bipartite: edges, and no triangle
+    two_and_two = {(0, 2), (0, 3), (1, 2), (1, 3)}  # a complete bipartite graph has edges but no triangle
     assert len(mutual_groups(lists(two_and_two, 4), 2)) == 4
     assert len(mutual_groups(lists(two_and_two, 4), 3)) == 0
     assert len(mutual_groups(np.full((5, 3), -1, np.int32), 4)) == 0
@@ -128,7 +128,7 @@ def test_pairs_inside_groups_once_each() -> None:
 
 
 def found_children(seed: int, group: int) -> tuple[Children, int]:
-    """Random children of 40 samples, with random distances on a grid: ties are common."""
+    """Return random children of 40 samples with random distances on a grid, so that ties are common."""
     generator = np.random.default_rng(seed)
     rows = [sorted(generator.choice(40, group, replace=False).tolist()) for _ in range(30)]
     groups = np.unique(np.array(rows, np.int32), axis=0)
@@ -146,7 +146,7 @@ def test_the_tightest_children_are_kept_until_the_share_is_linked(group: int, sh
     assert child_widths(found, count).tolist() == list(widths.values())
     linked: set[int] = set()
     expected = 2.0
-    for row, width in sorted(widths.items(), key=lambda item: item[1]):  # naive: one child after the other
+    for row, width in sorted(widths.items(), key=lambda item: item[1]):  # naive: one child at a time
         linked |= set(row)
         if len(linked) >= share * count:
             expected = width

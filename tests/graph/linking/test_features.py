@@ -1,4 +1,4 @@
-"""Features from shards: in the order asked for, and whole or refused; vectors of length 1."""
+"""Tests of features: read from shards in the requested order, complete or refused, and normalised to length 1."""
 
 from pathlib import Path
 

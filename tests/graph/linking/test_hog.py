@@ -1,4 +1,4 @@
-"""HOG against a transcription that goes pixel by pixel, and what it must not mind."""
+"""Tests of HOG against a transcription pixel by pixel, and of its invariances."""
 
 import math
 
@@ -8,7 +8,7 @@ from graph.linking.hog import hog
 
 
 def by_pixels(image: np.ndarray) -> np.ndarray:
-    """Dalal and Triggs 2005, one pixel, cell and block after the other."""
+    """Return the HOG of Dalal and Triggs (2005), computed pixel by pixel, cell by cell and block by block."""
     pixels = image.astype(float)
     height, width = image.shape[:2]
     cells = np.zeros((height // 8, width // 8, 9))

@@ -1,4 +1,4 @@
-"""K-means and the rule for K: closed forms, a naive transcription, and what must not matter."""
+"""Tests of K-means and of the rule for K: closed forms, a naive transcription, and invariances."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,9 @@ def test_assignment_is_the_nearest_centroid(assign) -> None:
     labels, distances = assign(features).assign(centroids.astype(np.float32))
     squared = ((of_length_one(features)[:, None].astype(float) - centroids[None]) ** 2).sum(axis=2)
     chosen = squared[np.arange(300), labels]
-    slack = 1e-4 if assign is NumpyPoints else 0.2  # bf16 keeps 8 bits: it may take the second of two equally near
+    slack = (
+        1e-4 if assign is NumpyPoints else 0.2
+    )  # bf16 has 8 significant bits, so either of two almost equally near centroids is right
     assert np.all(chosen <= squared.min(axis=1) + slack)
     assert np.mean(labels == squared.argmin(axis=1)) > (0.999 if assign is NumpyPoints else 0.98)
     assert np.allclose(distances, chosen, atol=slack)
@@ -102,7 +104,7 @@ def test_all_vectors_equal_end_in_one_parent_and_the_rest_is_reported_empty(assi
 
 
 def test_an_empty_centroid_gets_half_of_the_widest_cluster() -> None:
-    """Started from copies of one vector, K-means still uses all centroids where the data has kinds enough."""
+    """K-means that starts from copies of one vector still uses all centroids if the data has enough kinds."""
     features, _ = blobs([40, 40, 40], noise=0.3)
     crowded = np.concatenate([np.tile(features[:1], (400, 1)), features])
     found = cluster(crowded, 6, 1, 0)

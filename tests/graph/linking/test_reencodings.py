@@ -1,4 +1,4 @@
-"""Re-encodings are found after scaling and compression, and nothing else is."""
+"""Tests of re-encodings: scaled and compressed copies are found, other videos are not."""
 
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from graph.shards import Shards
 
 
 def picture(seed: int) -> Image.Image:
-    """A smooth random scene of 320×240."""
+    """Return a smooth random scene of 320×240 pixels."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
     return Image.fromarray(small).resize((320, 240), Image.Resampling.BICUBIC)
 
@@ -46,7 +46,7 @@ def test_twins_in_the_shards(tmp_path: Path) -> None:
     store("b", [0, 1, 2, 3, 4])
     store("a", [0, 1, 2, 3, 4], 30, 0.5)
     store("c", [1, 2, 3, 9], 50)  # a part of it, and one other frame
-    store("d", [4, 10, 11, 12])  # shares one frame only: a common opening is no re-encoding
+    store("d", [4, 10, 11, 12])  # shares one frame only, as videos with the same opening do
     store("e", [20, 21, 22])
     shards.write_rows("frames/f", {"frame": [0, 1], "jpeg": [black, black]})
     shards.write_rows("frames/g", {"frame": [0, 1], "jpeg": [black, black]})
@@ -56,9 +56,14 @@ def test_twins_in_the_shards(tmp_path: Path) -> None:
 
 def test_families_are_transitive_and_named_by_their_first() -> None:
     base = np.random.default_rng(3).integers(0, 2**63, 40).tolist()
-    chain = {"z": base[:10], "m": base[4:14], "k": base[8:18], "q": base[30:40]}  # 6 of 10 shared from one to the next
+    chain = {
+        "z": base[:10],
+        "m": base[4:14],
+        "k": base[8:18],
+        "q": base[30:40],
+    }  # consecutive videos share 6 of 10 frames
     assert families(chain) == {"z": "k", "m": "k", "k": "k"}
-    assert families({"z": base[:10], "m": base[5:15]}) == {}  # half is not most
+    assert families({"z": base[:10], "m": base[5:15]}) == {}  # half of the frames are too few
 
 
 def test_a_title_card_in_every_video_joins_none() -> None:

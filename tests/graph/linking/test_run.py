@@ -1,4 +1,4 @@
-"""A whole linking: what comes out is a function of the set of patches, and degenerate sets are no crash."""
+"""Tests of a complete linking: the result depends only on the set of patches, and degenerate sets are handled."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -120,7 +120,7 @@ def test_the_share_of_linked_starts_is_met_by_the_nearest_pairs(world, share) ->
 
 
 def test_what_all_features_share_makes_no_links(world) -> None:
-    """A constant added to every vector draws all cosines to 1; without the mean the links are those of before."""
+    """A constant added to every vector moves all cosines towards 1; subtracting the mean restores the links."""
     shifted = world.features.astype(np.float32)
     shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
     mean = shifted.mean(axis=0)

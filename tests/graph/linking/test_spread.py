@@ -1,4 +1,4 @@
-"""A linking shared by machines: the same, bit for bit, as in one process, whoever helps, dies or comes too late."""
+"""Tests of shared linking: bit-identical to one process, even if helpers die or are late."""
 
 import random
 import threading
@@ -51,7 +51,7 @@ def starts(world: World) -> TrackStarts:
 
 
 def alone(run: str, kind: str, count: int) -> None:
-    """Nobody is there to help."""
+    """Offer the parts to no helper."""
 
 
 def spread(
@@ -111,7 +111,7 @@ def test_helpers_that_are_slow_die_or_double_change_nothing(shards: Shards, star
                 done.append((kind, number))
 
     def offer(run: str, kind: str, count: int) -> None:
-        for _ in range(3):  # three machines, which get some messages twice
+        for _ in range(3):  # three machines that receive some messages twice
             numbers = sorted(random_.choices(range(count), k=count))
             threads.append(threading.Thread(target=helper, args=(run, kind, numbers)))
             threads[-1].start()
@@ -158,7 +158,7 @@ def test_a_helper_whose_run_ends_while_it_works_leaves_nothing(
 
     def ending(features):
         run.remove()
-        shards.write_vectors("linking/run/centroids", ["0"], np.ones((1, 32), np.float32))  # so that it gets further
+        shards.write_vectors("linking/run/centroids", ["0"], np.ones((1, 32), np.float32))  # so that it continues
         return NumpyPoints(features)
 
     assert not help_run(shards, "run", "assign", 0, ending, nearest)

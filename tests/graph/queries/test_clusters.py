@@ -1,4 +1,4 @@
-"""Which parent cluster a patch lies in: a track's end is in its start's."""
+"""Tests of a patch's parent cluster: the end of a track is in that of its start."""
 
 from dataclasses import replace
 

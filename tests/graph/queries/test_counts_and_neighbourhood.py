@@ -1,4 +1,4 @@
-"""Counts, neighbours and paths of a small graph that was drawn by hand, each against a plain loop over its edges.
+"""Tests of counts, neighbours and paths on a small hand-made graph, each against a plain loop over its edges.
 
 video 0:  a0→b0   a1→b1        video 1:  a2→b2   a3→b3        video 2:  a4→b4   a5→b5   lone
 inter-instance, generation "now":  a0–a2  a2–a4  a1–a3          in an older one:  a0–a5
@@ -52,7 +52,7 @@ def drawn(connection: Connection) -> Connection:
 
 
 def near(centre: str, edges: set[tuple[str, str]], depth: int) -> dict[str, int]:
-    """Breadth first, by the book."""
+    """Return the patches within `depth` edges by breadth-first search."""
     levels = {centre: 0}
     for level in range(1, depth + 1):
         for a, b in itertools.chain(edges, ((b, a) for a, b in edges)):
@@ -103,7 +103,7 @@ def test_a_path_is_the_shortest_with_its_clusters(drawn):
     found = path(drawn, "b0", "b4")
     assert [p.id for p in found.patches] == ["b0", "a0", "a2", "a4", "b4"]
     assert [e.kind for e in found.edges] == ["intra", "inter", "inter", "intra"]
-    assert found.parents == (0, 0, 0, 0, 0)  # an end inherits its start's parent
+    assert found.parents == (0, 0, 0, 0, 0)  # an end has its start's parent
     assert [p.id for p in path(drawn, "a3", "b1").patches] == ["a3", "a1", "b1"]
     assert path(drawn, "a3", "b1").parents == (None, None, None)
     assert path(drawn, "a0", "a0").edges == ()

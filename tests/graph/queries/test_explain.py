@@ -1,4 +1,4 @@
-"""Why two patches are alike, asked of the real server, for each kind of positive; and the saved queries run."""
+"""Tests of explanations for each kind of positive, and of the saved queries, on a real server."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Quadruples from the real Neo4j against a join in plain loops: none twice, none missing, and always the same order."""
+"""Tests of quadruples from a real Neo4j against a join in plain loops: complete, distinct, in a deterministic order."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ from tests.graph.linking_data import World, make_world, write_world
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return make_world(400, 9, spare_tracks=60)  # some starts have two tracks: the join must give both
+    return make_world(400, 9, spare_tracks=60)  # some starts have two tracks, and the join must return both
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def generation(connection: Connection, world: World, linking: Linking, monkeypat
 
 
 def join(world: World, linking: Linking) -> list[Quadruple]:
-    """Every A-B with every A-A' and every B-B'."""
+    """Return every combination of an A-B with an A-A' and a B-B'."""
     ends: dict[str, list[str]] = {}
     for track in world.tracks:
         ends.setdefault(track.start_id, []).append(track.end_id)
@@ -172,7 +172,9 @@ def test_pages_with_filters(
 
 def test_a_generation_without_edges_streams_nothing(connection: Connection, world: World) -> None:
     write_world(connection, world)
-    empty = link(world.features, world.starts, replace(PAPER, neighbours=1))  # one neighbour: no group of 4
+    empty = link(
+        world.features, world.starts, replace(PAPER, neighbours=1)
+    )  # with one neighbour there is no group of 4
     assert not empty.edges
     write_generation(connection, empty, "context")
     assert flat(stream(connection)) == []
@@ -193,7 +195,7 @@ def rows_of(count: int, seed: int = 0) -> list[Quadruple]:
 
 
 def test_the_shuffle_is_the_same_from_any_source_of_the_same_rows() -> None:
-    """The graph gives a bucket's rows in one order, a pack file in another: the sequence is the same."""
+    """The graph and a pack file return a bucket's rows in different orders, but the sequence is the same."""
     buckets = [rows_of(size, seed) for seed, size in enumerate([5, 0, 9, 1, 30])]
     backwards = [bucket[::-1] for bucket in buckets]
     sizes = [len(bucket) for bucket in buckets]
@@ -216,7 +218,7 @@ def test_skipping_reads_no_bucket_that_was_done() -> None:
 
 
 def test_the_sequence_of_a_seed_is_what_it_was() -> None:
-    """Written down once: a release that changed it would change every training that is resumed."""
+    """The golden order: a change would alter every training that is resumed."""
     buckets = [[Quadruple(f"{b}{n}", "", "", "", 0, 0) for n in range(3)] for b in range(3)]
     sequence = [row.a for row in flat(shuffled(buckets.__getitem__, [3, 3, 3], seed=1, epoch=1))]
     assert json.dumps(sequence) == GOLDEN

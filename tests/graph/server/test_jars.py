@@ -1,4 +1,4 @@
-"""Locked jars: fetched once from a repository that is really there (on this machine), checked, kept, gone on with."""
+"""Tests of locked jars with a real local repository: downloaded once, verified, cached, resumed after interruptions."""
 
 import hashlib
 import re
@@ -26,13 +26,13 @@ LOCKS = [path for room in ("graph/server", "workers") for path in (Path(__file__
 class Repository:
     lock: Path
     asked: Counter[str] = field(default_factory=Counter)
-    status: dict[str, list[int]] = field(default_factory=dict)  # answers given first, instead of the file
-    changed: set[str] = field(default_factory=set)  # files that arrive with other bytes
+    status: dict[str, list[int]] = field(default_factory=dict)  # status codes that are returned before the file
+    changed: set[str] = field(default_factory=set)  # files that are served with other bytes
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
-    """A Maven repository on this machine, and a lock of everything in it."""
+    """A local Maven repository, and a lock file of all its files."""
     lock = tmp_path / "example.lock"
     lines = []
     for path, content in CONTENTS.items():

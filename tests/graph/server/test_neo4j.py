@@ -1,4 +1,4 @@
-"""A second real Neo4j beside the test run's own: ports that move, kills, stops in the middle, restarts on its data."""
+"""Tests of a second real Neo4j beside the test run's: changing ports, kills, interruptions, restarts with its data."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def second_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def second(second_home: Path, jar_cache: Path, neo4j_server: Neo4jDetails) -> Iterator[Neo4jServer]:
-    """A server whose wanted ports are those of the server that runs already."""
+    """A server whose preferred ports are in use by the running server."""
     bolt, http = ports(neo4j_server)
     server = Neo4jServer(second_home, jar_cache, bolt_port=bolt, http_port=http)
     server.start()
@@ -84,7 +84,7 @@ def test_it_outlives_whoever_started_it_and_is_found_by_others(second, second_ho
     started_by_another = Neo4jServer(second_home, jar_cache)
     assert started_by_another.running()
     assert started_by_another.start() == second.details()  # nothing to do
-    assert os.getsid(second._process.process().pid) != os.getsid(0)  # Ctrl-C in our terminal does not reach it
+    assert os.getsid(second._process.process().pid) != os.getsid(0)  # Ctrl-C in this terminal does not reach it
 
 
 def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(second):
@@ -141,7 +141,7 @@ def test_stopped_in_the_middle_of_work_it_ends_in_one_line_and_goes_on_elsewhere
     assert "`transitive up`" in err
     acknowledged = int(out.split()[-1]) if out.split() else 1
     bolt, http = ports(before)
-    with socket.create_server(("127.0.0.1", bolt)):  # its port is taken by another program meanwhile
+    with socket.create_server(("127.0.0.1", bolt)):  # another program takes its port
         after = second.start()
     assert ports(after)[0] != bolt
     assert ports(after)[1] == http
@@ -150,7 +150,7 @@ def test_stopped_in_the_middle_of_work_it_ends_in_one_line_and_goes_on_elsewhere
         assert {row["size"] for row in batches} == {200}  # whole batches only
         assert [row["of"] for row in batches] in (
             list(range(1, acknowledged + 1)),
-            list(range(1, acknowledged + 2)),  # the last one was written, its answer got lost
+            list(range(1, acknowledged + 2)),  # the last one was written, but its answer was lost
         )
         assert connection.read("MATCH (k:Kept) RETURN count(k) AS count") == [{"count": 501}]
 
@@ -175,7 +175,7 @@ def test_a_server_whose_disk_is_full_says_so_and_is_well_again_after_the_next_st
         sizes = [row["size"] for row in connection.read("MATCH (l:Large) RETURN l.text, count(*) AS size")]
     assert second._process.process() != process
     assert set(sizes) <= {1000}
-    assert len(sizes) in (len(written), len(written) + 1)  # the last one may be in the log already
+    assert len(sizes) in (len(written), len(written) + 1)  # the last one may already be in the log
 
 
 def test_a_changed_password_is_told_instead_of_waited_for(second, second_home, jar_cache):
