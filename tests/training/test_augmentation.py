@@ -1,4 +1,4 @@
-"""Augmentation: each kind changes images as a naive loop does, and the draw depends on seed and step alone."""
+"""Tests of augmentation: each kind agrees with a naive loop, and random draws depend only on seed and step."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Mini-batches of the ranking loss: the paper's pairs, each image once, and negatives that the graph allows."""
+"""Tests of the ranking loss's mini-batches: the paper's pairs, each image once, and negatives that the graph allows."""
 
 from dataclasses import replace
 from itertools import islice
@@ -66,7 +66,7 @@ def test_negatives_follow_the_rules():
 
 
 def test_a_batch_without_negatives_takes_distractors_in():
-    """Two videos whose links all join one cluster: the batch's own patches are no negatives of each other."""
+    """Two videos whose links are all in one cluster, so the patches of a batch are not negatives of each other."""
 
     class OneCluster(TinySource):
         def quadruples(self, seed, epoch, skip):
@@ -80,7 +80,7 @@ def test_a_batch_without_negatives_takes_distractors_in():
         paired = np.unique(batch.pairs)
         assert (table.parent[batch.rows[paired]] == 0).all()
         assert np.array_equal(paired, np.arange(len(paired)))  # the distractors follow
-        assert 1 <= len(batch.rows) - len(paired) <= 2  # one of each video serves all of the other
+        assert 1 <= len(batch.rows) - len(paired) <= 2  # one patch of each video is the negative of all of the other
         assert len(np.unique(batch.rows)) == len(batch.rows)
         assert (batch.negatives >= len(paired)).all()
         chosen = batch.rows[batch.negatives[:, 0]]
@@ -132,7 +132,7 @@ def test_a_resumed_stream_gives_the_same_batches():
         for name in ("rows", "pairs", "weights", "negatives", "allowed", "triples"):
             assert np.array_equal(getattr(before, name), getattr(after, name)), name
         assert before.cursor == after.cursor
-    assert whole[-1].cursor.epoch > 0  # the stream went on into a second pass
+    assert whole[-1].cursor.epoch > 0  # the stream has continued into a second pass
 
 
 def test_one_pass_meets_every_quadruple_once():

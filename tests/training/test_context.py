@@ -1,4 +1,4 @@
-"""Context prediction: positions and contents of patches, its stream of batches, and folding of its batch norm."""
+"""Tests of context prediction: positions and content of patches, stream of batches, folding of batch norm."""
 
 import io
 from dataclasses import replace
@@ -19,7 +19,7 @@ RECIPE = replace(get_recipe("context", "demo"), shrunk_share=0.0)
 
 
 def coordinates_image(width=480, height=360):
-    """Red tells the column, green the row: a patch's mean colour tells where it was cut."""
+    """Return a frame whose red encodes the column and green the row, so a patch's mean colour gives its position."""
     x, y = np.meshgrid(np.arange(width) / width * 255, np.arange(height) / height * 255)
     return Image.fromarray(np.stack([x, y, 0 * x], axis=2).astype(np.uint8))
 
@@ -107,11 +107,11 @@ def test_a_batch_depends_on_seed_and_step_only(frames):
     assert np.array_equal(whole.patches, np.concatenate([part.patches for part in parts]))
 
 
-# Python 3.12 warns of every fork beside threads; the children here only cut pictures.
+# Python 3.12 warns about every fork of a process with threads; these children only cut pictures.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_batches_cut_ahead_in_processes_are_those_cut_here(frames):
     recipe = replace(RECIPE, context_frames=2, iterations=9)
-    for device in ("cpu", "cuda"):  # in threads; in processes, which need no GPU
+    for device in ("cpu", "cuda"):  # once in threads, once in processes (which work without a GPU)
         ahead = list(context_batches(frames, recipe, 4, 6, torch.device(device)))
         assert len(ahead) == 3
         for step, batch in enumerate(ahead, start=6):

@@ -1,4 +1,4 @@
-"""The recipe contrast: its pictures, its batch norm that folds away, and names of older models that stay the same."""
+"""Tests of the recipe contrast: its pictures, the folding of its batch norm, and unchanged ids of older models."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_pictures_are_the_same_whether_they_are_kept_or_not(limit, threads):
         assert batch.pictures.shape == (4, 32, 32, 3)
         assert (batch.pictures[:, 16, 16, 0] == torch.from_numpy(20 * batch.numbers)).all()
     seen = np.concatenate([store.batch(3, step).numbers for step in range(5)])
-    assert np.bincount(seen).tolist() == [2] * 10  # every picture once a pass
+    assert np.bincount(seen).tolist() == [2] * 10  # every picture once per pass
 
 
 def test_a_damaged_picture_is_said(threads):

@@ -1,4 +1,4 @@
-"""InfoNCE against a naive loop transcribed from equation 1 of Chen et al. 2020, masks, and closed forms."""
+"""Tests of InfoNCE: a naive loop transcribed from equation 1 of Chen et al. 2020, masks, and closed forms."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Settings of the process while a network trains, and weights that move from and to torchvision."""
+"""Tests of the process's settings during training, and of weights exchanged with torchvision."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_resnet50_trains_and_moves_to_torchvision(tmp_path):
 
 
 def test_weights_of_torchvision_come_in_as_well(tmp_path):
-    """Weights in torchvision's layout come out as they went in."""
+    """Weights in torchvision's layout are unchanged after import and export."""
     recipe = replace(small("imagenet"), trunk="vgg16", width=1.0, iterations=0)
     state = torchvision.models.vgg16(weights=None).features.state_dict()
     torch.save({f"features.{name}": value for name, value in state.items()}, tmp_path / "vgg16.pth")

@@ -1,4 +1,4 @@
-"""Distributed training: two ranks that share a batch and its negatives learn what one rank learns."""
+"""Tests of distributed training: two ranks that share a batch and its negatives give the result of one rank."""
 
 import os
 import socket
@@ -48,4 +48,4 @@ def test_two_gloo_ranks_equal_one(name, loss, tmp_path):
         assert torch.allclose(first[weight], second[weight], atol=1e-6), weight
     assert any(
         not torch.allclose(first[weight], begun[weight], atol=1e-6) for weight in first if weight in begun
-    )  # it moved
+    )  # the weights have changed

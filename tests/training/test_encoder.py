@@ -1,4 +1,4 @@
-"""The encoder of a model's folder, and the same vectors through torchvision and ONNX."""
+"""Tests of the encoder: vectors from a model's folder, and equal vectors from torchvision and ONNX."""
 
 import warnings
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_wrong_images_and_folders_are_said(models, images, tmp_path):
 
 
 def test_the_paper_s_network_is_4608_wide_and_loads_into_torchvision(tmp_path, images):
-    recipe = replace(get_recipe("scratch"), hidden=16)  # the whole trunk; a smaller head keeps the test small
+    recipe = replace(get_recipe("scratch"), hidden=16)  # the full trunk with a smaller head, to keep the test fast
     model = loop.train(recipe, SOURCE, tmp_path / "m", device="cpu")
     assert (model.pool5_dim, model.embedding_dim) == (4608, 1024)
     export_torchvision(tmp_path / "m", tmp_path / "vgg16.safetensors")
@@ -89,7 +89,7 @@ def test_the_paper_s_network_is_4608_wide_and_loads_into_torchvision(tmp_path, i
 def test_onnx_gives_the_same(models, images, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own exporter warns of its own future
+        warnings.simplefilter("ignore")  # torch's exporter gives deprecation warnings
         assert export_onnx(models / "tracking", tmp_path / "m.onnx") == ["pool5", "embedding"]
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
     encoder = Encoder.load(models / "tracking", "cpu")

@@ -1,4 +1,4 @@
-"""Growing: each round links by the model of the round before, and the first round without a gain is the last."""
+"""Tests of growing: each round links with the last round's model, and a round without gain ends it."""
 
 import pytest
 

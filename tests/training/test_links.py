@@ -1,4 +1,4 @@
-"""Measures of links against naive loops, and on links whose purity and hubs are known."""
+"""Tests of the measures of links: naive loops, and links with known purity and hubs."""
 
 import io
 from itertools import combinations

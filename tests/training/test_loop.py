@@ -1,4 +1,4 @@
-"""The training loop: golden losses, resuming, clear errors, alarms, and the files of a finished model."""
+"""Tests of the training loop: golden losses, resuming, errors, alarms, and the files of a finished model."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def output(tmp_path, context_model):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_golden_losses(name, tmp_path, context_model):
-    """The first ten steps on a fixed tiny graph; the tolerance allows for another CPU's order of sums.
+    """The losses of the first ten steps on a fixed tiny graph; the tolerance allows for other CPUs' order of sums.
 
     The ranking losses begin next to the margin and move by 1e-4 a step, hence their finer tolerance. Batch norm over 24
     patches divides by deviations near zero, so another order of sums shows from the third step on; later steps are
@@ -200,7 +200,7 @@ def test_gpu_out_of_memory_says_which_batch_would_fit(output, monkeypatch):
 
 def test_the_batch_that_would_fit_follows_the_memory_of_an_image():
     gib = 2**30
-    # 400 images asked for more than 70 GiB of 80: at 2 * 70 / 400 GiB an image, 64 GiB hold 182
+    # 400 images needed more than 70 of 80 GiB; at 2 * 70 / 400 GiB per image, 64 GiB hold 182
     assert failures.images_that_fit(400, 80 * gib, 70 * gib) == 180
     assert failures.images_that_fit(400, 80 * gib, 10 * gib) == 200  # never more than half
     assert failures.images_that_fit(400, 10 * gib, 70 * gib) == 20
@@ -255,7 +255,7 @@ def test_falling_health_is_an_alarm():
 
 
 def test_a_network_that_cannot_tell_images_apart_sounds_the_alarm(output, monkeypatch):
-    """With equal embeddings every hinge is the margin."""
+    """With equal embeddings, every hinge equals the margin."""
     from training.networks import Network
 
     same = Network.forward
@@ -293,7 +293,7 @@ def test_every_log_line_has_step_and_loss_and_the_folder_is_complete(output):
 
 
 def test_two_trainings_of_one_seed_are_equal_with_two_threads(tmp_path):
-    """Without deterministic sums they diverge within ten steps."""
+    """Without deterministic sums, two trainings diverge within ten steps."""
     torch.set_num_threads(2)
     try:
         for name in ("one", "other", "third"):

@@ -1,4 +1,4 @@
-"""The ranking loss: a naive loop transcribed from section 5, symmetries, closed forms and gradients."""
+"""Tests of the ranking loss: a naive loop transcribed from section 5, symmetries, closed forms and gradients."""
 
 import math
 
@@ -14,7 +14,7 @@ def naive_distance(x: list[float], y: list[float]) -> float:
 
 
 def naive_loss(vectors: list[list[float]], triplets: list[tuple[int, int, int, float]], margin: float, divisor: float):
-    """Section 5, term by term: L(X, X+, X-) = max{0, D(X, X+) - D(X, X-) + m}."""
+    """Return section 5's loss, term by term: L(X, X+, X-) = max{0, D(X, X+) - D(X, X-) + m}."""
     total = 0.0
     for anchor, positive, negative, weight in triplets:
         near = naive_distance(vectors[anchor], vectors[positive])
@@ -81,10 +81,10 @@ def test_length_of_vectors_does_not_matter(batch):
 @pytest.mark.parametrize(
     ("positive", "negative", "expected"),
     [
-        ([1.0, 0.0], [-1.0, 0.0], 0.0),  # the positive the same, the negative opposite
-        ([1.0, 0.0], [1.0, 0.0], 0.5),  # all equal: the margin
-        ([0.0, 1.0], [1.0, 0.0], 1.5),  # the positive at a right angle, the negative the same
-        ([-1.0, 0.0], [1.0, 0.0], 2.5),  # the worst there is
+        ([1.0, 0.0], [-1.0, 0.0], 0.0),  # positive equal, negative opposite
+        ([1.0, 0.0], [1.0, 0.0], 0.5),  # all equal: the loss is the margin
+        ([0.0, 1.0], [1.0, 0.0], 1.5),  # positive orthogonal, negative equal
+        ([-1.0, 0.0], [1.0, 0.0], 2.5),  # the maximum
     ],
 )
 def test_closed_forms(positive, negative, expected):
@@ -110,7 +110,7 @@ def test_gradients_are_those_of_the_formula(batch):
 
 def test_constrained_term_by_hand():
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    triples = torch.tensor([[0, 1, 2], [0, 2, 1]])  # A' at a right angle, B' the same: violated by 1; then kept
+    triples = torch.tensor([[0, 1, 2], [0, 2, 1]])  # A' orthogonal, B' equal: violated by 1; then satisfied
     assert float(constrained_loss(cosine_distances(vectors), triples, 0.0, 4.0)) == pytest.approx(0.25)
 
 

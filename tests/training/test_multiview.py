@@ -1,4 +1,4 @@
-"""The multiview study: folds, tracks, links and measures on made-up objects, against naive loops."""
+"""Tests of the multiview study: folds, tracks, links and measures on synthetic objects, against naive loops."""
 
 import io
 from dataclasses import replace
@@ -21,7 +21,7 @@ CATEGORIES, OBJECTS, VIEWS = 3, 4, 18
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Objects of one colour a category, with noise of their own."""
+    """Write objects with one colour per category and independent noise."""
     root = tmp_path_factory.mktemp("objects")
     for category in range(CATEGORIES):
         for number in range(OBJECTS):
@@ -83,7 +83,7 @@ def test_purity_set_by_hand(folder, share):
     source = with_purity(made, share, seed=1)
     category = learned.category[source.edges]
     right = (category[:, 0] == category[:, 1]).mean()
-    assert right == pytest.approx(share, abs=0.03)  # a link that is there already counts once
+    assert right == pytest.approx(share, abs=0.03)  # an existing link counts once
     assert (learned.instance[source.edges[:, 0]] != learned.instance[source.edges[:, 1]]).all()
 
 
@@ -108,7 +108,7 @@ def test_far_views_are_at_least_three_steps_of_the_ring_apart(folder):
     fold = fold_of(read_views(folder), 0)
     asked, held = np.eye(VIEWS)[fold.reported.view], np.eye(VIEWS)[fold.learned.view]
     found = multiview_metrics(asked, fold.reported, held, fold.learned)
-    # Equal views are the nearest, of every category alike; far views know nothing of one another.
+    # Equal views are nearest, in every category; distant views are independent of each other.
     assert found["far precision@1"] == pytest.approx(1 / CATEGORIES, abs=0.01)
     exact = np.eye(CATEGORIES)
     perfect = multiview_metrics(

@@ -1,4 +1,4 @@
-"""Pack files: a training reads the same rows, in the same order, with the same losses as from the graph."""
+"""Tests of pack files: a training has the same rows, order and losses as from the graph."""
 
 import subprocess
 import sys
@@ -64,7 +64,7 @@ def test_a_patch_the_pack_lacks_is_named(pack):
 
 
 def test_training_from_a_pack_needs_torch_and_numpy_only(pack, tmp_path):
-    """In a process where the graph's driver, pyarrow, faiss, TensorBoard and matplotlib cannot be imported."""
+    """Train in a process that cannot import the graph's driver, pyarrow, faiss, TensorBoard and matplotlib."""
     code = (
         "import sys\n"
         "for name in ('neo4j', 'pyarrow', 'faiss', 'tensorboard', 'matplotlib', 'fsspec', 'typer', 'celery', 'scipy',\n"

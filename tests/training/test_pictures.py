@@ -1,4 +1,4 @@
-"""Pictures become what a person sees: equal looks, equal arrays; and clear errors."""
+"""Tests of decoding pictures: equal appearance gives equal arrays, and bad pictures give clear errors."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ def saved(image, kind="PNG", **options):
 
 @pytest.fixture
 def grey():
-    """A ramp from black to white, 8 bits."""
+    """Return an 8-bit ramp from black to white."""
     return np.tile(np.linspace(0, 255, 96).astype(np.uint8), (96, 1))
 
 
@@ -64,7 +64,7 @@ def test_every_format_is_turned_upright(kind):
     colours = np.zeros((40, 80, 3), np.uint8)
     colours[:20, :, 0] = 255  # red above black, as stored
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright: red on the right
+    exif[0x0112] = 6  # upright after a rotation by 90 degrees clockwise, with red on the right
     seen = np.asarray(read_picture("x", saved(Image.fromarray(colours), kind, exif=exif)))
     assert seen.shape == (80, 40, 3)
     assert seen[:, 25:, 0].mean() > 240

@@ -1,4 +1,4 @@
-"""Augmented views against one pixel computed by hand, and the properties that each kind of change has."""
+"""Tests of augmented views: one pixel computed by hand, and the properties of each kind of change."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from training.views import cut_views, draw_views
 
 RECIPE = get_recipe("contrast", "demo")
 ZERO, ONE = torch.zeros(3), torch.ones(3)
-PLAIN = np.array([[0], [0], [1], [1], [0], [1], [1], [1], [0]], np.float32)  # all of the picture, as it is
+PLAIN = np.array([[0], [0], [1], [1], [0], [1], [1], [1], [0]], np.float32)  # the whole picture, unchanged
 
 
 def picture(seed=0, size=24):
@@ -30,7 +30,7 @@ def changed(**values):
 
 
 def naive_pixel(pixels, row, column, side, x, y, width, height):
-    """One pixel of a view: the mean of the picture under a triangle, weighted by row and column. (3,)."""
+    """Return one pixel (3,) of a view: the mean of the picture weighted with triangles over rows and columns."""
     size = len(pixels)
     scale_y, scale_x = height * size / side, width * size / side
     middle_y, middle_x = y * size + (row + 0.5) * scale_y, x * size + (column + 0.5) * scale_x

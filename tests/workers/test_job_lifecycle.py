@@ -1,4 +1,4 @@
-"""The life of a job on a real Neo4j: one job per request, one worker per job."""
+"""Tests of a job's life cycle on a real Neo4j: one job per request, one worker per job."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor

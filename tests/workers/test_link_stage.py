@@ -1,4 +1,4 @@
-"""The linking stage on real servers: twice, too late, broken, killed in the middle; and new videos that join."""
+"""Tests of the link stage on real servers: repeated, late, with bad input, killed; and joining of new videos."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ JOIN = LinkRequest(join=True)
 
 
 def numbered(**parameters: Any) -> LinkRequest:
-    """The request with other link parameters."""
+    """Return the request with other link parameters."""
     return replace(REQUEST, parameters=replace(REQUEST.parameters, **parameters))
 
 
@@ -67,7 +67,7 @@ RETURN c.id AS child, collect(p.id) AS patches
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graph.linking.track_starts.PART_ROWS", 60)
-    monkeypatch.setenv("TRANSITIVE_LEAST_CONFIDENCE", "0")  # the world's confidences are random
+    monkeypatch.setenv("TRANSITIVE_LEAST_CONFIDENCE", "0")  # because the world's confidences are random
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def linked_videos(context: StageContext, world: World) -> StageContext:
 
 
 def add(context: StageContext, world: World, videos: slice = slice(None)) -> None:
-    """Put some videos of a world into the graph, with their features."""
+    """Write some videos of a world and their features."""
     chosen = {video.id for video in world.videos[videos]}
     inside = [row for row, patch in enumerate(world.starts) if patch.video_id in chosen]
     part = World(
@@ -138,7 +138,7 @@ def test_what_is_linked_is_what_one_process_links(linked_videos: StageContext, w
     assert edges(context.connection, generation) == before
     other = link(context, numbered(seed=4), no_progress)
     assert other != generation
-    assert link(context, REQUEST, no_progress) == generation  # once more from the ground up: the same
+    assert link(context, REQUEST, no_progress) == generation  # a full linking again gives the same
     assert len(list_generations(context.connection)) == 2
 
 
@@ -259,7 +259,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
-    """A real disk of 100 KiB; skipped where none can be mounted."""
+    """A real disk of 100 KiB; the test is skipped if none can be mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
     size = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
@@ -285,7 +285,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(context: StageContext, world
 def definition(
     world: World, starts: list[Patch], parent: dict[str, int], neighbours: int = 10, group: int = 4
 ) -> tuple[set[frozenset[str]], set[tuple[str, str]]]:
-    """The children of section 4.2 for these parents, by `children`, which has its own transcription in plain loops."""
+    """Return section 4.2's children of these parents by `children`, which is tested against plain loops elsewhere."""
     rows = {patch.id: row for row, patch in enumerate(world.starts)}
     groups: set[frozenset[str]] = set()
     pairs: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""Lost jobs on a real Neo4j and a real Redis: what a dead worker or an emptied Redis leaves is queued again, once."""
+"""Tests of lost jobs on a real Neo4j and Redis: jobs of a dead worker or an emptied Redis are queued again, once."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def client(redis_url: str) -> redis.Redis:
 
 
 def dead_owner() -> str:
-    """Name a holder on this machine whose process has ended."""
+    """Return the name of an owner on this machine whose process has ended."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     born = psutil.Process(child.pid).create_time()
     child.communicate(b"\n")
@@ -64,7 +64,7 @@ def test_a_job_of_a_living_process_is_left_alone(connection: Connection, redis_u
 def test_a_worker_that_slept_too_long_loses_its_job_and_does_not_close_it(
     connection: Connection, redis_url: str, client: redis.Redis
 ) -> None:
-    """A laptop's lid was closed: on waking, the job is given away first, then its old worker finds itself stopped."""
+    """After a suspended machine wakes up, its job is given to another worker, and the old worker stops."""
     job, owner = submit(connection, redis_url), recovery.owner_name("token")
     client.flushall()
     jobs.claim_job(connection, job, owner)

@@ -1,4 +1,4 @@
-"""A real Redis in a home folder: password, persistence through a SIGKILL, ports that move, two kinds of binary."""
+"""Tests of a real Redis in a home folder: password, persistence after SIGKILL, changing ports, two kinds of binary."""
 
 import os
 import signal

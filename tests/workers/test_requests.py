@@ -1,4 +1,4 @@
-"""Requests: what names a job, what is stored, and what earlier versions stored."""
+"""Tests of requests: job ids, stored JSON, and the JSON of earlier versions."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,10 @@ def test_what_does_not_change_the_work_does_not_change_the_id() -> None:
     [
         (TrainRequest("tracking", "paper", start="context"), TrainRequest("tracking", "paper")),
         (TrainRequest("tracking", "demo", start="contrast"), TrainRequest("tracking", "demo")),
-        (TrainRequest("contrast", "demo", start="context"), TrainRequest("contrast", "demo")),  # it starts from nothing
+        (
+            TrainRequest("contrast", "demo", start="context"),
+            TrainRequest("contrast", "demo"),
+        ),  # this recipe has no start
         (TrainRequest("tracking", "demo", iterations=200), TrainRequest("tracking", "demo")),
     ],
 )
@@ -77,7 +80,7 @@ def test_what_changes_the_work_changes_the_id() -> None:
 
 
 def test_the_id_of_an_upload_is_the_one_of_earlier_homes() -> None:
-    """An old home's uploads are kept while the job of this id is unfinished: BLAKE2b of ["ingest", {"video": id}]."""
+    """The id of an ingest job, BLAKE2b of ["ingest", {"video": id}], is unchanged: old homes' uploads use it."""
     assert job_id(IngestRequest("/a", "5f")) == "eb7a5a46469dae0a74b57a2f"
 
 

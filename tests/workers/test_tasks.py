@@ -1,4 +1,4 @@
-"""How a job ends: what waiting cannot cure fails at once, a server that is away is tried again."""
+"""Tests of the end of a job: it is retried only when a server does not answer."""
 
 import pytest
 
@@ -14,11 +14,11 @@ from workers.stage_context import StageContext
 
 
 class Retried(Exception):
-    """What Celery raises to have a task again."""
+    """The exception with which Celery retries a task."""
 
 
 class FakeTask:
-    """A Celery task that only says that it would come again."""
+    """A Celery task that only records its retry."""
 
     def retry(self, countdown: int) -> Exception:
         return Retried(str(countdown))
@@ -52,7 +52,7 @@ def test_a_job_whose_server_went_away_runs_at_its_first_retry(
     with pytest.raises(Retried):
         perform(connection, monkeypatch, away)
     identifier = job_id(EmbedRequest("Unavailable"))
-    assert get_job(connection, identifier).state == "running"  # nobody could write that it stopped
+    assert get_job(connection, identifier).state == "running"  # the end of the attempt could not be written
     tasks.perform(FakeTask(), identifier, lambda context, request, progress: request.model)  # type: ignore[arg-type]
     job = get_job(connection, identifier)
     assert (job.state, job.result) == ("done", "Unavailable")

@@ -1,4 +1,4 @@
-"""A model trained from a pack on another machine is taken in whole, or not at all."""
+"""Tests of importing a model that was trained from a pack on another machine: completely or not at all."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def context(connection: Connection, home: Path) -> StageContext:
 
 def test_a_model_trained_elsewhere_is_listed_and_loads(context: StageContext, tmp_path: Path) -> None:
     train_small(tmp_path, "tracking", changes={"iterations": 2})
-    for _ in range(2):  # a second time changes nothing
+    for _ in range(2):  # a second import changes nothing
         model = adopt(context, tmp_path / "tracking")
         assert models.list_models(context.connection) == [model]
     assert model.id == read_card(tmp_path / "tracking")["id"]

@@ -1,4 +1,4 @@
-"""What is no minable video ends in one clear reason; what is odd but valid is mined."""
+"""Tests of unusual files: unusable ones fail with one clear reason, valid ones are mined."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from workers.mining.video import mine
 
 
 def moving_scene(count: int, size: tuple[int, int] = (480, 320)) -> list[np.ndarray]:
-    """An object that crosses a standing scene."""
+    """Return frames of an object that crosses a static scene."""
     scene, thing = texture(size[1], size[0], 1), texture(110, 110, 2)
     return [paste(scene, thing, (150 + 4 * k, size[1] / 2)) for k in range(count)]
 

@@ -1,4 +1,4 @@
-"""Tests of boxes: they lie on what moves more than its surroundings, and follow its size."""
+"""Tests of boxes: they contain what moves more than its surroundings, and follow its size."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SIDE = 114.0
 
 
 def moving(*rectangles: tuple[int, int, int, int]) -> np.ndarray:
-    """Return a map in which left, top, width, height in pixels of the small picture move."""
+    """Return a motion map in which the region left, top, width, height (pixels of the small picture) moves."""
     found = np.zeros((100, 150), np.float32)
     for left, top, width, height in rectangles:
         found[top : top + height, left : left + width] = 1

@@ -1,4 +1,4 @@
-"""The frame rate is frames over time, and time grows with every frame, whatever the file says."""
+"""Tests of the clock: the frame rate is frames divided by time, and times increase, whatever the file claims."""
 
 from fractions import Fraction
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""`transitive mine`, `transitive track` and the estimate: what they print and draw, and what they refuse."""
+"""Tests of `transitive mine`, `transitive track` and the estimate: output, pictures and refused input."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ mining.register(app)
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 frames a second, so that a careless tracker skips every second frame."""
+    """A clip with 60 frames a second, of which mining would skip every second frame."""
     scene, thing = texture(320, 480, 1), texture(80, 100, 2)
     frames = [paste(scene, thing, (150 + 2 * k, 160 - k)) for k in range(40)]
     return write_video(tmp_path_factory.mktemp("clips") / "clip.mp4", frames, 60)

@@ -1,4 +1,4 @@
-"""Which files are taken, and which of their video streams is mined; no file makes another one be read."""
+"""Tests of the accepted files and of the stream that is mined; no file causes another file to be read."""
 
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def test_a_movie_that_refers_to_another_file_reads_nothing(tmp_path: Path) -> No
     secret = write_video(tmp_path / "secret.mp4", crossing(31))
     data = bytearray(secret.read_bytes())
     at = data.index(b"url \0\0\0\1")
-    data[at + 4 : at + 8] = bytes(4)  # the media data lies elsewhere, not in this file
+    data[at + 4 : at + 8] = bytes(4)  # the media data is in another file
     path = tmp_path / "reference.mov"
     path.write_bytes(data)
     secret.unlink()
@@ -113,7 +113,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refused)  # root may read whatever its mode is
+    monkeypatch.setattr(Path, "open", refused)  # root can read it with any mode
     with pytest.raises(BadVideo, match=r"closed\.mp4 cannot be read: Permission denied"):
         VideoFile(path)
 

@@ -1,4 +1,4 @@
-"""Tests of the cut detector: fast motion, blur, flashes and fades are no cuts; a cut between similar shots is one."""
+"""Tests of the cut detector: it finds cuts between similar shots, but not fast motion, blur, flashes and fades."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""No patch shows damaged data: damaged frames and what refers to them are counted and left out."""
+"""Tests of damage: damaged frames and frames that refer to them are counted and skipped."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ EVERY_30 = {"g": "30", "x264-params": "scenecut=0"}
 
 
 def spans(mined: MinedVideo) -> list[tuple[int, int]]:
-    """List the frames of each track by their times: a frame that is lost whole has no number."""
+    """Return the frames of each track, computed from times, because a lost frame has no number."""
     ends = zip(mined.patches[::2], mined.patches[1::2], strict=True)
     return [(round(a.time_s * 30), round(b.time_s * 30)) for a, b in ends]
 
@@ -22,7 +22,9 @@ def spans(mined: MinedVideo) -> list[tuple[int, int]]:
 def test_concealed_damage_of_one_group_of_pictures_leaves_no_patch_behind_it(shared_data: Path) -> None:
     mined = mine(shared_data / "regressions/damaged-pictures/d_fivepackets.mp4")
     assert mined.video.frames == 90
-    assert mined.report["damaged_frames"] == 73  # 19 is damaged, the B-pictures 17 and 18 may be, and no key follows
+    assert (
+        mined.report["damaged_frames"] == 73
+    )  # 19 is damaged, the B-pictures 17 and 18 may be, and no key frame follows
     assert mined.report["damaged_packets"] == 0
     assert mined.patches == []
     assert mined.report["notes"] == ["73 frames of 90 left out: damaged, or referring to damaged ones."]

@@ -1,4 +1,4 @@
-"""A decoder that crashes, hangs or eats memory takes down one process, and the video fails with a reason."""
+"""Tests of isolation: a decoder that crashes, hangs or exhausts memory ends one process, and the video fails."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ def test_gives_what_mining_in_this_process_gives(clip: Path) -> None:
 
 def test_where_nvdec_does_not_work_the_processor_decodes(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = mine(clip)
-    monkeypatch.setattr(container, "NVIDIA", clip)  # a device seems to be there; no driver answers
+    monkeypatch.setattr(container, "NVIDIA", clip)  # pretend that there is a device, for which no driver answers
     assert mine(clip) == expected
 
 
@@ -85,7 +85,7 @@ def test_a_defect_is_told_in_one_line_and_its_trace_is_kept_for_the_log(clip: Pa
     assert str(fault.value).startswith("clip.mp4: AttributeError: 'str' object has no attribute")
     assert "\n" not in str(fault.value)
     assert "workers/mining/video.py" in fault.value.__notes__[0]
-    assert mine_isolated(clip).patches  # the child goes on
+    assert mine_isolated(clip).patches  # the child continues
 
 
 def test_a_crash_is_a_reason_and_the_next_video_is_mined(clip: Path, long_clip: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_silent_child_is_killed_within_seconds_of_a_cancel(long_clip: Path) ->
     with ThreadPoolExecutor(1) as pool:
         mining = pool.submit(mine_isolated, long_clip, progress=ask)
         assert wait_for(lambda: any(c.cpu_times().user > 1.0 for c in children()))
-        children()[0].send_signal(signal.SIGSTOP)  # as if native code hung
+        children()[0].send_signal(signal.SIGSTOP)  # simulates native code that hangs
         time.sleep(0.5)
         asked.set()
         with pytest.raises(Cancelled):
@@ -165,7 +165,7 @@ def test_the_child_dies_with_its_parent(long_clip: Path) -> None:
     process = psutil.Process(parent.pid)
     assert wait_for(lambda: len(process.children()) == 1 and process.children()[0].cpu_times().user > 0.5)
     (child,) = process.children()
-    os.kill(child.pid, signal.SIGSTOP)  # as if native code hung: it can run no Python
+    os.kill(child.pid, signal.SIGSTOP)  # simulates native code that hangs and runs no Python
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     os.kill(child.pid, signal.SIGCONT)

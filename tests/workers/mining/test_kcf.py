@@ -1,4 +1,4 @@
-"""The batched filter against a naive one, against itself one by one, and on known motion."""
+"""Tests of the batched filter: against a naive one, against itself one track at a time, and on known motion."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_a_batch_is_the_same_as_one_by_one() -> None:
 
 
 def test_the_kernel_is_the_gaussian_of_every_shift() -> None:
-    """Henriques et al. 2015, equation 30, by a loop over all cyclic shifts."""
+    """Return the kernel of Henriques et al. (2015), equation 30, by a loop over all cyclic shifts."""
     numbers = Filter(grid=8)
     lumas, way = sequence(3, (1.0, 0.0), 2)
     tracker = BatchedKCF([lumas[0]], way[:1], np.array([[56.0, 56.0]]), numbers)

@@ -1,4 +1,4 @@
-"""Tests of the camera's motion and of what moves against it, on scenes whose every motion is known."""
+"""Tests of the camera's motion and of independent motion, on scenes with known motion."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ THING = texture(120, 160, 2, fine=4)[..., 0]
 
 
 def view(camera: tuple[float, float], thing: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """Look at the ground from `camera`; `thing` is left, top, width, height of what is pasted over it."""
+    """Return the ground seen from `camera`, with a `thing` pasted at left, top, width, height."""
     luma = cv2.getRectSubPix(GROUND, SIZE, (300 + camera[0], 250 + camera[1]))
     if thing is not None:
         left, top, width, height = thing
@@ -37,7 +37,7 @@ def test_a_standing_camera_stands_behind_a_large_mover() -> None:
 
 
 def test_the_background_is_what_reaches_the_border() -> None:
-    # The thing holds most corners and stands on the screen, as an object does that a camera follows.
+    # The thing has most corners and is static on the screen, like an object that the camera follows.
     before, after = view((0, 0), (70, 40, 160, 120)), view((8, 3), (70, 40, 160, 120))
     assert shift_of(before, after)[:2] == pytest.approx([-8, -3], abs=0.3)
 

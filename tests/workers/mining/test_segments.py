@@ -1,4 +1,4 @@
-"""A long video mined in segments gives what it gives in one piece, in whatever order the segments are mined."""
+"""Tests of segments: they give the result of mining in one piece, in any order."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ def frames(clip: Path, segment: Segment) -> list[Frame]:
 
 def test_segments_begin_at_key_frames_and_hold_every_frame_once(clip: Path) -> None:
     segments = cut_into_segments(clip, Limits(), recipe=RECIPE)
-    assert [s.first for s in segments] == [0, 120, 240]  # the last 130 frames are less than one and a half
+    assert [s.first for s in segments] == [0, 120, 240]  # the last 130 frames are fewer than one and a half segments
     whole, pieces = frames(clip, WHOLE), [f for s in segments for f in frames(clip, s)]
     assert [f.index for f in pieces] == [f.index for f in whole] == list(range(370))
     assert [f.time_s for f in pieces] == [f.time_s for f in whole]

@@ -1,4 +1,4 @@
-"""Selective search: recall of the objects of real pictures, and files that are made once."""
+"""Tests of selective search: recall of objects in real pictures, and files that are written once."""
 
 from pathlib import Path
 

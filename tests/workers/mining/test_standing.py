@@ -1,4 +1,4 @@
-"""What stands on the screen is told from what a camera follows, and from the ground."""
+"""Tests of overlays: they are distinguished from objects that the camera follows and from the ground."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ PLACES = np.array([[60, 50]], np.float32)
 
 
 def window(velocity: tuple[float, float], tremble: float = 0.0) -> list[np.ndarray]:
-    """Ground that moves by `velocity` a step behind a textured square that stands, but for its trembling."""
+    """Return ground that moves by `velocity` per step behind a textured square that only trembles."""
     ground, thing = texture(200, 300, 1)[..., 0], texture(48, 48, 2, fine=6)[..., 0]
     lumas = []
     for k in range(STEPS + 1):

@@ -1,4 +1,4 @@
-"""Scenes whose every motion is known: boxes lie on the mover, tracks follow it, and nothing else is mined."""
+"""Tests on scenes with known motion: boxes are on the mover, tracks follow it, and nothing else is mined."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def middles(mined: MinedVideo, role: str = "start") -> np.ndarray:
 
 
 def scenes(clip: Path, count: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """The first real frames of a clip, as large pictures to pan over."""
+    """Return the first frames of real clips as large pictures to pan over."""
     found = []
     with av.open(str(clip)) as container:
         for frame in container.decode(video=0):
@@ -115,7 +115,7 @@ def test_a_recorded_screen_is_refused(tmp_path: Path) -> None:
     picture, frames = texture(120, 160, 3), []
     for k in range(46):
         frame = page.copy()
-        frame[150:270, 300 + 3 * k : 460 + 3 * k] = picture  # a window that somebody drags
+        frame[150:270, 300 + 3 * k : 460 + 3 * k] = picture  # a window that is dragged
         frames.append(frame)
     mined = mine(write_video(tmp_path / "screen.mp4", frames))
     assert mined.patches == []
@@ -222,7 +222,7 @@ def test_the_same_bytes_give_the_same_everything(tmp_path: Path) -> None:
 
 def test_pairs_of_the_same_picture_are_dropped_or_flagged(tmp_path: Path) -> None:
     scene, thing = texture(400, 600, 12, fine=9), texture(120, 120, 13, fine=9)
-    # the object goes away and comes back within a window
+    # the object leaves and returns within a window
     frames = [paste(scene, thing, (300 + 60 * np.sin(np.pi * k / 30), 200)) for k in range(31)]
     path = write_video(tmp_path / "back.mp4", frames)
     dropped, flagged = mine(path), mine(path, recipe=Mining(keep_same=True))

@@ -1,4 +1,4 @@
-"""Patches and boxes show what players show: upright, in proportion, tone-mapped, without combs, whatever the size."""
+"""Tests of views: patches and boxes are as in a player, i.e. upright, in proportion, tone-mapped and deinterlaced."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -20,7 +20,7 @@ from workers.mining.video import mine
 from workers.mining.view import Orientation, orientation_of, view_of
 
 Turn = Callable[[np.ndarray], np.ndarray]
-SHOWN: dict[tuple[int, int, int, int], Turn] = {  # by the matrix, as ffplay shows a stored picture
+SHOWN: dict[tuple[int, int, int, int], Turn] = {  # as ffplay shows a stored picture with this matrix
     (1, 0, 0, 1): lambda a: a,
     (-1, 0, 0, 1): np.fliplr,
     (1, 0, 0, -1): np.flipud,
@@ -192,8 +192,8 @@ def test_the_tone_map_is_one_for_motion_and_patches(kind: str) -> None:
     grey = np.arange(0, 256, 5, np.uint8)[:, None, None].repeat(3, 2)
     signal = (as_pq if kind == "pq" else as_hlg)(grey.astype(float))
     shown = tone_mapped(signal, kind)[:, 0]
-    assert np.abs(shown.astype(int)[:45] - grey[:45, 0]).max() <= 2  # darker than the knee: as it was
-    assert 230 < shown[-1].min() == shown[-1].max() < 250  # reference white leaves room for what is brighter
+    assert np.abs(shown.astype(int)[:45] - grey[:45, 0]).max() <= 2  # unchanged below the knee
+    assert 230 < shown[-1].min() == shown[-1].max() < 250  # reference white is below 255, because brighter light exists
     codes = np.round(64 + 876 * signal[:, 0, 0] / 65535).astype(int)
     assert np.abs(table[codes] - (16 + shown[:, 0] * 219 / 255)).max() <= 1
     peak = np.full((1, 1, 3), 49_271 if kind == "pq" else 65535, np.uint16)  # 1,000 nits
@@ -201,7 +201,7 @@ def test_the_tone_map_is_one_for_motion_and_patches(kind: str) -> None:
 
 
 def combed(count: int) -> list[np.ndarray]:
-    """Make interlaced frames: even lines are half a frame later than odd ones."""
+    """Return interlaced frames whose even lines are half a frame later than the odd ones."""
     scene, thing = texture(240, 320, 1), texture(90, 90, 2)
     fields = [paste(scene, thing, (70 + 2 * k, 120)) for k in range(2 * count)]
     for early, late in zip(fields[::2], fields[1::2], strict=True):
@@ -262,7 +262,7 @@ def test_frames_of_a_size_that_cannot_be_mined_are_counted_under_their_reason(tm
     assert (mined.video.frames, mined.video.width) == (120, 320)
     reason = "80×60 pixels; the shorter side must have 64"
     (count,) = mined.report["unusable_frames"].values()
-    assert 36 <= count <= 40  # where the files join, packets seem to be lost, and a few frames count as damaged
+    assert 36 <= count <= 40  # at the joint, packets seem to be lost, so a few frames count as damaged
     assert f"{count} frames left out: {reason}." in mined.report["notes"]
     starts = {p.frame for p in mined.patches[::2]}
     assert min(starts) < 10
