@@ -1,4 +1,4 @@
-"""The Python client says what the API says, as typed models, arrays and errors."""
+"""Tests of the Python client: it returns the API's answers as typed models, arrays and exceptions."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Neo4j Browser, as a person meets it: log in with the generated password, paste a query, see a quadruple."""
+"""Test of Neo4j Browser: log in with the generated password, run a query, see a quadruple."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_neo4j_browser_logs_in_and_draws_a_quadruple(
     page.fill("[data-testid=password]", neo4j_server.password_file.read_text().strip())
     page.click("[data-testid=connect]")
     page.wait_for_selector("[data-testid=connect]", state="detached")
-    page.get_by_text("You are connected as user").wait_for()  # before, the page takes the cursor away again
+    page.get_by_text("You are connected as user").wait_for()  # until then, the page moves the cursor
     page.click("#monaco-main-editor")
     page.keyboard.insert_text(QUADRUPLE)
     page.keyboard.press("Control+Enter")

@@ -1,4 +1,4 @@
-"""Measures of models, against scikit-learn, pytorch-metric-learning and naive loops, and on known vectors."""
+"""Tests of models' measures: against scikit-learn, pytorch-metric-learning and naive loops, and on known vectors."""
 
 import json
 import shutil
@@ -221,7 +221,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     card = json.loads((tmp_path / "out/tracking-s0/model.json").read_text())
     assert card["images_encoded"] == 32
 
-    # again, for more seeds: what is there is measured no second time, and stays in the table from the first row on
+    # a second run with more seeds keeps the existing rows and does not measure them again
     measured, tables = [], []
     monkeypatch.setattr(
         module, "_measure", lambda folder, *rest: measured.append(folder.name) or {"training/images": 1}
@@ -232,7 +232,7 @@ def test_compare_trains_measures_and_writes_one_table(tmp_path, pictures, monkey
     assert [len(tables[0][name]) for name in ("scratch", "context", "tracking")] == [2, 1, 2]
     assert more.measures["tracking"][:2] == result.measures["tracking"]
 
-    # a picture that changed, and all is measured anew
+    # after a picture has changed, everything is measured again
     extra = shutil.copytree(pictures, tmp_path / "pictures")
     shutil.copy(next((extra / "class0").iterdir()), extra / "class0" / "twice.png")
     pictures = extra

@@ -1,4 +1,4 @@
-"""Which measures a comparison takes, and what is said of those without their data."""
+"""Tests of a comparison's measures: which are selected, and the message for those whose data is missing."""
 
 from pathlib import Path
 

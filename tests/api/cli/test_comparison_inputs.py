@@ -1,4 +1,4 @@
-"""Which pack a recipe of a comparison reads, and which generation a training takes."""
+"""Tests of a comparison's inputs: the pack of each recipe, and the generation of each training."""
 
 from collections.abc import Callable
 from dataclasses import replace

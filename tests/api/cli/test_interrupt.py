@@ -1,4 +1,4 @@
-"""Ctrl-C waits for a safe point, a second one does not, and what a library raises because of it is no surprise."""
+"""Tests of Ctrl-C: the first waits for a safe point, the second does not, and errors that it causes are expected."""
 
 import os
 import signal

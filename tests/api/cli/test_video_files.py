@@ -61,7 +61,7 @@ def test_links_and_pipes_are_listed_and_a_linked_file_is_taken(tmp_path: Path, c
         find_videos([folder])
 
 
-# As root the kernel lets every file be read, so the search runs without that right.
+# Root can read every file, so the search runs without this capability.
 _AS_A_USER = ["setpriv", "--inh-caps=-dac_override,-dac_read_search", "--bounding-set=-dac_override,-dac_read_search"]
 _SEARCH = (
     "import sys; from pathlib import Path; from api.cli.video_files import find_videos;"

@@ -1,4 +1,4 @@
-"""URLs are fetched from the public internet only: no address, name or redirect leads into the server's own network."""
+"""Tests of downloads by URL: no address, name or redirect reaches the server's own network."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
 
 
 class Pages(BaseHTTPRequestHandler):
-    """A little web: a video, redirects, and an error."""
+    """A small web server with a video, redirects and an error."""
 
     def do_GET(self) -> None:
         place, _, rest = self.path.lstrip("/").partition("?")
@@ -51,7 +51,7 @@ class Pages(BaseHTTPRequestHandler):
             self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def web() -> Iterator[int]:
 
 
 class Anywhere(PublicNetwork):
-    """Lets the tests reach the little web by its name `web`; everything else is checked as ever."""
+    """Allow connections to the small web server, named `web`; all other addresses are checked as usual."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def test_the_servers_own_network_is_refused_directly_and_behind_a_redirect(web: 
 
 
 def test_a_name_that_leads_inside_is_refused_before_anything_is_sent(web: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One private address among public ones is enough, whichever would be connected to."""
+    """A name with one private address among public ones is refused."""
 
     async def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 80)) for ip in ("8.8.8.8", "10.0.0.1")]

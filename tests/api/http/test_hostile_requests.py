@@ -1,4 +1,4 @@
-"""Hostile and unusual requests get the right status, also while Neo4j and Redis are away."""
+"""Tests of hostile and unusual requests: they get the right status, even while Neo4j and Redis do not answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: listed newest first, followed by events until they end, cancelled; links and trainings start them."""
+"""Tests of jobs over HTTP: listed newest first, followed by events, cancelled, started for links and trainings."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Pages show what is there, escape what people named, and load nothing from elsewhere."""
+"""Tests of pages: they show the graph, escape names, and load nothing from other hosts."""
 
 import html
 import json

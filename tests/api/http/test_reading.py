@@ -1,4 +1,4 @@
-"""Reading over HTTP: everything in the graph and the shards is returned, paged by key, and nothing else."""
+"""Tests of reading over HTTP: exactly the content of the graph and the shards is returned, paged by key."""
 
 import json
 from dataclasses import replace

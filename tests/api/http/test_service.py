@@ -1,4 +1,4 @@
-"""What the service says of itself: probes, measures, OpenAPI, and clear words when a part is away."""
+"""Tests of the service: probes, metrics, OpenAPI, and clear errors when a server does not answer."""
 
 import json
 import re
@@ -93,7 +93,7 @@ def test_requests_are_counted_by_route_not_by_id(client: httpx.Client) -> None:
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
-    """A new kind of error must be given a code, or it would silently become its parent's."""
+    """Every error class has its own status code; otherwise it would silently get its parent's."""
 
     listed = [error for error, *_ in CODES]
     assert set(errors.TransitiveError.__subclasses__()) <= set(listed)

@@ -1,4 +1,4 @@
-"""What somebody sends is taken in whole or not at all, within limits, and only from where the server may read."""
+"""Tests of uploads: they are stored completely or not at all, within limits, and only from allowed places."""
 
 import asyncio
 import hashlib
@@ -89,7 +89,7 @@ def test_an_upload_stays_until_its_job_has_ended(
 
 
 def test_an_upload_is_not_swept_while_its_job_is_being_asked_for(tmp_path: Path, home: Path) -> None:
-    """Between its renaming and its job a file has no job; one that never got one goes later."""
+    """A new upload has no job for a short time; an upload that stays without a job is deleted later."""
     service = Service.open(load_settings())
     with service.inbox.incoming() as incoming:
         incoming.write(VIDEO)
@@ -143,7 +143,7 @@ def test_a_client_that_goes_away_leaves_nothing(small: httpx.Client, home: Path)
     def body() -> Iterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"x" * 50_000
         time.sleep(0.3)
-        assert any(path.stat().st_size for path in uploads(home))  # it is being written as it comes
+        assert any(path.stat().st_size for path in uploads(home))  # it is written while it arrives
         raise KeyError("gone")
 
     with pytest.raises(KeyError):
@@ -279,7 +279,7 @@ def test_long_names_keep_their_suffix_and_fit_a_file_system() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 64, 10_000])
 def test_the_form_is_read_alike_however_it_is_cut(tmp_path: Path, size: int) -> None:
-    content = os.urandom(5000) + b"\r\n--b\r\n--b-\r\n" + b"--b"  # what looks like a boundary and is none is kept
+    content = os.urandom(5000) + b"\r\n--b\r\n--b-\r\n" + b"--b"  # data that resembles a boundary is kept
     body = (
         b'--bound\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
         b'--bound\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\nContent-Type: x/y\r\n\r\n'

@@ -1,4 +1,4 @@
-"""Vectors over HTTP: bit-exact in every form, in the order asked; pictures are encoded by the requested model."""
+"""Tests of vectors over HTTP: bit-exact in every format, in the requested order, encoded by the requested model."""
 
 import io
 import json
@@ -187,7 +187,7 @@ def test_files_notice_what_other_processes_write_and_delete(tmp_path: Path) -> N
     with pytest.raises(NotFound):
         files.jpeg(first)
     shards.write_rows("patches/one", {"id": [first], "jpeg": [b"1"]})
-    assert files.jpeg(first) == b"1"  # an unknown id looks again at once
+    assert files.jpeg(first) == b"1"  # an unknown id causes an immediate new search
     shards.write_rows("patches/two", {"id": [second], "jpeg": [b"2"]})
     assert (files.jpeg(second), files.jpeg(first), files.video_of(second)) == (b"2", b"1", "two")
     shards.delete("patches/one")
@@ -217,6 +217,6 @@ def test_similar_with_ties_and_a_small_budget_equals_sorting_everything(tmp_path
 
 
 def test_json_numbers_are_exact() -> None:
-    """float32 → JSON → float32 loses nothing, which the lookup's JSON form relies on."""
+    """float32 → JSON → float32 is lossless, on which the JSON format of lookups relies."""
     values = np.random.default_rng(1).normal(size=1000).astype(np.float32)
     assert np.array_equal(np.array(json.loads(json.dumps(values.tolist())), np.float32), values)

@@ -1,4 +1,4 @@
-"""The report's numbers against loops that say what they mean, and its page."""
+"""Tests of the report: its numbers against plain loops, and its page."""
 
 from pathlib import Path
 from xml.etree import ElementTree

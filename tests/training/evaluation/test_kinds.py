@@ -1,4 +1,4 @@
-"""Nearest neighbours of other videos by kind, against a naive loop and on vectors whose answers are known."""
+"""Tests of nearest neighbours by kind: against a naive loop, and on vectors with known results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The linear classifier against scikit-learn's, and the choice of its penalty."""
+"""Tests of the linear classifier: against scikit-learn's, and the choice of its penalty."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The probe: stages against the encoder, both classifiers on known pictures, resuming, and bad folders."""
+"""Tests of the probe: stages against the encoder, both classifiers on known pictures, resuming, bad folders."""
 
 import json
 import shutil

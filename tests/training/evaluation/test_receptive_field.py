@@ -1,4 +1,4 @@
-"""Receptive fields: by geometry against the gradient of a real network, and the measured one."""
+"""Tests of receptive fields: geometry against the gradient of a real network, and the measured field."""
 
 import numpy as np
 import pytest

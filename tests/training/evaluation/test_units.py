@@ -1,4 +1,4 @@
-"""Units: the search against a naive one, fields inside the sheet, resuming, and what cannot be shown."""
+"""Tests of units: the search against a naive one, fields inside the sheet, resuming, and unsuitable input."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""VOC 2007's average precision: hand-worked cases, and a second implementation on random detections."""
+"""Tests of VOC 2007's average precision: cases computed by hand, and a second implementation on random detections."""
 
 from pathlib import Path
 
@@ -27,15 +27,15 @@ A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (50, 50, 60, 60)
 @pytest.mark.parametrize(
     ("truth", "detections", "expected"),
     [
-        # both objects found: precision 1 at all eleven recalls
+        # both objects are found: precision 1 at all eleven recalls
         (picture([A, B]), found([A, B], [0.9, 0.8]), 1.0),
-        # one of two found: precision 1 at recalls 0 … 0.5, six of eleven
+        # one of two is found: precision 1 at recalls 0 … 0.5, six of eleven
         (picture([A, B]), found([A], [0.9]), 6 / 11),
-        # a wrong one first: precision 1/2 up to recall 0.5, then 2/3 where both are found: 2/3 at all recalls
+        # a false positive first: precision 1/2 up to recall 0.5, then 2/3, so interpolated 2/3 at all recalls
         (picture([A, B]), found([FAR, A, B], [0.9, 0.8, 0.7]), 2 / 3),
-        # the same object twice: the second is wrong, the third right; 1 up to 0.5, then 2/3
+        # one object twice: the second detection is wrong, the third right; 1 up to 0.5, then 2/3
         (picture([A, B]), found([A, A, B], [0.9, 0.8, 0.7]), (6 + 5 * 2 / 3) / 11),
-        # a difficult object is neither asked for nor counted when found
+        # a difficult object counts neither as an object nor as a false positive
         (picture([A, B], [False, True]), found([B, A], [0.9, 0.8]), 1.0),
         # nothing found
         (picture([A]), found([], []), 0.0),
