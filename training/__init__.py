@@ -1,1 +1,1 @@
-"""What is learned: the only room that imports torch and torchvision."""
+"""Recipes, networks, losses, the training loop and evaluation. The only room that imports torch and torchvision."""

@@ -1,4 +1,4 @@
-"""Alarms of a running training: batches that teach nothing, collapse, and falling held-out metrics."""
+"""Alarms of a running training: batches without a useful gradient, collapse, and falling held-out metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _OLD_NAMES = {"best_health": "best_held_out"}  # in checkpoints written before 2
 
 @dataclass
 class Alarms:
-    """Watches the measures of a training; each alarm is raised once."""
+    """Monitor of a training's measures; each alarm is raised once."""
 
     margin: float
     at_margin: int = 0

@@ -25,9 +25,9 @@ _GPU_KEYS, _CPU_KEYS = 1 << 28, 1 << 22  # similarities held at a time
 
 
 class TorchPoints:
-    """`graph.linking.points.Points` on a torch device.
+    """Implementation of `graph.linking.points.Points` on a torch device.
 
-    Vectors count as if they had length 1. The mean of the centroids is subtracted from them before the bf16 product,
+    Vectors are treated as having length 1. The mean of the centroids is subtracted from them before the bf16 product,
     and its contribution is added in float32 afterwards: the nearest centroid stays the same, and the few bits of bf16
     are used for the differences of centroids.
     """
@@ -107,7 +107,7 @@ class TorchPoints:
             sums[:] = total.cpu().numpy()
 
     def _each_block(self, work: Callable[[slice], None]) -> None:
-        """Do all blocks; on a CPU each core takes whole ones, so that no core waits for another within a block."""
+        """Process all blocks; on a CPU each core processes whole blocks, so no core waits within a block."""
         count = len(self._features)
         blocks = [slice(start, min(start + self._block, count)) for start in range(0, count, self._block)]
         if self._device.type == "cuda":

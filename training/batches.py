@@ -1,7 +1,7 @@
 """Mini-batches of the ranking loss: images to encode once, positive pairs, weights and negatives.
 
 A quadruple gives five positive pairs of four images (section 5), so each image is encoded once and shared by its pairs
-instead of fifteen times by three towers. A batch depends on the seed, the step and the cursor alone.
+instead of fifteen times by three towers. A batch depends only on the seed, the step and the cursor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ PAIRS_OF_QUADRUPLE: dict[str, tuple[tuple[int, int], ...]] = {
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far the stream was read: the pass over the data, and how many groups of that pass."""
+    """Position in the stream: the pass over the data, and the number of groups read in that pass."""
 
     epoch: int = 0
     read: int = 0

@@ -1,4 +1,4 @@
-"""Context prediction, the start of section 4.2: patches of a frame and which neighbour of each other they are.
+"""Mini-batches of context prediction, the start of section 4.2: pairs of neighbouring patches of a frame.
 
 Doersch et al. 2015 and its released code: the frame has 150K to 450K pixels. Patches of 96 pixels lie in a grid with a
 gap of 48 and up to 7 pixels of jitter, at a random offset, and are paired with their eight neighbours in both

@@ -1,4 +1,4 @@
-"""InfoNCE over the pairs of a batch, with a mask of who may be whose negative.
+"""InfoNCE over the pairs of a batch, with a mask of the allowed negatives.
 
 van den Oord et al. 2018 (https://arxiv.org/abs/1807.03748); over augmented views it is SimCLR's NT-Xent
 (Chen et al. 2020, equation 1, https://arxiv.org/abs/2002.05709).
@@ -12,7 +12,7 @@ from torch.nn import functional
 def info_nce(embeddings: Tensor, pairs: Tensor, weights: Tensor, allowed: Tensor, temperature: float) -> Tensor:
     """Average over the pairs, taken both ways, -log(e^(s_xy / t) / (e^(s_xy / t) + sum of e^(s_xn / t))).
 
-    s is the cosine, n runs over the rows that `allowed` lets be negatives of x.
+    s is the cosine, and n runs over the rows that `allowed` permits as negatives of x.
 
     Args:
         embeddings: (N, E), not normalised.

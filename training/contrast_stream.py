@@ -1,6 +1,6 @@
-"""The pictures that a training contrasts: frames and added pictures, decoded once and kept on the device.
+"""The pictures that a training contrasts: frames and added pictures, decoded once and cached on the device.
 
-Which pictures a step takes follows from the seed and the step alone, as in `training/context.py`.
+The pictures of a step depend only on the seed and the step, as in `training/context.py`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The encoder of a trained model: pool5 features and embeddings of pictures. Other rooms use no more of a network."""
+"""The encoder of a trained model: pool5 features and embeddings of pictures. Other rooms use networks only by it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from training.pictures import SIDE, pictures_to_patches
 
 
 class Encoder:
-    """A trained network that encodes pictures; safe to share between threads."""
+    """A trained network that encodes pictures. Threads may share it."""
 
     def __init__(self, network: Network, model: Model, device: torch.device) -> None:
         """Keep the parts; `load` makes them from a model's folder."""

@@ -1,4 +1,4 @@
-"""What a failed training leaves: the batch whose loss was not finite, its replay, and the text for a full GPU."""
+"""Failures of a training: the saved batch whose loss was not finite, its replay, and the error for a full GPU."""
 
 from pathlib import Path
 

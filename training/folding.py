@@ -33,7 +33,7 @@ def fold_batch_norm(network: Network) -> None:
 def rescale_layers(network: Network, images: Tensor) -> None:
     """Give every convolution's output a root mean square of 1 on normalised (N, 3, 96, 96) images.
 
-    ReLU and max pooling pass a positive factor on, so pool5 is multiplied by one number, which its cosine ignores.
+    ReLU and max pooling preserve a positive factor, so pool5 is multiplied by one number, which cosines ignore.
     """
     if not isinstance(network.features, nn.Sequential):
         return

@@ -1,4 +1,4 @@
-"""The held-out tracks that are measured while a network trains, with their pixels in memory."""
+"""The held-out tracks that are measured during a training, with their pixels in memory."""
 
 from dataclasses import dataclass
 

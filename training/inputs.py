@@ -1,4 +1,4 @@
-"""The data of one training: what a recipe reads from a source, and its mini-batches as tensors on the device."""
+"""The input of one training: the data that a recipe reads from a source, and mini-batches on the device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from training.source_checks import check_learnable
 from training.step import StepInput, to_input
 
 KEEP_ON_CPU = 2 * 1024**3  # bytes of decoded patches kept in memory
-KEEP_ON_GPU = 0.4  # share of the GPU's free memory for the same
+KEEP_ON_GPU = 0.4  # the same limit on a GPU, as a share of its free memory
 _SIZES = 8  # of a batch on a GPU
 
 
@@ -36,7 +36,7 @@ class TrainingData:
 
     @staticmethod
     def read(source: TrainingSource, recipe: Recipe, device: torch.device) -> "TrainingData":
-        """Read what `recipe` needs; raises `InvalidInput` where there is nothing to learn from."""
+        """Read what `recipe` needs; raises `InvalidInput` if there is nothing to learn from."""
         table = source.table()
         uses_frames = (recipe.predict_context or recipe.contrast_pictures > 0) and recipe.iterations > 0
         frames = list(source.frames()) if uses_frames else []
@@ -49,9 +49,9 @@ class TrainingData:
         return TrainingData(source, recipe, device, table, Links(table, source), pixels, frames)
 
     def inputs(self, seed: int, first: int, cursor: Cursor) -> Iterator[tuple[StepInput, Cursor]]:
-        """Yield the input of step `first` and of all later steps, each with the cursor behind its batch."""
+        """Yield the inputs of step `first` and all later steps, each with the cursor after its batch."""
         recipe, device = self.recipe, self.device
-        # A GPU chooses its kernels by shape, and quadruples that share a patch change it: batches have a few sizes.
+        # A GPU selects kernels by shape, and shared patches change the shape, so batches are padded to a few sizes.
         multiple = max(1, recipe.ranked_per_step // _SIZES) if device.type == "cuda" else 1
         context = ranking = contrast = None
         if recipe.has_ranking_loss:

@@ -12,7 +12,7 @@ LOG = "log.jsonl"
 
 
 class Journal:
-    """Writes one JSON object a line, each with `step` and `loss`."""
+    """Writer of log.jsonl: one JSON object per line, each with `step` and `loss`."""
 
     def __init__(self, output: Path, after_step: int) -> None:
         """Keep the lines up to `after_step`, the step of the checkpoint, and append to them."""

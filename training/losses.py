@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 def cosine_distances(embeddings: Tensor) -> Tensor:
-    """Return the distances of all (N, E) embeddings from each other: (N, N), D = 1 - cosine, from 0 to 2. Section 5.
+    """Return the (N, N) distances D = 1 - cosine, from 0 to 2, of all pairs of (N, E) embeddings. Section 5.
 
     Computed in float32 at least: neighbouring bfloat16 values near a cosine of 1 are 0.004 apart.
     """

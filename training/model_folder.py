@@ -1,4 +1,4 @@
-"""The folder of a trained model: weights, model card, and how they are written and read.
+"""The folder of a trained model: writing and reading of its weights and its model card.
 
 model.safetensors   weights: features.* (torchvision's names), embedding.*, context.*
 model.json          the model card: recipe, data, generation, measures, licence
@@ -25,8 +25,13 @@ from training.networks import Network
 from training.recipe import Recipe
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
-MAP = "map.npy"  # where its embeddings lie in two dimensions: workers/stages/map.py
-FILES = (WEIGHTS, "log.jsonl", "curves.png", CARD)  # of a finished model that another machine may hand over; card last
+MAP = "map.npy"  # positions of its embeddings in two dimensions (workers/stages/map.py)
+FILES = (
+    WEIGHTS,
+    "log.jsonl",
+    "curves.png",
+    CARD,
+)  # files of a finished model that may be imported from another machine; the card is last
 LICENCE = (
     "The code is Apache-2.0. The weights were learned from the videos named by the generation: their licences decide "
     "what may be done with them."
@@ -34,13 +39,13 @@ LICENCE = (
 
 
 def model_id(recipe: Recipe, generation: str, fingerprint: str, initial: str, seed: int) -> str:
-    """Return a training's name by all that decides its result: the same training has the same name."""
+    """Return a model's id, a hash of everything that determines the training's result."""
     text = json.dumps([recipe.numbers(), generation, fingerprint, initial], sort_keys=True)
     return f"{recipe.name}-{recipe.preset}-s{seed}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def write_model(folder: Path, network: Network, recipe: Recipe, model: Model, facts: dict[str, Any]) -> None:
-    """Write the weights, then the card: a folder with a card is a finished model."""
+    """Write the weights and then the card, which marks the model as finished."""
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     atomic_write(folder / WEIGHTS, save_safetensors(weights, {"format": "pt", "model": model.id}))
     card = asdict(model) | {"numbers": asdict(recipe), **facts, "licence": LICENCE, "torch": torch.__version__}
@@ -67,7 +72,7 @@ def card_model(card: dict[str, Any]) -> Model:
 
 
 def card_recipe(card: dict[str, Any]) -> Recipe:
-    """Return the card's recipe; cards written before 2026-11-28 name `held_out_every` otherwise."""
+    """Return the card's recipe; cards written before 2026-11-28 have another name for `held_out_every`."""
     numbers = {"held_out_every" if name == "health_every" else name: value for name, value in card["numbers"].items()}
     return Recipe(**{**numbers, "positives": tuple(numbers["positives"])})
 

@@ -1,4 +1,4 @@
-"""Which images of a mini-batch may be each other's negatives, and the random choice among them (section 5)."""
+"""Negatives of a mini-batch: which pairs of images are allowed, and the random choice among them (section 5)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -66,7 +66,7 @@ class ContextHead(nn.Module):
 
 
 class ProjectionHead(nn.Sequential):
-    """From pool5 to the vector that instances are contrasted by; unused once the training has ended."""
+    """The projection from pool5 to the contrasted vector; it is not used after the training."""
 
     def __init__(self, pool5: int, hidden: int, embedding: int) -> None:
         """Make two layers with batch norm between them. Chen et al. 2020, section 4.2."""

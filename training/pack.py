@@ -8,7 +8,7 @@ Reading one needs torch, numpy and safetensors only. Texts are stored as bytes:
     quadruples     (Q, 4) rows      A, A', B, B', bucket by bucket; bucket_end (n_buckets,)
     metadata       generation, fingerprint, feature_model, track_length
 
-An epoch has the order that `graph`'s shuffle gives it, as when the graph is read: the same seed has the same losses.
+An epoch has the order of `graph`'s shuffle, as when the graph is read, so the same seed gives the same losses.
 """
 
 import json
@@ -101,7 +101,7 @@ class PackSource:
     path: Path
 
     def __post_init__(self) -> None:
-        """Open the file at once, so that a wrong path is reported before any work."""
+        """Open the file immediately, so that a wrong path is reported before any work."""
         _ = self._file
 
     @cached_property

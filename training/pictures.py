@@ -1,8 +1,8 @@
-"""Decode any accepted picture to what a person sees, and cut it to the network's 96×96 input.
+"""Decoding of any accepted picture as a viewer shows it, and cropping to the network's 96×96 input.
 
 The encoder, the retrieval measures, `--images` folders and the HTTP API all use these functions, so one picture has
-one array everywhere. A picture is turned upright by its EXIF orientation, 16-bit grey is scaled to 8 bits, transparent
-pixels are laid on white, and palettes, CMYK and grey become RGB.
+one array everywhere. A picture is rotated by its EXIF orientation, 16-bit grey is scaled to 8 bits, transparent
+pixels are blended with white, and palettes, CMYK and grey become RGB.
 """
 
 import io

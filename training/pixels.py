@@ -1,4 +1,4 @@
-"""Decoded patches by row of the patch table, kept in memory on the device where they all fit.
+"""Decoded patches by row of the patch table, cached on the device if they all fit.
 
 A decoded patch takes 27 KiB: a million fit in 28 GB of GPU memory. A patch that is kept needs no second decoding and no
 second copy to the GPU.

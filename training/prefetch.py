@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Prefetch(Generic[T]):
-    """Keeps `depth` batches ready; `waited` counts the seconds that `next` waited, the measure of a slow loader."""
+    """Queue of `depth` batches; `waited` is the time in seconds that `next` waited for a slow loader."""
 
     def __init__(self, make: Callable[[], Iterator[T]], depth: int = 3) -> None:
         """Start the thread."""

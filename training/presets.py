@@ -1,4 +1,4 @@
-"""The presets of training by name; a preset states what it scales of a recipe."""
+"""The presets of training by name; a preset changes the scale of a recipe."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """The independent random streams of one training seed.
 
 Every draw of a training comes from `generator(seed, stream, number)`, where the number is a step, an epoch or a frame.
-A draw therefore depends on nothing that happened before, and a resumed training repeats it. The numbers are part of
+A draw therefore does not depend on earlier draws, and a resumed training repeats it. The numbers are part of
 the checkpoint format: changing one changes the losses of that seed. `graph`'s shuffle of quadruples seeds itself with
 (seed, epoch) and (seed, epoch, bucket), outside this list.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 @unique
 class RandomStream(IntEnum):
-    """What is drawn; each member has a number of its own."""
+    """Kinds of random draws; each has its own number."""
 
     NEGATIVES = 1
     TRACKS = 2

@@ -1,4 +1,4 @@
-"""The interface of what training reads, and its patch table.
+"""The interface of a training source, and the patch table.
 
 Two sources implement it: the graph (workers/training_source.py) and a pack file (training/pack.py). Patches are named
 by their row in the patch table.

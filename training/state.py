@@ -17,7 +17,7 @@ from training.checkpoints import Identity, read_checkpoint, write_checkpoint
 
 @dataclass
 class TrainingState:
-    """Where a training stands. A new field is saved and loaded without further code."""
+    """State of a training. A new field is saved and loaded without further code."""
 
     alarms: Alarms
     before: dict[str, float]  # held-out metrics before the first step

@@ -20,7 +20,7 @@ _HUES = 2 * math.pi  # a hue of 1 is a whole turn
 
 
 def draw_views(count: int, recipe: Recipe, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Draw what `count` views look like; the first views are the same whatever the count.
+    """Draw the parameters of `count` views; the first views do not depend on the count.
 
     Returns:
         (9, N): x, y, width and height as shares of the picture, whether it is mirrored, then the factors of brightness,
