@@ -73,6 +73,7 @@ class PatchResponse(Response):
     w: int
     h: int
     role: Role
+    no_object: bool = Field(description="True: people marked its track as no object; it is neither linked nor trained.")
     image: str = Field(description="Address of its 96×96 JPEG.")
 
 
@@ -161,6 +162,26 @@ class StatsResponse(Response):
     parent_clusters: int
     child_clusters: int
     quadruples: int
+    rejected: int = Field(description="Inter-instance edges that people rejected: neither edges nor quadruples here.")
+    no_object: int = Field(description="Patches of tracks that people marked as no object.")
+
+
+class LinkResponse(Response):
+    """A pair of patches that look alike to the machine, and what people said of it."""
+
+    a_id: str = Field(pattern=PATCH_ID, description="The smaller id of the two.")
+    b_id: str = Field(pattern=PATCH_ID)
+    state: Literal["rejected", "accepted", "open"] = Field(description="open: nobody judged it.")
+    by: str = Field(description="Who judged it.")
+    at: str = Field(description="When: ISO 8601, UTC; empty where nobody did.")
+    distance: float | None = Field(description="1 − cosine of the features; null: the current generation has no edge.")
+
+
+class MarkedResponse(BaseModel):
+    """The patches that a mark reached: the whole track of each patch that was named."""
+
+    no_object: bool
+    ids: list[str]
 
 
 class QuadrupleResponse(Response):

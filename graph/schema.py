@@ -6,6 +6,7 @@ Lock.name   Current.name                                         unique
 (generation, lane) of WritingLane                                unique
 (Patch.video_id, Patch.id)                                       index for paging through a video's patches
 (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               index for shuffled streaming, bucket by bucket
+Patch.no_object                                                  index for the few that people marked
 Job.created_at                                                   index for listing jobs, newest first
 """
 
@@ -26,6 +27,7 @@ CONSTRAINTS = (
 INDEXES = (
     "CREATE INDEX patch_page IF NOT EXISTS FOR (p:Patch) ON (p.video_id, p.id)",
     "CREATE INDEX inter_bucket IF NOT EXISTS FOR ()-[e:INTER_INSTANCE]-() ON (e.generation, e.bucket)",
+    "CREATE INDEX patch_no_object IF NOT EXISTS FOR (p:Patch) ON (p.no_object)",
     "CREATE INDEX job_created IF NOT EXISTS FOR (j:Job) ON (j.created_at)",
 )
 NAMES = "SHOW INDEXES YIELD name RETURN collect(name) AS names"  # a constraint's index has the constraint's name

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from graph.connection import Connection, Row, Statement
 from graph.errors import Conflict, NotFound
+from graph.generations.recount import recount_without_video
 from graph.records import IntraInstance, Patch, Video
 from graph.rows import as_record
 
@@ -144,7 +145,7 @@ def write_video(
         return
     _delete_patches(connection, video.id)  # in small transactions, because a killed run may have left many
     me: dict[str, Any] = {"id": video.id, "writer": uuid4().hex}
-    patch_rows = [asdict(patch) for patch in patches]
+    patch_rows = [_patch_row(patch) for patch in patches]
     track_rows = [_track_row(track) for track in tracks]
     rest: list[Statement] = [(_CREATE_PATCHES, {**me, "rows": batch}) for batch in _batches(patch_rows)]
     rest += [(_CREATE_TRACKS, {**me, "rows": batch}) for batch in _batches(track_rows)]
@@ -232,6 +233,7 @@ def delete_video(connection: Connection, video_id: str) -> None:
     if not connection.write(_RETIRE, id=video_id):
         raise _no_video(video_id)
     _delete_patches(connection, video_id)
+    recount_without_video(connection, video_id)
     connection.write(_DELETE_VIDEO, id=video_id)
 
 
@@ -242,6 +244,12 @@ def _no_video(video_id: str) -> NotFound:
 def _delete_patches(connection: Connection, video_id: str) -> None:
     while connection.write(_DELETE_PATCHES, id=video_id, limit=DELETED_AT_ONCE)[0]["deleted"]:
         pass
+
+
+def _patch_row(patch: Patch) -> Row:
+    row = asdict(patch)
+    del row["no_object"]  # set by `graph.feedback`, and absent where nobody marked the patch
+    return row
 
 
 def _track_row(track: IntraInstance) -> Row:

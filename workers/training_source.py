@@ -114,9 +114,10 @@ class GraphSource:
         """Yield the training quadruples of each bucket in this epoch's order, without the first `skip`: (Q, 4) rows."""
         row = self._table.row
         for some in quadruples.stream(self.context.connection, self.generation, seed, skip, epoch=epoch):
-            yield np.array([(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in some], np.int64).reshape(
-                -1, 4
-            )
+            # a mark as no object that was taken away since the table was read brings patches that are not in it
+            known = (q for q in some if q.a in row and q.b in row)
+            rows = [(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in known]
+            yield np.array(rows, np.int64).reshape(-1, 4)
 
     def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
         """Return the JPEG of each patch; raises `NotFound` or `StorageError`, which name what is missing."""

@@ -18,6 +18,7 @@ from api.http.pages.render import page
 from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import (
     embeddings,
+    feedback,
     health,
     inspection,
     job_stream,
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         graph_routes,
         inspection,
         maps,
+        feedback,
         submissions,
         models,
         health,

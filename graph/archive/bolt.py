@@ -38,6 +38,14 @@ _EDGES = {
         UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
         CREATE (a)-[e:INTER_INSTANCE]->(b) SET e = row[2]
     """,
+    "REJECTED": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
+        CREATE (a)-[e:REJECTED]->(b) SET e = row[2]
+    """,
+    "ACCEPTED": """
+        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
+        CREATE (a)-[e:ACCEPTED]->(b) SET e = row[2]
+    """,
     "IN_PARENT": """
         UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:ParentCluster {generation: row[1][0], id: row[1][1]})
         CREATE (a)-[e:IN_PARENT]->(b) SET e = row[2]

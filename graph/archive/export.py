@@ -33,6 +33,11 @@ _TRACKS = """
 MATCH (:Video {id: $video})-[:HAS_PATCH]->(a:Patch)-[e:INTRA_INSTANCE]->(b:Patch)
 RETURN collect([id(a), id(b), e {.*}]) AS tracks
 """
+# (a)-[e:REJECTED|ACCEPTED]->(b)   judgements of people (graph/feedback.py)
+_JUDGEMENTS = """
+MATCH (a:Patch)-[e:REJECTED|ACCEPTED]->(b:Patch)
+RETURN type(e) AS kind, id(a) AS a, id(b) AS b, e {.*} AS properties
+"""
 _PARENTS = """
 MATCH (c:ParentCluster) WHERE c.generation = $generation AND c.id >= 0
 RETURN collect(c {.*}) AS parents
@@ -87,6 +92,8 @@ def export_graph(connection: Connection, folder: Path, progress: Progress) -> di
         for done, video in enumerate(ids):
             progress("exporting videos", done, len(ids), "videos")
             _export_video(connection, tables, numbers, video)
+        for row in connection.stream(_JUDGEMENTS):
+            tables.edge(row["kind"], numbers[row["a"]], numbers[row["b"]], row["properties"])
         for generation in list_generations(connection):
             _export_generation(connection, tables, numbers, generation, progress)
         counts = dict(tables.rows)

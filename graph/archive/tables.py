@@ -16,7 +16,7 @@ from graph.errors import StorageError
 
 VIDEO_IDS = "Video"  # only ids; the other properties are free text and are exported as JSON
 NODES = (VIDEO_IDS, "Patch", "ParentCluster", "ChildCluster")
-EDGES = ("HAS_PATCH", "INTRA_INSTANCE", "INTER_INSTANCE", "IN_PARENT", "IN_CHILD")
+EDGES = ("HAS_PATCH", "INTRA_INSTANCE", "INTER_INSTANCE", "REJECTED", "ACCEPTED", "IN_PARENT", "IN_CHILD")
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 _READ: dict[str, Callable[[str], Any]] = {"boolean": "true".__eq__, "long": int, "double": float, "string": str}
 _HEADER = re.compile(r"^(\w*):(\w+)$")

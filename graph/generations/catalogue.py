@@ -3,7 +3,7 @@
 (:Current {name: "generation"})-[:IS]->(:Generation {id, state, feature_model, …})
 (:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})     id 0, 1, … within its generation
 (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id, parent})
-(:Patch)-[:INTER_INSTANCE {generation, distance, parent, bucket, held_out}]->(:Patch)     smaller id first
+(:Patch)-[:INTER_INSTANCE {generation, distance, parent, bucket, held_out, rejected}]->(:Patch)     smaller id first
 
 `state` is "building" until the generation is complete, then "ready", and "deleting" during a deletion. Readers see only
 "ready" generations.
@@ -31,11 +31,21 @@ RETURN g.id AS id
 """
 _GET = """
 MATCH (g:Generation {id: $id, state: 'ready'})
-RETURN g {.*, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+CALL (g) {
+  MATCH (a:Patch)-[:REJECTED]->(b:Patch)
+  WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
+  RETURN count(*) AS rejected
+}
+RETURN g {.*, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
 """
 _LIST = """
 MATCH (g:Generation {state: 'ready'})
-RETURN g {.*, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation ORDER BY g.created_at, g.id
+CALL (g) {
+  MATCH (a:Patch)-[:REJECTED]->(b:Patch)
+  WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
+  RETURN count(*) AS rejected
+}
+RETURN g {.*, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation ORDER BY g.created_at, g.id
 """
 _UNFINISHED = """
 MATCH (g:Generation) WHERE g.state <> 'ready'
@@ -93,8 +103,8 @@ class Generation:
     patches: int  # track starts that were clustered
     parents: int
     children: int
-    edges: int
-    quadruples: int  # held-out ones included
+    edges: int  # those that nobody rejected and whose patches are objects
+    quadruples: int  # of these edges, held-out ones included
     track_length: int  # frames from A to A' of its shortest track; 0 without tracks
     held_out: tuple[str, ...] = ()  # videos kept out of training
     videos: tuple[str, ...] = ()  # all videos that were read, including those without patches
@@ -102,6 +112,7 @@ class Generation:
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
     held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
+    feedback: str = ""  # digest of the judgements it respects (graph/feedback.py); "": there were none
     joined: str = ""  # generation whose parents the new videos joined; "" if all videos were linked again
     current: bool = False
 
@@ -190,6 +201,16 @@ def unlinked_videos(connection: Connection, generation: str | None = None) -> in
     return int(connection.read(_VIDEOS, known=known)[0]["count"])
 
 
+def _with_rejections(quality: dict[str, Any], edges: int, since: int) -> dict[str, Any]:
+    """Add to a quality report how many of the edges found people rejected: before this linking, since, and the share.
+
+    An edge that was rejected before is found again by the clustering and not written.
+    """
+    rejected = quality.setdefault("rejected_before", 0) + since
+    share = rejected / (edges + rejected) if rejected else 0.0
+    return quality | {"rejected_since": since, "rejected_share": share}
+
+
 def _generation(row: Row) -> Generation:
     return Generation(
         id=row["id"],
@@ -204,9 +225,10 @@ def _generation(row: Row) -> Generation:
         held_out=tuple(row["held_out"]),
         videos=tuple(row["videos"]),
         parameters=json.loads(row["parameters"]),
-        quality=json.loads(row["quality"]),
+        quality=_with_rejections(json.loads(row["quality"]), row["edges"], row["rejected"]),
         training_sizes=tuple(row["training_sizes"]),
         held_out_sizes=tuple(row["held_out_sizes"]),
+        feedback=row.get("feedback", ""),
         joined=row.get("joined", ""),
         current=bool(row["current"]),
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from graph.connection import Connection
 from graph.generations.catalogue import Generation
+from graph.generations.recount import LIVE
 from graph.linking.children import Children
 
 # (p)-[:IN_PARENT]->(c)
@@ -31,9 +32,9 @@ RETURN collect(a.id) AS a, collect(b.id) AS b, collect(e.distance) AS distance
 """
 
 # (a)-[e:INTER_INSTANCE]->(b), one bucket of the generation
-_LINKS = """
+_LINKS = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket = $bucket
+WHERE e.generation = $generation AND e.bucket = $bucket AND {LIVE}
 RETURN a.id AS a, b.id AS b ORDER BY a, b
 """
 

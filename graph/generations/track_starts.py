@@ -13,7 +13,7 @@ from graph.linking.track_starts import TrackStarts
 # (p), found by the index on (video_id, id). Collected, because one row per patch takes the driver several times as long
 _STARTS = """
 MATCH (p:Patch)
-WHERE p.video_id = $video AND p.id > '' AND p.role = 'start'
+WHERE p.video_id = $video AND p.id > '' AND p.role = 'start' AND p.no_object IS NULL
   AND ($confidence = 0 OR EXISTS { (p)-[e:INTRA_INSTANCE]->() WHERE e.confidence >= $confidence })
 RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 """
@@ -22,7 +22,7 @@ RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 def read_track_starts(
     connection: Connection, videos: Sequence[str], reencodings: Mapping[str, str], confidence: float = 0.0
 ) -> TrackStarts:
-    """Return the starts of these videos' tracks with at least this confidence.
+    """Return the starts of these videos' tracks with at least this confidence, tracks marked as no object left out.
 
     `reencodings` maps a re-encoded video to the first of its re-encodings.
     """

@@ -18,6 +18,7 @@ from graph.connection import Connection
 from graph.errors import Conflict, Unavailable
 from graph.generations.batches import LANES, Batch, batches, bucket_count
 from graph.generations.catalogue import LINKING, erase, unfinished
+from graph.generations.recount import LIVE
 from graph.linking.run import Linking
 from graph.lock import Lock, graph_lock
 from graph.records import Progress, no_progress
@@ -28,10 +29,16 @@ WITH g UNWIND range(0, $lanes - 1) AS lane
 CREATE (:WritingLane {generation: $id, lane: lane, batch: -1})
 """
 # (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b')
-_BUCKETS = """
-MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0
-RETURN e.bucket AS bucket, e.held_out AS held_out,
-       sum(COUNT { (a)-[:INTRA_INSTANCE]->() } * COUNT { (b)-[:INTRA_INSTANCE]->() }) AS quadruples
+_BUCKETS = f"""
+MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
+RETURN e.bucket AS bucket, e.held_out AS held_out, count(e) AS edges,
+       sum(COUNT {{ (a)-[:INTRA_INSTANCE]->() }} * COUNT {{ (b)-[:INTRA_INSTANCE]->() }}) AS quadruples
+"""
+# what was rejected while this linking ran
+_REJECT = """
+MATCH (a:Patch)-[:REJECTED]->(b:Patch)
+MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = $generation
+SET e.rejected = true
 """
 # The shortest track. Tracks of videos above 40 frames a second are longer, because skipped frames count as well.
 _TRACK_LENGTH = """
@@ -69,6 +76,7 @@ def write_generation(
     *,
     videos: Collection[str] = (),
     joined: str = "",
+    feedback: str = "",
     lock: Lock | None = None,
     progress: Progress = no_progress,
 ) -> str:
@@ -85,11 +93,12 @@ def write_generation(
         held_out: ids of the videos kept out of training.
         videos: ids of all videos that were read, including those without patches.
         joined: generation whose parents were kept; "" if none.
+        feedback: digest of the judgements that the linking respects; "" if there are none.
         lock: the linking lock, if the caller holds it.
         progress: receives the number of edges written.
     """
     with nullcontext(lock) if lock else graph_lock(connection, LINKING) as held:
-        generation = _name(linking, feature_model, held_out, videos, joined)
+        generation = _name(linking, feature_model, held_out, videos, joined, feedback)
         for abandoned in unfinished(connection):
             erase(connection, abandoned)
         try:
@@ -100,6 +109,7 @@ def write_generation(
                 properties = _properties(connection, generation, linking, feature_model)
                 looked_at = sorted({*linking.video_ids, *videos})
                 properties |= {"held_out": sorted(held_out), "videos": looked_at, "joined": joined}
+                properties["feedback"] = feedback
             _switch(connection, held, generation, properties)
         except BaseException:
             with suppress(Unavailable):  # then the next linking erases it
@@ -110,11 +120,18 @@ def write_generation(
     return generation
 
 
-def _name(linking: Linking, feature_model: str, held_out: Collection[str], videos: Collection[str], joined: str) -> str:
-    content = json.dumps(
-        [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos), joined]
-    )
-    return blake2b(content.encode(), digest_size=6).hexdigest()
+def _name(
+    linking: Linking,
+    feature_model: str,
+    held_out: Collection[str],
+    videos: Collection[str],
+    joined: str,
+    feedback: str,
+) -> str:
+    content = [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos), joined]
+    if feedback:  # without any, the name is that of the versions before there was feedback
+        content.append(feedback)
+    return blake2b(json.dumps(content).encode(), digest_size=6).hexdigest()
 
 
 def _write_all(
@@ -166,15 +183,19 @@ def _properties(connection: Connection, generation: str, linking: Linking, featu
     """Return the properties of the (:Generation) node, with the number of quadruples in each bucket."""
     buckets = bucket_count(len(linking.pairs))
     sizes = {False: [0] * buckets, True: [0] * buckets}
+    edges = [0] * buckets
+    connection.write(_REJECT, generation=generation)
     for row in connection.read(_BUCKETS, generation=generation):
         sizes[row["held_out"]][row["bucket"]] = row["quadruples"]
+        edges[row["bucket"]] += row["edges"]
     return {
         "feature_model": feature_model,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "patches": len(linking.patch_ids),
         "parents": len(linking.parent_sizes),
         "children": len(linking.groups),
-        "edges": len(linking.pairs),
+        "edges": sum(edges),
+        "edge_sizes": edges,
         "quadruples": sum(sizes[False]) + sum(sizes[True]),
         "track_length": connection.read(_TRACK_LENGTH, generation=generation)[0]["length"],
         "parameters": json.dumps(asdict(linking.parameters)),

@@ -103,9 +103,32 @@ def within(found: Children, count: int, ceiling: float) -> Children:
     """Return the children of at most the width `ceiling` and the pairs inside them; `count` is the number of rows."""
     if ceiling >= 2:
         return found
-    groups = found.groups[child_widths(found, count) <= ceiling]
-    pairs = pairs_of(groups, count)
-    kept = np.isin(_codes(found.pairs, count), _codes(pairs, count), assume_unique=True)
+    return _only(found, found.groups[child_widths(found, count) <= ceiling], count)
+
+
+def without_pairs(found: Children, count: int, rejected: NDArray[np.int64]) -> Children:
+    """Return the children in which no rejected pair is; `rejected` is (R, 2) rows, smaller first.
+
+    A child is a complete subgraph of the mutual-neighbour graph (section 4.2), and a rejected pair is no edge of it.
+    """
+    if not len(rejected):
+        return found
+    refused = _codes(rejected, count)
+    broken = np.zeros(len(found.groups), bool)
+    for first, second in zip(*np.triu_indices(found.groups.shape[1], 1), strict=True):
+        broken |= np.isin(_codes(found.groups[:, [first, second]], count), refused)
+    return _only(found, found.groups[~broken], count)
+
+
+def count_pairs(found: Children, ceiling: float, count: int, wanted: NDArray[np.int64]) -> int:
+    """Return how many of the `wanted` pairs, (R, 2) rows, are among those found, no farther apart than `ceiling`."""
+    near = found.pairs[found.distances <= ceiling]
+    return int(np.isin(_codes(near, count), _codes(wanted, count)).sum()) if len(wanted) else 0
+
+
+def _only(found: Children, groups: NDArray[np.int32], count: int) -> Children:
+    """Return some of the children with the pairs inside them."""
+    kept = np.isin(_codes(found.pairs, count), _codes(pairs_of(groups, count), count), assume_unique=True)
     return Children(groups, found.pairs[kept], found.distances[kept])
 
 

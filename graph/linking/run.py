@@ -4,7 +4,7 @@ This module defines the steps. A `Vectors` object stores the vectors and runs th
 a matrix, and `spread.Spread` for shards, whose parts several machines can compute. Both give bit-identical results.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
-from graph.linking.children import Children, distance_ceiling, within
+from graph.linking.children import Children, count_pairs, distance_ceiling, within, without_pairs
 from graph.linking.features import mean_of, without_mean
 from graph.linking.in_memory import InMemory
 from graph.linking.neighbours import Nearest, nearest
@@ -113,8 +113,12 @@ def link_vectors(
     vectors: Vectors,
     assign: MakePoints,
     progress: Progress = no_progress,
+    rejected: Collection[tuple[str, str]] = (),
 ) -> Linking:
-    """Link track starts by their vectors; `parameters` are resolved. Raises as `vectors` does."""
+    """Link track starts by their vectors, without the `rejected` pairs of ids; `parameters` are resolved.
+
+    Raises as `vectors` does.
+    """
     k = parameters.parents
     rows = sample_rows(len(starts), parameters.sample_per_parent * k, k, parameters.seed)
     sample = vectors.sample(rows)
@@ -127,12 +131,15 @@ def link_vectors(
     parents = keep_large(labels, k, parameters.smallest)
     across = distance_across(sample, parents.labels[rows], parameters.seed)
     del sample
-    every = vectors.children(parents)
+    refused = rejected_rows(starts, rejected)
+    found_again = vectors.children(parents)
+    every = without_pairs(found_again, len(starts), refused)
     ceiling = distance_ceiling(every, len(starts), parameters.linked_share)
     found = within(every, len(starts), ceiling)
     progress("quality", 0, 1, "reports")
     quality = quality_report(starts, parents.labels, parents.dropped, found, across)
     quality["distance_ceiling"] = ceiling
+    quality["rejected_before"] = count_pairs(found_again, ceiling, len(starts), refused)
     quality["objective"] = float(distances.mean(dtype=np.float64))
     return Linking(
         starts,
@@ -147,3 +154,10 @@ def link_vectors(
         parameters,
         quality,
     )
+
+
+def rejected_rows(starts: TrackStarts, rejected: Collection[tuple[str, str]]) -> NDArray[np.int64]:
+    """Return (R, 2) the rows of those pairs of ids whose patches are both among the starts, smaller first."""
+    row = {patch: number for number, patch in enumerate(starts.ids)} if rejected else {}
+    pairs = [sorted((row[a], row[b])) for a, b in rejected if a in row and b in row]
+    return np.array(pairs, np.int64).reshape(-1, 2)

@@ -9,6 +9,7 @@ from graph.connection import Connection
 from graph.errors import NotFound
 from graph.generations.catalogue import current_generation, require_generation
 from graph.records import Patch
+from graph.rows import as_record
 
 EXAMPLES = 8  # example patches per cluster
 
@@ -79,7 +80,7 @@ def get_parent(connection: Connection, parent: int, generation: str | None = Non
 def list_members(connection: Connection, parent: Parent, after: str = "", limit: int = 100) -> list[Patch]:
     """Return up to `limit` members of a parent cluster in the order of their ids, starting after the id `after`."""
     rows = connection.read(_MEMBERS, generation=parent.generation, parent=parent.id, after=after, limit=limit)
-    return [Patch(**row["patch"]) for row in rows]
+    return [as_record(Patch, row["patch"]) for row in rows]
 
 
 def list_children(connection: Connection, parent: Parent, limit: int = 100) -> list[list[str]]:

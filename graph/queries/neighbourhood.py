@@ -3,7 +3,7 @@
     (A)-[:INTRA_INSTANCE]->(A')                      the same object some frames later       section 4.3
     (A)-[:INTER_INSTANCE {generation}]-(B)           another object that looks alike         section 4.2
 
-Inter-instance edges are those of the current generation.
+Inter-instance edges are those of the current generation that nobody rejected.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ ORDER BY e.confidence DESC, from_id, to_id LIMIT $limit
 _INTER = """
 UNWIND $ids AS id
 MATCH (p:Patch {id: id})-[e:INTER_INSTANCE]-(q:Patch)
-WHERE e.generation = $generation
+WHERE e.generation = $generation AND e.rejected IS NULL
 RETURN q {.*} AS patch, startNode(e).id AS from_id, endNode(e).id AS to_id, 'inter' AS kind,
        null AS track_length, null AS confidence, e.distance AS distance
 ORDER BY e.distance, from_id, to_id LIMIT $limit
@@ -44,7 +44,8 @@ ORDER BY e.distance, from_id, to_id LIMIT $limit
 _PATH = """
 MATCH (a:Patch {id: $from_id}), (b:Patch {id: $to_id})
 MATCH path = shortestPath((a)-[:INTRA_INSTANCE|INTER_INSTANCE*..30]-(b))
-WHERE all(e IN relationships(path) WHERE type(e) = 'INTRA_INSTANCE' OR e.generation = $generation)
+WHERE all(e IN relationships(path) WHERE
+          type(e) = 'INTRA_INSTANCE' OR (e.generation = $generation AND e.rejected IS NULL))
 RETURN
   [p IN nodes(path) | p {.*, parent: head(
     [(p)<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster) WHERE c.generation = $generation | c.id])}

@@ -14,22 +14,23 @@ from typing import Any
 
 from graph.connection import Connection
 from graph.generations.catalogue import Generation, get_generation, require_generation
+from graph.generations.recount import LIVE
 from graph.queries.shuffle import shuffled
 from graph.records import Quadruple
 
 # (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'), one row with one entry per edge A–B
-_BUCKET = """
-MATCH (g:Generation {id: $generation, state: 'ready'})
+_BUCKET = f"""
+MATCH (g:Generation {{id: $generation, state: 'ready'}})
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket = $bucket AND e.held_out = $held_out
+WHERE e.generation = $generation AND e.bucket = $bucket AND e.held_out = $held_out AND {LIVE}
 WITH g, a, b, e, [(a)-[:INTRA_INSTANCE]->(end) | end.id] AS a2, [(b)-[:INTRA_INSTANCE]->(end) | end.id] AS b2
 RETURN g.id AS generation, collect(a.id) AS a, collect(a2) AS a2, collect(b.id) AS b, collect(b2) AS b2,
        collect(e.parent) AS parent
 """
 # The same with conditions; a null parameter sets no condition. $after is the key of the previous page's last row.
-_PAGE = """
+_PAGE = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket >= 0
+WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
   AND ($parent IS NULL OR e.parent = $parent)
   AND ($video IS NULL OR a.video_id = $video OR b.video_id = $video)
   AND ($largest_distance IS NULL OR e.distance <= $largest_distance)
@@ -42,14 +43,14 @@ WHERE [a, b, a2, b2] > $after
 RETURN a, a2, b, b2, parent, distance ORDER BY a, b, a2, b2 LIMIT $limit
 """
 # tracks in a quadruple: (a')<-[t:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]-(b)-[:INTRA_INSTANCE]->(b')
-_TRACKS = """
+_TRACKS = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket >= 0
-  AND EXISTS { (a)-[:INTRA_INSTANCE]->() } AND EXISTS { (b)-[:INTRA_INSTANCE]->() }
+WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
+  AND EXISTS {{ (a)-[:INTRA_INSTANCE]->() }} AND EXISTS {{ (b)-[:INTRA_INSTANCE]->() }}
 WITH count(e) AS edges, collect(DISTINCT a) + collect(DISTINCT b) AS ends
 UNWIND CASE WHEN ends = [] THEN [null] ELSE ends END AS end
 WITH DISTINCT edges, end
-RETURN edges, sum(COUNT { (end)-[:INTRA_INSTANCE]->() }) AS tracks
+RETURN edges, sum(COUNT {{ (end)-[:INTRA_INSTANCE]->() }}) AS tracks
 """
 
 

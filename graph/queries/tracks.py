@@ -1,5 +1,7 @@
 """Queries for tracks with the parent cluster of their start, of one video or of the whole graph.
 
+Tracks that people marked as no object are left out.
+
 (:Video)-[:HAS_PATCH]->(a:Patch {role: "start"})-[:INTRA_INSTANCE]->(b:Patch)      (a)-[:IN_PARENT]->(:ParentCluster)
 """
 
@@ -11,12 +13,14 @@ from graph.connection import Connection
 # (v)-[:HAS_PATCH]->(a:start)-[:INTRA_INSTANCE]->(b), (a)-[:IN_PARENT]->(c of this generation)
 _OF_VIDEO = """
 MATCH (:Video {id: $video})-[:HAS_PATCH]->(a:Patch {role: 'start'})
+WHERE a.no_object IS NULL
 OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
 RETURN a.id AS start, coalesce(c.id, -1) AS parent, [(a)-[:INTRA_INSTANCE]->(b) | b.id] AS ends
 """
 # (a)-[:INTRA_INSTANCE]->(b), (a)-[:IN_PARENT]->(c of this generation)
 _ALL = """
 MATCH (a:Patch)-[:INTRA_INSTANCE]->(b:Patch)
+WHERE a.no_object IS NULL
 OPTIONAL MATCH (a)-[:IN_PARENT]->(c:ParentCluster {generation: $generation})
 RETURN a.id AS start, b.id AS end, coalesce(c.id, -1) AS parent, a.video_id AS video
 """

@@ -15,6 +15,7 @@ import pytest
 
 from graph.connection import Connection
 from graph.errors import Cancelled, Conflict, InvalidInput, NotFound, StorageError
+from graph.feedback import judge_link, mark_no_object
 from graph.generations.catalogue import (
     LINKING,
     current_generation,
@@ -389,3 +390,33 @@ def test_joining_before_the_first_linking(context: StageContext, world: World) -
         prepare_link(context, JOIN, no_progress)
     with pytest.raises(NotFound, match="Nothing is linked yet"):
         link(context, JOIN, no_progress)
+
+
+@pytest.mark.parametrize("request_", [REQUEST, numbered(group=2, linked_share=0.4)], ids=["paper", "pairs"])
+def test_what_was_rejected_is_not_linked_again(context: StageContext, world: World, request_: LinkRequest) -> None:
+    add(context, world, slice(0, 9))
+    first = link(context, request_, no_progress)
+    a, b, _ = sorted(edges(context.connection, first))[10]
+    no_object = next(iter(sorted(edges(context.connection, first) - {(a, b)})[40:]))[0]
+    assert no_object not in (a, b)
+    judge_link(context.connection, a, b, "rejected", "ada")
+    mark_no_object(context.connection, [no_object], True)
+    second = link(context, request_, no_progress)
+    assert link(context, request_, no_progress) == second != first
+    add(context, world, slice(9, None))
+    joined = link(context, JOIN, no_progress)
+    for generation in (second, joined):
+        pairs = {(one, other) for one, other, _ in edges(context.connection, generation)}
+        assert len(pairs) > 50
+        assert (a, b) not in pairs
+        assert no_object not in {patch for pair in pairs for patch in pair}
+        _, groups, _ = stored(context.connection, generation)
+        assert not any({a, b} <= group or no_object in group for group in groups)
+        quality = get_generation(context.connection, generation).quality
+        assert (quality["rejected_before"], quality["rejected_since"]) == (1, 0)
+        assert quality["rejected_share"] == 1 / (len(pairs) + 1)
+    judge_link(context.connection, a, b, "open")
+    mark_no_object(context.connection, [no_object], False)
+    third = link(context, request_, no_progress)
+    assert (a, b) in {(one, other) for one, other, _ in edges(context.connection, third)}
+    assert get_generation(context.connection, third).feedback == ""

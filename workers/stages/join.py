@@ -7,18 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph import videos
+from graph.feedback import feedback_digest, rejected_pairs
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
 from graph.generations.centroids import Centroids, read_centroids, write_centroids
 from graph.generations.reader import children_of_parent, members_of
 from graph.generations.track_starts import read_track_starts
 from graph.generations.writer import write_generation
-from graph.linking.children import together, within
+from graph.linking.children import count_pairs, together, within, without_pairs
 from graph.linking.join import assign_new, children_anew
 from graph.linking.parameters import stored_parameters
 from graph.linking.quality import quality_report
 from graph.linking.reencodings import find_reencodings
-from graph.linking.run import Linking
+from graph.linking.run import Linking, rejected_rows
 from graph.linking.track_starts import TrackStarts
 from graph.lock import graph_lock
 from graph.records import Progress
@@ -37,13 +38,14 @@ class _Old:
 def join(context: StageContext, progress: Progress) -> str:
     """Join the videos that are not in the current generation to its parents; returns the new generation's id.
 
-    If no video was added or deleted, the current generation's id is returned. Raises `NotFound` before the first
-    linking or if the centroids are missing, and `Conflict` while another linking is running.
+    If no video was added or deleted and nothing was judged, the current generation's id is returned. Raises `NotFound`
+    before the first linking or if the centroids are missing, and `Conflict` while another linking is running.
     """
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         old = catalogue.require_generation(context.connection)
         ready = videos.ready_video_ids(context.connection)
-        if ready == list(old.videos):
+        feedback = feedback_digest(context.connection)
+        if ready == list(old.videos) and feedback == old.feedback:
             return old.id
         centroids = read_centroids(context.shards, old.id)
         reencodings = find_reencodings(context.shards, ready, progress)
@@ -57,6 +59,7 @@ def join(context: StageContext, progress: Progress) -> str:
             held_out,
             videos=ready,
             joined=old.id,
+            feedback=feedback,
             lock=lock,
             progress=progress,
         )
@@ -106,13 +109,16 @@ def _join(
     for parent in range(old.parents):
         if parent not in found:
             found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)
-    every = together((found[parent] for parent in range(old.parents)), parameters.group)
+    found_again = together((found[parent] for parent in range(old.parents)), parameters.group)
+    refused = rejected_rows(starts, rejected_pairs(context.connection))
+    every = without_pairs(found_again, len(starts), refused)
     ceiling = float(old.quality.get("distance_ceiling", 2.0))  # 2: older generations have no ceiling
     all_found = within(every, len(starts), ceiling)
     dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
     # the distance across parents and the objective keep their old values, because the old vectors are not read
     quality = quality_report(starts, labels, dropped, all_found, float(old.quality["distance_across"]))
     quality |= {name: old.quality[name] for name in ("empty_parents", "objective")} | {"distance_ceiling": ceiling}
+    quality["rejected_before"] = count_pairs(found_again, ceiling, len(starts), refused)
     return Linking(
         starts,
         labels,
@@ -134,8 +140,9 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
     for parent in range(old.parents):
         progress("reading parents", parent, old.parents, "parents")
         size, ids = members_of(context.connection, old, parent)
-        labels[[row_of[patch] for patch in ids]] = parent
-        if len(ids) != size:
+        rows = [row_of[patch] for patch in ids if patch in row_of]  # without those marked as no object since
+        labels[rows] = parent
+        if len(rows) != size:
             shrunk.add(parent)
     return _Old(labels, shrunk)
 

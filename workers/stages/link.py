@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from graph import videos
 from graph.errors import InvalidInput, Unavailable
+from graph.feedback import feedback_digest, rejected_pairs
 from graph.generations import catalogue
 from graph.generations.centroids import FOLDER as CENTROIDS
 from graph.generations.centroids import forget_centroids, has_centroids, write_centroids
@@ -42,7 +43,8 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
     parameters, model = request.parameters, request.features
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         ready = videos.ready_video_ids(context.connection)
-        known = same_generation(context, model, ready, parameters)
+        feedback = feedback_digest(context.connection)
+        known = same_generation(context, model, ready, parameters, feedback)
         if known:
             return known
         reencodings = find_reencodings(context.shards, ready, progress)
@@ -51,7 +53,7 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
             raise InvalidInput("There are no patches to link. Ingest videos with moving objects first.")
         run = begin_run(context, model, starts, parameters.resolve(len(starts)))
         try:
-            generation = _link_starts(context, run, starts, ready, reencodings, lock, progress)
+            generation = _link_starts(context, run, starts, ready, reencodings, feedback, lock, progress)
         except Unavailable:  # the job is retried and uses the finished parts
             raise
         except BaseException:
@@ -67,6 +69,7 @@ def _link_starts(
     starts: TrackStarts,
     ready: list[str],
     reencodings: Mapping[str, str],
+    feedback: str,
     lock: Lock,
     progress: Progress,
 ) -> str:
@@ -78,11 +81,20 @@ def _link_starts(
         except Unavailable as error:
             _log.warning("other machines cannot help with this linking: %s", error)
 
-    linking = link_vectors(starts, run.parameters, Spread(run, starts, offer, scratch, progress), run.assign, progress)
+    vectors = Spread(run, starts, offer, scratch, progress)
+    rejected = rejected_pairs(context.connection)
+    linking = link_vectors(starts, run.parameters, vectors, run.assign, progress, rejected)
     # only videos with tracks are chosen, because holding out a video without tracks has no effect
     held_out = catalogue.held_out_videos(linking.video_ids, reencodings)
     generation = write_generation(
-        context.connection, linking, run.model, held_out, videos=ready, lock=lock, progress=progress
+        context.connection,
+        linking,
+        run.model,
+        held_out,
+        videos=ready,
+        feedback=feedback,
+        lock=lock,
+        progress=progress,
     )
     write_centroids(context.shards, generation, linking)
     return generation
@@ -104,7 +116,9 @@ def begin_run(context: StageContext, model: str, starts: TrackStarts, parameters
     return run
 
 
-def same_generation(context: StageContext, model: str, ready: list[str], parameters: LinkParameters) -> str:
+def same_generation(
+    context: StageContext, model: str, ready: list[str], parameters: LinkParameters, feedback: str
+) -> str:
     """Return the current generation's id if it was made from these inputs without joining, else ""."""
     current = catalogue.current_generation(context.connection)
     if current is None or not has_centroids(context.shards, current):
@@ -112,4 +126,4 @@ def same_generation(context: StageContext, model: str, ready: list[str], paramet
     found = catalogue.get_generation(context.connection, current)
     asked = asdict(parameters.resolve(found.patches))
     same = asked == dict(found.parameters) and found.feature_model == model and list(found.videos) == ready
-    return current if same and not found.joined else ""
+    return current if same and found.feedback == feedback and not found.joined else ""

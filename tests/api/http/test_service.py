@@ -131,7 +131,8 @@ def test_every_route_is_described_and_names_its_problems(schema: dict[str, Any])
         ("POST", "/embeddings/lookup"), ("POST", "/similar"), ("GET", "/graph/stats"), ("GET", "/graph/quadruples"),
         ("GET", "/graph/path"), ("GET", "/clusters"), ("GET", "/clusters/{cluster_id}"), ("POST", "/links"),
         ("POST", "/trainings"), ("GET", "/models"), ("GET", "/models/{model_id}"), ("GET", "/healthz"),
-        ("GET", "/readyz"), ("GET", "/metrics"),
+        ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/links"), ("GET", "/links/{a}/{b}"),
+        ("PATCH", "/links/{a}/{b}"), ("PATCH", "/patches/{patch_id}"), ("PATCH", "/patches"),
     }  # fmt: skip
     for path, methods in schema["paths"].items():
         for operation in methods.values():

@@ -13,6 +13,7 @@ from graph.archive.files import copy_in, copy_out, open_export, seal
 from graph.archive.tables import Tables, read_rows
 from graph.connection import Connection
 from graph.errors import Conflict, InvalidInput, NotFound, StorageError
+from graph.feedback import judge_link, mark_no_object
 from graph.generations.catalogue import LINKING, current_generation, held_out_videos
 from graph.generations.writer import write_generation
 from graph.linking.parameters import PAPER
@@ -51,6 +52,9 @@ def whole(connection: Connection, world: World) -> Connection:
     write_generation(connection, linking, "net", held_out_videos(linking.video_ids))
     write_generation(connection, link(world.features, world.starts, replace(PAPER, seed=3)), "net")
     write_model(connection, Model("m", "transitive", "demo", 7, 4608, 1024, "g", "now"))
+    for a, b in [(edge.a_id, edge.b_id) for edge in linking.edges[:3]]:
+        judge_link(connection, a, b, "rejected" if a == linking.edges[0].a_id else "accepted", 'ada "the" critic')
+    mark_no_object(connection, [world.ends[5].id], True, "bob")
     name = 'a "quoted", name\nof two lines; ümläut \\ \\"'
     connection.write("MATCH (v:Video) WITH v ORDER BY v.id LIMIT 1 SET v.name = $name", name=name)
     connection.write("CREATE (:Video {id: 'f', name: '', status: 'failed', reason: 'no video', fps: 0.0, frames: 0})")
@@ -66,6 +70,7 @@ def exported(whole: Connection, tmp_path: Path) -> Path:
     assert counts["Patch"] == counts["HAS_PATCH"] == 150 + 170
     assert counts["INTRA_INSTANCE"] == 170
     assert (counts["Video"], counts["Generation"], counts["Current"]) == (8, 2, 1)
+    assert counts["REJECTED"] + counts.get("ACCEPTED", 0) == 3
     assert "Job" not in counts
     return folder
 

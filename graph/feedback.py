@@ -1,0 +1,166 @@
+"""Feedback of people: links that they reject or accept, and patches that they mark as no object.
+
+    (a:Patch)-[:REJECTED {by, at}]->(b:Patch)      a.id < b.id: the two are not alike
+    (a:Patch)-[:ACCEPTED {by, at}]->(b:Patch)      a.id < b.id: somebody looked, and they are alike
+    (:Patch {no_object, no_object_by, no_object_at})     on every patch of a track
+
+A judgement belongs to a pair of patches and not to an edge, so it outlives the generation. The transaction that stores
+it also sets `rejected` on the pair's INTER_INSTANCE edges and counts their quadruples anew. A query that enumerates
+links therefore needs one condition (`LIVE`) and no second match.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from graph.connection import Connection, Statement
+from graph.errors import NotFound
+from graph.generations.recount import recount_statements
+from graph.jobs import now
+
+LinkState = Literal["rejected", "accepted", "open"]
+
+_PATCHES_AT_ONCE = 1000  # marked in one transaction
+_TOUCHED_BY_PAIR = """
+MATCH (:Patch {id: $a})-[e:INTER_INSTANCE]->(:Patch {id: $b})
+RETURN e.generation AS generation, collect(DISTINCT e.bucket) AS buckets
+"""
+# (a)-[:REJECTED|ACCEPTED]->(b); the first SET locks `a`, so of two judgements of one pair the later one stays
+_JUDGE = """
+MATCH (a:Patch {id: $a}), (b:Patch {id: $b})
+WHERE EXISTS { (a)-[:INTER_INSTANCE|REJECTED|ACCEPTED]->(b) }
+SET a.judged = true
+REMOVE a.judged
+WITH a, b
+OPTIONAL MATCH (a)-[old:REJECTED|ACCEPTED]->(b)
+DELETE old
+WITH DISTINCT a, b
+FOREACH (_ IN CASE $state WHEN 'rejected' THEN [1] ELSE [] END | CREATE (a)-[:REJECTED {by: $by, at: $at}]->(b))
+FOREACH (_ IN CASE $state WHEN 'accepted' THEN [1] ELSE [] END | CREATE (a)-[:ACCEPTED {by: $by, at: $at}]->(b))
+WITH a, b
+OPTIONAL MATCH (a)-[e:INTER_INSTANCE]->(b)
+SET e.rejected = CASE $state WHEN 'rejected' THEN true ELSE null END
+RETURN count(*) AS found
+"""
+# (a)-[e:INTER_INSTANCE]->(b) of the current generation, and the judgement of the pair
+_GET = """
+MATCH (a:Patch {id: $a}), (b:Patch {id: $b})
+OPTIONAL MATCH (:Current {name: 'generation'})-[:IS]->(g:Generation)
+OPTIONAL MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id
+OPTIONAL MATCH (a)-[j:REJECTED|ACCEPTED]->(b)
+WITH a, b, e, j WHERE e IS NOT NULL OR j IS NOT NULL OR EXISTS { (a)-[:INTER_INSTANCE]->(b) }
+RETURN a.id AS a_id, b.id AS b_id, toLower(coalesce(type(j), 'open')) AS state, coalesce(j.by, '') AS by,
+       coalesce(j.at, '') AS at, e.distance AS distance
+"""
+# the judged pairs, in the order of (a, b); the distance is that of the current generation
+_LIST = """
+MATCH (a:Patch)-[j:REJECTED|ACCEPTED]->(b:Patch)
+WHERE ($state IS NULL OR toLower(type(j)) = $state) AND [a.id, b.id] > $after
+WITH a, b, j ORDER BY a.id, b.id LIMIT $limit
+OPTIONAL MATCH (:Current {name: 'generation'})-[:IS]->(g:Generation)
+OPTIONAL MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id
+RETURN a.id AS a_id, b.id AS b_id, toLower(type(j)) AS state, j.by AS by, j.at AS at, e.distance AS distance
+ORDER BY a_id, b_id
+"""
+_REJECTED = """
+MATCH (a:Patch)-[:REJECTED]->(b:Patch)
+RETURN a.id AS a, b.id AS b ORDER BY a, b
+"""
+_NO_OBJECTS = """
+MATCH (p:Patch) WHERE p.no_object AND p.role = 'start'
+RETURN p.id AS id ORDER BY id
+"""
+# the tracks of some patches: their starts and all ends of these
+_OF_TRACKS = """
+UNWIND $ids AS id
+MATCH (p:Patch {id: id})
+OPTIONAL MATCH (start:Patch)-[:INTRA_INSTANCE]->(p)
+WITH p, coalesce(start, p) AS start
+OPTIONAL MATCH (start)-[:INTRA_INSTANCE]->(end:Patch)
+WITH collect(DISTINCT p.id) AS asked, collect(DISTINCT start.id) + collect(DISTINCT end.id) AS ids
+RETURN asked, ids
+"""
+_TOUCHED_BY_PATCHES = """
+UNWIND $ids AS id
+MATCH (:Patch {id: id})-[e:INTER_INSTANCE]-(:Patch)
+RETURN e.generation AS generation, collect(DISTINCT e.bucket) AS buckets
+"""
+_MARK = """
+UNWIND $ids AS id
+MATCH (p:Patch {id: id})
+SET p.no_object = CASE WHEN $no_object THEN true ELSE null END,
+    p.no_object_by = CASE WHEN $no_object THEN $by ELSE null END,
+    p.no_object_at = CASE WHEN $no_object THEN $at ELSE null END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A pair of patches that is linked or was judged; `distance` is None where the current generation has no edge."""
+
+    a_id: str  # the smaller id
+    b_id: str
+    state: LinkState
+    by: str = ""  # who judged
+    at: str = ""  # when: ISO 8601, UTC
+    distance: float | None = None  # 1 - cosine of the two features
+
+
+def judge_link(connection: Connection, a_id: str, b_id: str, state: LinkState, by: str = "") -> Link:
+    """Reject or accept a pair, or withdraw the judgement ("open"); the ids may come in either order.
+
+    Raises `NotFound` where the two were never linked.
+    """
+    a, b = sorted((a_id, b_id))
+    recounts = recount_statements(connection, connection.read(_TOUCHED_BY_PAIR, a=a, b=b))
+    judge: Statement = (_JUDGE, {"a": a, "b": b, "state": state, "by": by, "at": now()})
+    found = connection.write_many([judge, *recounts])[0]
+    if not found or not found[0]["found"]:
+        raise NotFound(f"Patches {a} and {b} are not linked.")
+    return get_link(connection, a, b)
+
+
+def get_link(connection: Connection, a_id: str, b_id: str) -> Link:
+    """Read how a pair was judged; the ids may come in either order. Raises `NotFound` where it was never linked."""
+    a, b = sorted((a_id, b_id))
+    rows = connection.read(_GET, a=a, b=b)
+    if not rows:
+        raise NotFound(f"Patches {a} and {b} are not linked.")
+    return Link(**rows[0])
+
+
+def list_judged_links(
+    connection: Connection, state: LinkState | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+) -> list[Link]:
+    """Read the `limit` judged pairs that follow `after`, in the order of their ids."""
+    return [Link(**row) for row in connection.read(_LIST, state=state, after=list(after), limit=limit)]
+
+
+def mark_no_object(connection: Connection, patch_ids: Sequence[str], no_object: bool, by: str = "") -> list[str]:
+    """Mark patches, and with each its whole track, as no object, or take the mark away; returns the ids marked.
+
+    Raises `NotFound` for an unknown patch, before anything is written.
+    """
+    row: dict[str, Any] = connection.read(_OF_TRACKS, ids=list(patch_ids))[0]
+    unknown = sorted(set(patch_ids) - set(row["asked"]))
+    if unknown:
+        raise NotFound(f"There is no patch {unknown[0]}.")
+    ids, at = sorted(set(row["ids"])), now()
+    for first in range(0, len(ids), _PATCHES_AT_ONCE):
+        some = ids[first : first + _PATCHES_AT_ONCE]
+        recounts = recount_statements(connection, connection.read(_TOUCHED_BY_PATCHES, ids=some))
+        connection.write_many([(_MARK, {"ids": some, "no_object": no_object, "by": by, "at": at}), *recounts])
+    return ids
+
+
+def rejected_pairs(connection: Connection) -> list[tuple[str, str]]:
+    """Return every rejected pair, smaller id first, sorted."""
+    return [(row["a"], row["b"]) for row in connection.read(_REJECTED)]
+
+
+def feedback_digest(connection: Connection) -> str:
+    """Name what a linking must respect (rejected pairs, starts that are no object); "" where there is nothing."""
+    pairs = [f"{a}-{b}" for a, b in rejected_pairs(connection)]
+    starts = [row["id"] for row in connection.read(_NO_OBJECTS)]
+    return blake2b("\n".join([*pairs, "", *starts]).encode(), digest_size=8).hexdigest() if pairs or starts else ""

@@ -1,0 +1,59 @@
+"""Feedback over HTTP: links judged, patches marked, and the quadruples that follow."""
+
+import httpx
+import pytest
+
+from tests.api.conftest import World
+
+
+def quadruples(world: World) -> int:
+    return int(world.client.get("/graph/stats").json()["quadruples"])
+
+
+def test_a_link_is_rejected_listed_and_reopened(world: World) -> None:
+    one = world.client.get("/graph/quadruples?limit=1").json()["items"][0]
+    before = quadruples(world)
+    address = f"/links/{one['b']}/{one['a']}"
+    assert world.client.get(address).json()["state"] == "open"
+    answer = world.client.patch(address, json={"state": "rejected", "by": "ada"}).json()
+    assert (answer["a_id"], answer["b_id"], answer["state"], answer["by"]) == (one["a"], one["b"], "rejected", "ada")
+    assert answer["distance"] == one["distance"]
+    assert quadruples(world) == before - 1
+    listed = world.client.get("/links?state=rejected&limit=1").json()
+    assert (listed["items"], listed["next"]) == ([answer], None)
+    assert world.client.get("/links?state=accepted").json()["items"] == []
+    assert world.client.patch(address, json={"state": "open"}).json()["at"] == ""
+    assert quadruples(world) == before
+    assert world.client.get("/links").json()["items"] == []
+
+
+def test_patches_are_marked_with_their_tracks(world: World) -> None:
+    track = world.tracks[0]
+    before = quadruples(world)
+    ids = sorted((track.start_id, track.end_id))
+    answer = world.client.patch(f"/patches/{track.end_id}", json={"no_object": True}).json()
+    assert (answer["id"], answer["no_object"]) == (track.end_id, True)
+    assert world.client.get(f"/patches/{track.start_id}").json()["no_object"] is True
+    stats = world.client.get("/graph/stats").json()
+    assert stats["no_object"] == 2
+    assert stats["quadruples"] < before
+    answer = world.client.patch("/patches", json={"ids": ids, "no_object": False}).json()
+    assert answer == {"no_object": False, "ids": ids}
+    assert quadruples(world) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "status"),
+    [
+        ("/links/0000000000000000/1111111111111111", {"state": "rejected"}, 404),
+        ("/links/0000000000000000/x", {"state": "rejected"}, 422),
+        ("/links/0000000000000000/1111111111111111", {"state": "wrong"}, 422),
+        ("/patches/0000000000000000", {"no_object": True}, 404),
+        ("/patches/0000000000000000", {"object": True}, 422),
+        ("/patches", {"ids": [], "no_object": True}, 422),
+        ("/patches", {"ids": ["0000000000000000"], "no_object": True}, 404),
+    ],
+)
+def test_wrong_feedback_is_refused(client: httpx.Client, address: str, body: dict[str, object], status: int) -> None:
+    answer = client.patch(address, json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
