@@ -148,6 +148,7 @@ class ModelResponse(Response):
     embedding_dim: int = Field(description="0 where the recipe has no embedding (context).")
     generation: str
     created_at: str
+    current: bool = Field(False, description="Whether new videos are embedded by it and answers use it.")
 
 
 class StatsResponse(Response):
@@ -164,6 +165,8 @@ class StatsResponse(Response):
     quadruples: int
     rejected: int = Field(description="Inter-instance edges that people rejected: neither edges nor quadruples here.")
     no_object: int = Field(description="Patches of tracks that people marked as no object.")
+    model: str = Field(description="The current model; empty where none was chosen.")
+    without_embedding: int = Field(description="Patches without an embedding of the current model.")
 
 
 class LinkResponse(Response):

@@ -15,7 +15,7 @@ from celery.signals import setup_logging, worker_ready
 
 from graph import jobs
 from graph.errors import Cancelled, NoDevice, TransitiveError, Unavailable
-from graph.records import Progress
+from graph.records import Job, Progress
 from graph.settings import settings
 from workers import queue, recovery
 from workers.progress import JobProgress
@@ -137,6 +137,7 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
             progress.flush()
         if following is None:
             jobs.finish_job(context.connection, job_id, "done", owner=owner, result=str(result))
+            _submit_following(context, job, str(result))
         else:
             jobs.hand_over_job(context.connection, job_id, owner, to_arguments(result))
             queue.send(context.redis_url, *following, job_id)
@@ -148,6 +149,18 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
         _close_failed(context, job_id, owner, error)
+
+
+def _submit_following(context: StageContext, job: Job, result: str) -> None:
+    """Submit what follows from a job that is done; a failure is logged, and the job stays done."""
+    from workers.following import following_request
+
+    try:
+        request = following_request(context, job.kind, result)
+        if request is not None:
+            queue.submit(context.connection, context.redis_url, request)
+    except TransitiveError as error:
+        _log.warning("job %s is done; new patches wait for `transitive embed --missing`: %s", job.id, error)
 
 
 def _close_failed(context: StageContext, job_id: str, owner: str, error: Exception) -> None:

@@ -33,7 +33,7 @@ FAMILIES = {
     "compare": ("compare",),
     "demo": ("demo", "report"),
     "archive": ("export", "import"),
-    "model": ("import-model", "export-model"),
+    "model": ("use", "import-model", "export-model"),
     "mining": ("mine", "track"),
     "grow": ("grow",),
 }

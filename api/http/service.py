@@ -20,6 +20,7 @@ from graph.shards import Shards
 from workers import queue, recovery
 from workers.requests import IngestRequest, JobRequest, job_id
 from workers.stage_context import StageContext
+from workers.stages.encoding import missing_videos
 
 if TYPE_CHECKING:
     from training.encoder import Encoder
@@ -113,15 +114,29 @@ class Service:
         }
 
     def embedded_model(self, model_id: str | None) -> str:
-        """Return the id of the model that is asked for, or of the newest one with embeddings; raises `NotFound`."""
+        """Return the id of the named model, else of the current one, else of the newest with embeddings.
+
+        Raises `NotFound`.
+        """
         if model_id is not None:
             return models.get_model(self.connection, model_id).id
+        current = models.current_model(self.connection)
+        if current:
+            return current.id
         for model in models.newest_models(self.connection):
             if self.files.embedded(model.id):
                 return model.id
         raise NotFound(
             "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."
         )
+
+    def without_embedding(self) -> tuple[str, int]:
+        """Return the current model's id ("" for none) and how many patches have no embedding of it; reads the graph."""
+        current = models.current_model(self.connection)
+        if current is None:
+            return "", videos.count_patches(self.connection, videos.ready_video_ids(self.connection))
+        missing = missing_videos(self.context, f"embeddings/{current.id}")
+        return current.id, videos.count_patches(self.connection, missing) if missing else 0
 
     def encoder(self, model_id: str | None) -> tuple[Model, "Encoder"]:
         """Return a model with an embedding, loaded once; raises `NotFound`."""
@@ -130,8 +145,7 @@ class Service:
             if model_id
             else models.get_model(self.connection, self.embedded_model(None))
         )
-        if not model.embedding_dim:
-            raise InvalidInput(f"Model {model.id} ({model.recipe}) has no embedding. Name another.")
+        models.require_embedding(model)
         from training.encoder import Encoder  # torch takes seconds and 400 MB: only servers that encode pay that
 
         with self._loading:

@@ -64,6 +64,11 @@ _REST = {
         UNWIND $rows AS row MATCH (g:Generation {id: row.generation})
         MERGE (c:Current {name: row.name}) MERGE (c)-[:IS]->(g)
     """,
+    # (c:Current)-[:IS]->(m)
+    "CurrentModel": """
+        UNWIND $rows AS row MATCH (m:Model {id: row.model})
+        MERGE (c:Current {name: row.name}) MERGE (c)-[:IS]->(m)
+    """,
 }
 _EMPTY = "MATCH (n) WITH n LIMIT 5000 DETACH DELETE n RETURN count(*) AS deleted"
 _COUNT = "MATCH (n) WHERE NOT n:Lock RETURN count(n) AS count"

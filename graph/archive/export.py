@@ -63,6 +63,7 @@ _SMALL = {
     "Generation": "MATCH (n:Generation {state: 'ready'}) RETURN n {.*} AS properties ORDER BY n.id",
     "Model": "MATCH (n:Model) RETURN n {.*} AS properties ORDER BY n.id",
     "Current": "MATCH (n:Current)-[:IS]->(g:Generation) RETURN n {.*, generation: g.id} AS properties",
+    "CurrentModel": "MATCH (n:Current)-[:IS]->(m:Model) RETURN n {.*, model: m.id} AS properties",
 }
 
 

@@ -21,8 +21,7 @@ def encode_missing(context: StageContext, folder: str, encode: Encode, stage: st
 
     `folder` is `features/<model>` or `embeddings/<model>`. `encode` maps uint8 (N, 96, 96, 3) to vectors (N, D).
     """
-    there = set(context.shards.names(folder))
-    missing = [video for video in videos.ready_video_ids(context.connection) if video not in there]
+    missing = missing_videos(context, folder)
     total = videos.count_patches(context.connection, missing) if missing else 0
     done = 0
     progress(stage, 0, total, "patches")
@@ -35,6 +34,12 @@ def encode_missing(context: StageContext, folder: str, encode: Encode, stage: st
         done += start
         progress(stage, done, max(total, done), "patches")
     return len(missing)
+
+
+def missing_videos(context: StageContext, folder: str) -> list[str]:
+    """Return the ready videos that have no shard in `folder`, sorted."""
+    there = set(context.shards.names(folder))
+    return [video for video in videos.ready_video_ids(context.connection) if video not in there]
 
 
 def _decode(ids: Sequence[str], jpegs: Sequence[bytes]) -> NDArray[np.uint8]:

@@ -110,15 +110,15 @@ def open_source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContex
 
 
 def _encoder(model: str, context: StageContext | None) -> "Encoder":
+    from graph.models import choose_model
     from training.encoder import Encoder
-    from workers.stages.embed import choose_model
 
     if model and Path(model).is_dir():
         return Encoder.load(Path(model), settings().device)
     if context is None:
         raise InvalidInput("With --pack, name the model's folder: --model DIR.")
     known = context.models / model if model and (context.models / model).is_dir() else None
-    return Encoder.load(known or context.models / choose_model(context, model).id, settings().device)
+    return Encoder.load(known or context.models / choose_model(context.connection, model).id, settings().device)
 
 
 def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:

@@ -109,8 +109,11 @@ def _jobs(connection: Connection) -> Listed:
 
 def _models(connection: Connection) -> Listed:
     found = list(_pages(connection, models.list_models))
-    lines = [f"{m.id}  {m.recipe} ({m.preset})  {m.step:,} steps  {m.created_at[:19]}" for m in found]
-    return {"models": [asdict(model) for model in found]}, lines
+    current = models.current_model(connection)
+    lines = [
+        f"{_MARK[m == current]} {m.id}  {m.recipe} ({m.preset})  {m.step:,} steps  {m.created_at[:19]}" for m in found
+    ]
+    return {"models": [{**asdict(model), "current": model == current} for model in found]}, lines
 
 
 def _generations(connection: Connection) -> Listed:

@@ -1,4 +1,4 @@
-"""`transitive import-model` and `export-model`: add a model trained elsewhere; write weights for other software."""
+"""`transitive use`, `import-model` and `export-model`: the model in use, models trained elsewhere, weights to share."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,17 +6,31 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_session
+from api.cli.session import open_graph, open_session
 from api.cli.terminal import Json, answer
 from api.cli.usage import checked_arguments
-from graph.errors import InvalidInput
+from graph import models
+from graph.errors import InvalidInput, NotFound
 from graph.settings import settings
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command()(use)
     app.command("import-model")(import_model)
     app.command("export-model")(export_model)
+
+
+def use(
+    model: Annotated[str, typer.Argument(help="Model's id; `transitive list models` shows them.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make a model the current one, or name the current one. It embeds new videos, and answers use it by default."""
+    with open_graph() as connection:
+        chosen = models.use_model(connection, model) if model else models.current_model(connection)
+    if chosen is None:
+        raise NotFound("No model is in use yet. `transitive embed` takes the newest; `transitive use MODEL` names one.")
+    answer(asdict(chosen), as_json, f"Current model: {chosen.id} ({chosen.recipe}, {chosen.embedding_dim} dimensions).")
 
 
 def import_model(

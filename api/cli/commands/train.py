@@ -15,7 +15,7 @@ from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.usage import WrongCall, checked_arguments
 from api.cli.waiting import detached, run_job
 from graph.errors import InvalidInput, NotFound
-from graph.models import get_model
+from graph.models import choose_model, current_model, get_model
 from graph.settings import settings
 from training.recipes import RECIPES, get_recipe, with_iterations
 from workers.requests import EmbedRequest, TrainRequest
@@ -89,13 +89,20 @@ def train(
 
 
 def embed(
-    model: Annotated[str, typer.Option(help="Model's id. Default: the newest with an embedding.")] = "",
+    model: Annotated[str, typer.Option(help="Model's id. Default: the current one, else the newest.")] = "",
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only by the current model; fail where none is in use.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compute the embedding of every patch that has none of this model yet."""
+    if missing and model:
+        raise typer.BadParameter("--missing embeds by the current model: leave --model out, or `transitive use` it.")
     with open_session() as session, Bars() as bars:
-        asked = EmbedRequest(model)
+        if missing and current_model(session.connection) is None:
+            raise NotFound("No model is in use yet. `transitive use MODEL` names one.")
+        asked = EmbedRequest(choose_model(session.connection, model).id)
         if detach:
             detached(session, asked, as_json)
             return

@@ -1,5 +1,6 @@
 """HTTP routes that read counts, quadruples and clusters of the graph."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -34,7 +35,8 @@ MOST_GROUPS = 200
 @router.get("/graph/stats", responses=problem_responses(), summary="How much the graph holds")
 def stats(shared: ServiceDep) -> StatsResponse:
     """Count videos, patches, tracks, clusters, edges and quadruples (of the current generation where that applies)."""
-    return StatsResponse.model_validate(graph_counts(shared.connection))
+    model, missing = shared.without_embedding()
+    return StatsResponse(**asdict(graph_counts(shared.connection)), model=model, without_embedding=missing)
 
 
 @router.get("/graph/quadruples", responses=problem_responses(404), summary="A, A', B, B'")

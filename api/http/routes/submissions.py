@@ -84,6 +84,14 @@ class TrainRequest(BaseModel):
     )
 
 
+class EmbedRequest(BaseModel):
+    """What to embed by."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"model": "transitive-1f0c6a2b"}]})
+
+    model: str = Field("", max_length=200, description="A model's id; the current one, else the newest, if empty.")
+
+
 def _started(response: Response, job: Job) -> JobResponse:
     response.headers["Location"] = f"/jobs/{job.id}"
     return JobResponse.model_validate(job)
@@ -121,3 +129,19 @@ def start_training(response: Response, shared: ServiceDep, asked: TrainRequest) 
     if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
         catalogue.require_generation(shared.connection)
     return _started(response, shared.submit(request))
+
+
+@router.post(
+    "/embeddings/jobs",
+    status_code=202,
+    responses=problem_responses(403, 404, also=JOB_STARTED),
+    summary="Embed the patches that have no embedding yet",
+    tags=["embeddings"],
+)
+def start_embedding(
+    response: Response, shared: ServiceDep, asked: Annotated[EmbedRequest | None, Body()] = None
+) -> JobResponse:
+    """Compute the embedding of every patch that has none of the model; the job's result is the model's id."""
+    model = (asked or EmbedRequest()).model
+    chosen = models.choose_model(shared.connection, model)
+    return _started(response, shared.submit(requests.EmbedRequest(chosen.id)))
