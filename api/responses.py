@@ -137,6 +137,16 @@ class JobResponse(Response):
     finished_at: str
 
 
+class UploadResponse(BaseModel):
+    """A resumable upload and how much of it has arrived."""
+
+    id: str
+    name: str
+    length: int = Field(description="Bytes of the whole file.")
+    offset: int = Field(description="Bytes received.")
+    job: str = Field(description="The ingest job of the complete file; empty before.")
+
+
 class ModelResponse(Response):
     """A trained network."""
 

@@ -1,7 +1,7 @@
 """The constraints and indexes of the graph.
 
 Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
-Lock.name   Current.name                                         unique
+Lock.name   Current.name   IdempotencyKey.key                    unique
 (generation, id) of ParentCluster and of ChildCluster            unique
 (generation, lane) of WritingLane                                unique
 (Patch.video_id, Patch.id)                                       index for paging through a video's patches
@@ -21,6 +21,7 @@ CONSTRAINTS = (
     "CREATE CONSTRAINT lock_name IF NOT EXISTS FOR (l:Lock) REQUIRE l.name IS UNIQUE",
     "CREATE CONSTRAINT parent_id IF NOT EXISTS FOR (c:ParentCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
     "CREATE CONSTRAINT child_id IF NOT EXISTS FOR (c:ChildCluster) REQUIRE (c.generation, c.id) IS UNIQUE",
+    "CREATE CONSTRAINT idempotency_key IF NOT EXISTS FOR (k:IdempotencyKey) REQUIRE k.key IS UNIQUE",
     "CREATE CONSTRAINT current_name IF NOT EXISTS FOR (c:Current) REQUIRE c.name IS UNIQUE",
     "CREATE CONSTRAINT lane IF NOT EXISTS FOR (l:WritingLane) REQUIRE (l.generation, l.lane) IS UNIQUE",
 )

@@ -29,6 +29,7 @@ from api.http.routes import (
     patches,
     submissions,
     training_log,
+    uploads,
     video_media,
     videos,
 )
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         videos,
         video_media,
         job_stream,  # before jobs: /jobs/events is no job's id
+        uploads,
         jobs,
         patches,
         neighbours,

@@ -1,7 +1,7 @@
 """Exceptions as RFC 9457 problem documents, or as pages under /browse. No other module knows status codes.
 
 graph.errors      InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
-this module       TooLarge 413 · UnsupportedMedia 415 · Forbidden 403 · NotAcceptable 406
+this module       TooLarge 413 · UnsupportedMedia 415 · WrongVersion 412 · Forbidden 403 · NotAcceptable 406
 """
 
 import logging
@@ -33,6 +33,10 @@ class UnsupportedMedia(errors.InvalidInput):
     """The request's body is of a kind this route does not take."""
 
 
+class WrongVersion(errors.InvalidInput):
+    """The client speaks a version of a protocol that this server does not."""
+
+
 class NotAcceptable(errors.InvalidInput):
     """The client accepts none of the forms this route can answer in."""
 
@@ -46,6 +50,7 @@ CODES: tuple[tuple[type[errors.TransitiveError], int, str, str], ...] = (
     (TooLarge, 413, "too-large", "The request is too large"),
     (UnsupportedMedia, 415, "unsupported-media", "This kind of body is not taken here"),
     (NotAcceptable, 406, "not-acceptable", "No form of the answer is acceptable to the client"),
+    (WrongVersion, 412, "wrong-version", "This version of the protocol is not spoken here"),
     (Forbidden, 403, "forbidden", "The server does not allow this"),
     (errors.InvalidInput, 422, "invalid-input", "The input cannot be used"),
     (errors.NotFound, 404, "not-found", "There is no such thing"),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from api.http.patch_files import PatchFiles
+from api.http.resumable import ResumableUploads
 from api.http.source_files import SourceFiles
 from api.http.uploads import Inbox
-from graph import jobs, models, videos
+from graph import idempotency, jobs, models, videos
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound, TransitiveError
 from graph.records import ENDED, Job, Model
@@ -59,13 +60,36 @@ class Service:
         """The graph."""
         return self.context.connection
 
+    @property
+    def uploads(self) -> ResumableUploads:
+        """The resumable uploads."""
+        return ResumableUploads(self.inbox)
+
     def close(self) -> None:
         """Close the connections."""
         self.context.connection.close()
 
-    def submit(self, request: JobRequest) -> Job:
-        """Submit long work to the workers; raises `Unavailable`."""
-        return queue.submit(self.connection, self.context.redis_url, request)
+    def submit(self, request: JobRequest, key: str = "") -> Job:
+        """Submit long work to the workers; a request that comes again with its key gets the job that it started.
+
+        Raises `Unavailable`, and `InvalidInput` for a key that came with another request.
+        """
+        known = self.started_job(key, job_id(request))
+        if known:
+            return known
+        job = queue.submit(self.connection, self.context.redis_url, request)
+        self.remember(key, job_id(request), job)
+        return job
+
+    def started_job(self, key: str, request: str) -> Job | None:
+        """Return the job that an idempotency key started; None for a new key and for none ("")."""
+        known = idempotency.job_of_key(self.connection, key, request) if key else ""
+        return jobs.get_jobs(self.connection, [known]).get(known) if known else None
+
+    def remember(self, key: str, request: str, job: Job) -> None:
+        """Remember the job that an idempotency key started; without one ("") this does nothing."""
+        if key:
+            idempotency.remember_key(self.connection, key, request, job.id)
 
     def check_backends(self) -> None:
         """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is taken in)."""
@@ -78,6 +102,8 @@ class Service:
         This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
         """
         recovery.requeue_lost(self.connection, self.context.redis_url)
+        self.uploads.remove_expired()
+        idempotency.forget_old_keys(self.connection)
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
         kept = {path: job_id(IngestRequest("", video=path.name)) for path in self.inbox.settled()}

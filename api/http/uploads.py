@@ -69,6 +69,13 @@ class Inbox:
         """List the folders, named by their video's id, whose files are old enough to have a job."""
         return [path for path in self.folder.glob("*") if path.is_dir() and _age(path) > SETTLED_S]
 
+    def place(self, path: Path, video_id: str, name: str) -> Path:
+        """Move a whole file to `<video id>/<name>`, where its job reads it, and return that path."""
+        folder = self.folder / video_id
+        folder.mkdir(exist_ok=True)
+        os.utime(folder)  # an older one of the same bytes may be there: it is not settled any more
+        return path.rename(folder / name)
+
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
         """Open a new partial file for about `length` bytes; it is removed unless `keep` was called in the block."""
@@ -108,23 +115,15 @@ class Incoming:
         if self.size - self._checked >= DISK_CHECK_BYTES:
             self._checked = self.size
             self.inbox.check_disk()
-        try:
-            rest = memoryview(data)
-            while rest:  # unbuffered files write what fits
-                rest = rest[self.file.write(rest) :]
-        except OSError as error:
-            raise _disk_error(error) from error
+        write_all(self.file, data)
 
     def keep(self, name: str) -> Path:
         """Give the finished file its lasting place `<video id>/<name>` and return its path."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
-            raise _disk_error(error) from error
-        folder = self.inbox.folder / self.video_id
-        folder.mkdir(exist_ok=True)
-        os.utime(folder)  # it may be an older one of the same bytes: it is not settled any more
-        return self.path.rename(folder / name)
+            raise disk_error(error) from error
+        return self.inbox.place(self.path, self.video_id, name)
 
 
 def _age(path: Path) -> float:
@@ -135,7 +134,18 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _disk_error(error: OSError) -> StorageError:
+def write_all(file: FileIO, data: bytes) -> None:
+    """Append all of `data` to an unbuffered file; raises `StorageError`."""
+    try:
+        rest = memoryview(data)
+        while rest:  # unbuffered files write what fits
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise disk_error(error) from error
+
+
+def disk_error(error: OSError) -> StorageError:
+    """Return what a failed write of an upload means to its sender."""
     cure = "Delete videos or give it more disk." if error.errno == errno.ENOSPC else "See the server's disk."
     return StorageError(f"The upload could not be written: {error.strerror}. {cure}")
 

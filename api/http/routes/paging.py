@@ -1,9 +1,9 @@
-"""Pages of lists, and the query parameters that select them."""
+"""Parameters that many routes share: pages of lists, and the key of a request that may be repeated."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
-from fastapi import Query, Request
+from fastapi import Header, Query, Request
 
 Found = TypeVar("Found")
 
@@ -13,6 +13,14 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")
 AfterVideo = Annotated[str, Query(pattern="^([0-9a-f]{32})?$", description="Id of the last video of the page before.")]
 AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]
 AfterText = Annotated[str, Query(max_length=200, description="Id of the last item of the page before.")]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="Any text. A request that is sent again with its key within a day gets the job that it started.",
+    ),
+]
 
 
 def cut(

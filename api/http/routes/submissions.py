@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.http.problems import JOB_STARTED, problem_responses
-from api.http.routes.paging import MOST_INTEGER
+from api.http.routes.paging import MOST_INTEGER, IdempotencyKey
 from api.http.service import ServiceDep
 from api.responses import JobResponse
 from graph import models
@@ -105,7 +105,10 @@ def _started(response: Response, job: Job) -> JobResponse:
     tags=["graph"],
 )
 def start_linking(
-    response: Response, shared: ServiceDep, asked: Annotated[LinkRequest | None, Body()] = None
+    response: Response,
+    shared: ServiceDep,
+    asked: Annotated[LinkRequest | None, Body()] = None,
+    key: IdempotencyKey = "",
 ) -> JobResponse:
     """Compute features, clusters and inter-instance edges: a new generation that becomes current when complete."""
     asked = asked or LinkRequest()
@@ -113,7 +116,7 @@ def start_linking(
         catalogue.require_generation(shared.connection)
     if asked.features not in ("", "hog"):
         models.get_model(shared.connection, asked.features)
-    return _started(response, shared.submit(requests.parse_request("link", asked.model_dump())))
+    return _started(response, shared.submit(requests.parse_request("link", asked.model_dump()), key))
 
 
 @router.post(
@@ -123,12 +126,14 @@ def start_linking(
     summary="Start a training",
     tags=["models"],
 )
-def start_training(response: Response, shared: ServiceDep, asked: TrainRequest) -> JobResponse:
+def start_training(
+    response: Response, shared: ServiceDep, asked: TrainRequest, key: IdempotencyKey = ""
+) -> JobResponse:
     """Train a recipe on the current generation; the job's result is the model's id."""
     request = requests.TrainRequest(asked.recipe, asked.preset, asked.start, asked.seed, asked.iterations or 0)
     if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
         catalogue.require_generation(shared.connection)
-    return _started(response, shared.submit(request))
+    return _started(response, shared.submit(request, key))
 
 
 @router.post(
@@ -139,9 +144,12 @@ def start_training(response: Response, shared: ServiceDep, asked: TrainRequest) 
     tags=["embeddings"],
 )
 def start_embedding(
-    response: Response, shared: ServiceDep, asked: Annotated[EmbedRequest | None, Body()] = None
+    response: Response,
+    shared: ServiceDep,
+    asked: Annotated[EmbedRequest | None, Body()] = None,
+    key: IdempotencyKey = "",
 ) -> JobResponse:
     """Compute the embedding of every patch that has none of the model; the job's result is the model's id."""
     model = (asked or EmbedRequest()).model
     chosen = models.choose_model(shared.connection, model)
-    return _started(response, shared.submit(requests.EmbedRequest(chosen.id)))
+    return _started(response, shared.submit(requests.EmbedRequest(chosen.id), key))

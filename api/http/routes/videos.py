@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from api.http import uploads
 from api.http.fetch import fetch
 from api.http.problems import JOB_STARTED, Forbidden, TooLarge, problem_responses
-from api.http.routes.paging import AfterPatch, AfterVideo, Limit, cut
+from api.http.routes.paging import AfterPatch, AfterVideo, IdempotencyKey, Limit, cut
 from api.http.routes.patches import patch_response
 from api.http.service import Service, ServiceDep
 from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoResponse
@@ -67,12 +67,18 @@ _BODY: dict[str, Any] = {
     openapi_extra=_BODY,
     summary="Add a video",
 )
-async def add_video(request: Request, response: Response, shared: ServiceDep) -> JobResponse:
+async def add_video(request: Request, response: Response, shared: ServiceDep, key: IdempotencyKey = "") -> JobResponse:
     """Take a video in and start mining it; the job tells how that ends. The same bytes twice are one video.
 
-    Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`.
+    Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`. A video's id is
+    the BLAKE2b hash of its bytes, so GET /videos/{id} tells beforehand whether an upload is needed at all.
     """
     await to_thread.run_sync(shared.check_backends)
+    sent = f"POST /videos {request.headers.get('content-length', '')}"
+    known = await to_thread.run_sync(shared.started_job, key, sent)
+    if known:
+        response.headers["Location"] = f"/jobs/{known.id}"
+        return JobResponse.model_validate(known)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json":
         source = await _json(request)
         if source.path is not None:
@@ -84,6 +90,7 @@ async def add_video(request: Request, response: Response, shared: ServiceDep) ->
         if length.isdigit():
             shared.inbox.check_size(int(length) - JSON_BYTES)  # the form around the file is smaller than that
         job = await _ingest_upload(shared, request, int(length) if length.isdigit() else 0)
+    await to_thread.run_sync(shared.remember, key, sent, job)
     response.headers["Location"] = f"/jobs/{job.id}"
     return JobResponse.model_validate(job)
 

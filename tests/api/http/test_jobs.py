@@ -118,3 +118,21 @@ def test_a_training_of_a_linked_graph_is_queued(world: World) -> None:
     assert answer.json()["id"] == job_id(asked)
     assert [m["id"] for m in world.client.get("/models").json()["items"]] == [MODEL]
     assert world.client.get(f"/models/{MODEL}").json()["embedding_dim"] == 16
+
+
+@pytest.mark.parametrize("path", ["/links", "/videos"])
+def test_a_request_that_comes_again_with_its_key_starts_nothing(
+    client: httpx.Client, connection: Connection, path: str
+) -> None:
+    bodies = [
+        {"files": {"file": ("a.mp4", text)}} if path == "/videos" else {"json": {"seed": len(text)}}
+        for text in (b"x", b"yy")
+    ]
+    headers = {"Idempotency-Key": "one"}
+    job = client.post(path, headers=headers, **bodies[0]).json()["id"]
+    connection.write("MATCH (j:Job) SET j.state = 'done'")
+    again = client.post(path, headers=headers, **bodies[0])
+    assert (again.status_code, again.json()["id"], again.json()["state"]) == (202, job, "done")
+    assert again.headers["location"] == f"/jobs/{job}"
+    assert client.post(path, headers=headers, **bodies[1]).status_code == 422
+    assert client.post(path, **bodies[0]).json()["state"] == "queued"

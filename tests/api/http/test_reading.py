@@ -79,7 +79,8 @@ def test_counts_are_those_of_the_graph(world: World) -> None:
         "videos": 2, "frames": 800, "patches": len(world.patches), "tracks": len(world.tracks),
         "intra_instance": len(world.tracks), "inter_instance": edges, "parent_clusters": parents,
         "child_clusters": world.connection.read("MATCH (c:ChildCluster) RETURN count(c) AS n")[0]["n"],
-        "quadruples": len(quadruples), "rejected": 0, "no_object": 0, "model": "", "without_embedding": len(world.patches),
+        "quadruples": len(quadruples), "rejected": 0, "no_object": 0,
+        "model": "", "without_embedding": len(world.patches),
     }  # fmt: skip
 
 
