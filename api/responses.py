@@ -45,6 +45,7 @@ class VideoResponse(Response):
         examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"nothing moves on its own": 8}}],
     )
 
+    patches: int = Field(0, description="How many patches it has.")
     notes: list[str] = Field(
         default_factory=list,
         description="What was left out of the video or converted, and why, in sentences.",

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from graph.connection import Connection
 from graph.errors import Conflict, NotFound
-from graph.records import ENDED, Job, JobKind
+from graph.records import ENDED, Job, JobKind, JobState
 from graph.rows import as_record
 
 STALE_SECONDS = 30  # a worker whose last heartbeat is older counts as dead; heartbeats are 5 seconds apart
@@ -94,17 +94,13 @@ UNWIND $ids AS id
 MATCH (job:Job {id: id})
 RETURN job {.*} AS job
 """
-_FIRST_PAGE = """
+_LIST = """
 MATCH (job:Job)
-WHERE job.created_at >= ''
+WHERE job.created_at <= $created_at AND (job.created_at < $created_at OR job.id < $after)
+  AND ($state IS NULL OR job.state = $state) AND ($kind IS NULL OR job.kind = $kind)
 RETURN job {.*} AS job ORDER BY job.created_at DESC, job.id DESC LIMIT $limit
 """
-_NEXT_PAGE = """
-MATCH (last:Job {id: $after})
-MATCH (job:Job)
-WHERE job.created_at <= last.created_at AND (job.created_at < last.created_at OR job.id < last.id)
-RETURN job {.*} AS job ORDER BY job.created_at DESC, job.id DESC LIMIT $limit
-"""
+_LATER_THAN_ALL = "~"  # sorts after every time
 _UNFINISHED = """
 MATCH (job:Job)
 WHERE NOT job.state IN $ended
@@ -221,11 +217,27 @@ def job_arguments(connection: Connection, job_id: str) -> dict[str, Any]:
     return found
 
 
-def list_jobs(connection: Connection, after: str = "", limit: int = 100) -> list[Job]:
-    """Return up to `limit` jobs, newest first, starting after the job `after` ("": at the newest)."""
-    if not after:
-        return [_job(row) for row in connection.read(_FIRST_PAGE, limit=limit)]
-    return [_job(row) for row in connection.read(_NEXT_PAGE, after=after, limit=limit)]
+def list_jobs(
+    connection: Connection,
+    after: str = "",
+    limit: int = 100,
+    state: JobState | None = None,
+    kind: JobKind | None = None,
+) -> list[Job]:
+    """Return up to `limit` jobs of this state and kind, newest first, after the job with the key or id `after`.
+
+    A key (`job_key`) continues the list even when its job was removed. Raises `NotFound` for the id of a removed job.
+    """
+    created_at, _, identifier = after.rpartition("~") if after else (_LATER_THAN_ALL, "", "")
+    if after and not created_at:
+        created_at = get_job(connection, identifier).created_at
+    rows = connection.read(_LIST, created_at=created_at, after=identifier, limit=limit, state=state, kind=kind)
+    return [_job(row) for row in rows]
+
+
+def job_key(job: Job) -> str:
+    """Return the job's place in the list of jobs."""
+    return f"{job.created_at}~{job.id}"
 
 
 def unfinished_jobs(connection: Connection) -> list[UnfinishedJob]:

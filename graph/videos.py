@@ -1,7 +1,7 @@
 """The videos of the graph with their patches and tracks: write, read and delete.
 
 (:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
-(:Video)-[:HAS_PATCH]->(:Patch {id, video_id, frame, time_s, x, y, w, h, role})
+(:Video)-[:HAS_PATCH]->(:Patch {id, video_id, video_name, url, frame, time_s, x, y, w, h, role})
 (:Patch {role: "start"})-[:INTRA_INSTANCE {track_length, confidence, …trust}]->(:Patch {role: "end"})
 """
 
@@ -132,10 +132,15 @@ DETACH DELETE v
 
 
 def write_video(
-    connection: Connection, video: Video, patches: Sequence[Patch], tracks: Sequence[IntraInstance]
+    connection: Connection,
+    video: Video,
+    patches: Sequence[Patch],
+    tracks: Sequence[IntraInstance],
+    pages: str = "",
 ) -> None:
     """Write a video with all its patches and tracks; a ready video is left unchanged.
 
+    A patch's `url` is its page below `pages` (`Settings.pages`), so that Neo4j Browser leads to it; "": it has none.
     Up to `ROWS_AT_ONCE` patches and tracks are written in one transaction. A longer video takes several and counts as
     failed until the last one; the next call removes what a killed call left. Raises `Unavailable`, `StorageError`, and
     `Conflict` when another run writes the same long video.
@@ -145,7 +150,7 @@ def write_video(
         return
     _delete_patches(connection, video.id)  # in small transactions, because a killed run may have left many
     me: dict[str, Any] = {"id": video.id, "writer": uuid4().hex}
-    patch_rows = [_patch_row(patch) for patch in patches]
+    patch_rows = [_patch_row(patch, video, pages) for patch in patches]
     track_rows = [_track_row(track) for track in tracks]
     rest: list[Statement] = [(_CREATE_PATCHES, {**me, "rows": batch}) for batch in _batches(patch_rows)]
     rest += [(_CREATE_TRACKS, {**me, "rows": batch}) for batch in _batches(track_rows)]
@@ -246,10 +251,10 @@ def _delete_patches(connection: Connection, video_id: str) -> None:
         pass
 
 
-def _patch_row(patch: Patch) -> Row:
-    row = asdict(patch)
+def _patch_row(patch: Patch, video: Video, pages: str) -> Row:
+    row = asdict(patch) | {"video_name": video.name}
     del row["no_object"]  # set by `graph.feedback`, and absent where nobody marked the patch
-    return row
+    return row | {"url": f"{pages}/{patch.id}"} if pages else row
 
 
 def _track_row(track: IntraInstance) -> Row:

@@ -50,3 +50,16 @@ def test_secrets_are_not_shown() -> None:
 
 def test_the_documented_table_is_the_code() -> None:
     assert settings_table() in (ROOT / "docs" / "settings.md").read_text(), "run: python -m graph.settings"
+
+
+@pytest.mark.parametrize(
+    ("environment", "pages"),
+    [
+        ({}, "http://127.0.0.1:8000/browse/patches"),
+        ({"TRANSITIVE_HOST": "0.0.0.0", "TRANSITIVE_API_PORT": "9000"}, "http://127.0.0.1:9000/browse/patches"),
+        ({"TRANSITIVE_HOST": "fe80::1"}, "http://[fe80::1]:8000/browse/patches"),
+        ({"TRANSITIVE_PUBLIC_URL": "https://graph.example/api/"}, "https://graph.example/api/browse/patches"),
+    ],
+)
+def test_the_address_of_the_pages(environment: dict[str, str], pages: str) -> None:
+    assert load_settings(environment).pages == pages

@@ -182,3 +182,12 @@ def test_a_deletion_killed_in_the_middle_is_completed_by_the_next(connection, mo
     assert "Delete it again" in videos.get_video(connection, VIDEO.id).reason
     videos.delete_video(connection, VIDEO.id)
     assert whole_graph(connection) == (set(), set(), set())
+
+
+def test_a_patch_leads_to_its_page(connection):
+    videos.write_video(connection, VIDEO, *mined(1), pages="http://host:8000/browse/patches")
+    rows = connection.read("MATCH (p:Patch) RETURN p.id AS id, p.url AS url, p.video_name AS name")
+    assert [(row["url"], row["name"]) for row in rows] == [
+        (f"http://host:8000/browse/patches/{row['id']}", VIDEO.name) for row in rows
+    ]
+    assert len(rows) == 2

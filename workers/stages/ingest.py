@@ -116,7 +116,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         check_size(whole.video, whole.report)
         report = json.dumps(whole.report)
         video = replace(whole.video, name=name, status="ready", ingested_at=jobs.now(), report=report)
-        videos.write_video(context.connection, video, whole.patches, whole.tracks)
+        videos.write_video(context.connection, video, whole.patches, whole.tracks, context.settings.pages)
     except Unavailable:
         # The transaction may have been committed. The files are complete, and a retry writes the same ones.
         raise

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.http.problems import problem_responses
@@ -14,7 +14,7 @@ from api.http.service import ServiceDep
 from api.responses import JobResponse, Page
 from graph import jobs
 from graph.errors import NotFound, Unavailable
-from graph.records import ENDED, Job
+from graph.records import ENDED, Job, JobKind, JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -27,9 +27,17 @@ def _existing(job_id: JobId, shared: ServiceDep) -> Job:
 
 
 @router.get("/jobs", responses=problem_responses(), summary="List jobs, newest first")
-def list_jobs(request: Request, shared: ServiceDep, after: AfterText = "", limit: Limit = 100) -> Page[JobResponse]:
-    """Page by key: follow `next` until it is null."""
-    found, following = cut(request, jobs.list_jobs(shared.connection, after, limit + 1), limit, lambda job: job.id)
+def list_jobs(
+    request: Request,
+    shared: ServiceDep,
+    after: AfterText = "",
+    limit: Limit = 100,
+    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
+    kind: Annotated[JobKind | None, Query(description="Only jobs of this kind.")] = None,
+) -> Page[JobResponse]:
+    """List jobs, newest first. Page by key: follow `next` until it is null."""
+    asked = jobs.list_jobs(shared.connection, after, limit + 1, state, kind)
+    found, following = cut(request, asked, limit, jobs.job_key)
     return Page(items=[JobResponse.model_validate(job) for job in found], next=following)
 
 

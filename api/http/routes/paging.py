@@ -10,9 +10,12 @@ Found = TypeVar("Found")
 MOST_INTEGER = 2**63 - 1  # Neo4j stores integers of 64 bits
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
-AfterVideo = Annotated[str, Query(pattern="^([0-9a-f]{32})?$", description="Id of the last video of the page before.")]
+AfterVideo = Annotated[
+    str,
+    Query(pattern=r"^([0-9a-f]{32}(:[\s\S]*)?)?$", max_length=400, description="Key of the page before's last video."),
+]
 AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]
-AfterText = Annotated[str, Query(max_length=200, description="Id of the last item of the page before.")]
+AfterText = Annotated[str, Query(max_length=200, description="Key of the last item of the page before.")]
 IdempotencyKey = Annotated[
     str,
     Header(

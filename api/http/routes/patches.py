@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from api.http.problems import problem_responses
+from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.service import ServiceDep
 from api.responses import (
     PATCH_ID,
+    VIDEO_ID,
+    Page,
     PatchResponse,
     SimilarItem,
     SimilarResponse,
     VectorResponse,
 )
 from graph import videos
-from graph.records import Patch
+from graph.queries import listing
+from graph.queries.listing import PatchFilter
+from graph.records import Patch, Role
 
 router = APIRouter(tags=["patches"])
 
@@ -40,6 +45,26 @@ def similar_items(found: Sequence[tuple[str, str, float]]) -> list[SimilarItem]:
         SimilarItem(patch_id=patch, video_id=video, similarity=cosine, image=f"/patches/{patch}/image")
         for patch, video, cosine in found
     ]
+
+
+@router.get("/patches", responses=problem_responses(404), summary="List patches")
+def list_patches(
+    request: Request,
+    shared: ServiceDep,
+    video: Annotated[str | None, Query(pattern=VIDEO_ID, description="Only patches of this video.")] = None,
+    role: Annotated[Role | None, Query(description="start (A) or end (A').")] = None,
+    parent: Annotated[int | None, Query(ge=0, le=MOST_INTEGER, description="Parent cluster of its track.")] = None,
+    confidence: Annotated[float | None, Query(ge=0, le=1, description="Least confidence of its track.")] = None,
+    no_object: Annotated[bool | None, Query(description="Only those marked as no object, or not.")] = None,
+    generation: Annotated[str | None, Query(max_length=200, description="Of `parent`; the current if absent.")] = None,
+    after: AfterPatch = "",
+    limit: Limit = 100,
+) -> Page[PatchResponse]:
+    """List the patches that fit all conditions, in the order of their ids. Follow `next` until it is null."""
+    conditions = PatchFilter(video, role, parent, confidence, no_object)
+    found = listing.list_patches(shared.connection, conditions, generation, after, limit + 1)
+    items, following = cut(request, found, limit, lambda patch: patch.id)
+    return Page(items=[patch_response(patch) for patch in items], next=following)
 
 
 @router.get("/patches/{patch_id}", responses=problem_responses(404), summary="One patch")

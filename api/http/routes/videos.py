@@ -3,10 +3,10 @@
 import json
 from hashlib import blake2b, file_digest
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from api.http import uploads
@@ -18,7 +18,9 @@ from api.http.service import Service, ServiceDep
 from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoResponse
 from graph import videos
 from graph.errors import InvalidInput
-from graph.records import Job
+from graph.queries import listing
+from graph.queries.listing import VideoFilter, VideoSort
+from graph.records import Job, Video
 from workers.requests import IngestRequest
 
 router = APIRouter(tags=["videos"])
@@ -163,17 +165,42 @@ def allowed_path(text: str, allowed: str) -> FilePath:
 
 @router.get("/videos", responses=problem_responses(), summary="List videos")
 def list_videos(
-    request: Request, shared: ServiceDep, after: AfterVideo = "", limit: Limit = 100
+    request: Request,
+    shared: ServiceDep,
+    after: AfterVideo = "",
+    limit: Limit = 100,
+    status: Annotated[Literal["ready", "failed"] | None, Query(description="Only videos of this status.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="A part of the file's name.")] = None,
+    sort: Annotated[VideoSort, Query(description="id and name ascend; date and patches (how many) descend.")] = "id",
 ) -> Page[VideoResponse]:
-    """Page by key: follow `next` until it is null."""
-    found, following = cut(request, videos.list_videos(shared.connection, after, limit + 1), limit, lambda v: v.id)
-    return Page(items=[VideoResponse.model_validate(video) for video in found], next=following)
+    """List videos that fit all conditions. Page by key: follow `next` until it is null."""
+    identifier, _, text = after.partition(":")
+    key = (_number(text) if sort == "patches" and after else text, identifier)
+    asked = listing.list_videos(shared.connection, VideoFilter(status, name), sort, key, limit + 1)
+    found, following = cut(request, asked, limit, lambda one: f"{one.video.id}:{one.key}" if one.key else one.video.id)
+    return Page(items=[video_response(one.video, one.patches) for one in found], next=following)
+
+
+def video_response(video: Video, patches: int) -> VideoResponse:
+    """Convert a record to its response model."""
+    return VideoResponse.model_validate(video).model_copy(update={"patches": patches})
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        raise InvalidInput("after is no key of a page sorted by patches. Follow `next`.") from None
 
 
 @router.get("/videos/{video_id}", responses=problem_responses(404), summary="One video")
 def get_video(video_id: VideoId, shared: ServiceDep) -> VideoResponse:
-    """Read a video's name, size, length and status."""
-    return VideoResponse.model_validate(videos.get_video(shared.connection, video_id))
+    """Read a video's name, size, length and status.
+
+    The id is the BLAKE2b hash of the file's bytes: 404 says that the file was never taken in.
+    """
+    video = videos.get_video(shared.connection, video_id)
+    return video_response(video, videos.count_patches(shared.connection, [video_id]))
 
 
 @router.get("/videos/{video_id}/patches", responses=problem_responses(404), summary="The patches of a video")

@@ -136,3 +136,24 @@ def test_a_request_that_comes_again_with_its_key_starts_nothing(
     assert again.headers["location"] == f"/jobs/{job}"
     assert client.post(path, headers=headers, **bodies[1]).status_code == 422
     assert client.post(path, **bodies[0]).json()["state"] == "queued"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_jobs_are_filtered_by_state_and_kind(client: httpx.Client, connection: Connection, limit: int) -> None:
+    for number, (kind, state) in enumerate(
+        [("train", "done"), ("link", "done"), ("train", "failed"), ("train", "done")]
+    ):
+        create_job(connection, Job(f"j{number}", kind, state=state, created_at=f"2026-01-0{number // 2 + 1}"))
+
+    def ids(query: str) -> list[str]:
+        found, following = [], f"/jobs?limit={limit}&{query}"
+        while following:
+            page = client.get(following).raise_for_status().json()
+            found += [job["id"] for job in page["items"]]
+            following = page["next"]
+        return found
+
+    assert ids("") == ["j3", "j2", "j1", "j0"]
+    assert ids("state=done&kind=train") == ["j3", "j0"]
+    assert ids("state=queued") == []
+    assert client.get("/jobs?state=lost").status_code == 422

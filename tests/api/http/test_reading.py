@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from api.responses import VideoResponse
+from graph.connection import Connection
+from graph.records import Patch, Video
+from graph.videos import delete_video, write_video
 from tests.api.conftest import MODEL, World
 
 UNKNOWN_VIDEO, UNKNOWN_PATCH = "f" * 32, "f" * 16
@@ -211,3 +214,61 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(world: World) -> 
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
     assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 1000])
+@pytest.mark.parametrize("sort", ["id", "name", "date", "patches"])
+def test_videos_are_sorted_and_filtered_over_pages_of_any_size(
+    client: httpx.Client, connection: Connection, sort: str, limit: int
+) -> None:
+    random = np.random.default_rng(3)
+    for number in range(7):
+        status = "failed" if number == 3 else "ready"
+        name = f"{'Bike' if number % 2 else 'car'} {random.integers(3)}.mp4"
+        video = Video(f"{number * 7919:032x}", name, status=status, ingested_at=f"2026-0{random.integers(1, 4)}-01")
+        patches = [Patch(f"{number}{k:015x}", video.id, k, 0.0, 0, 0, 9, 9, "start") for k in range(number % 3)]
+        write_video(connection, video, patches, [])
+    known = every(client, "/videos")
+    assert len(known) == 7
+    order = {
+        "id": lambda v: v["id"],
+        "name": lambda v: (v["name"], v["id"]),
+        "date": lambda v: (*(-ord(letter) for letter in v["ingested_at"]), v["id"]),
+        "patches": lambda v: (-v["patches"], v["id"]),
+    }[sort]
+    assert every(client, f"/videos?sort={sort}&limit={limit}") == sorted(known, key=order)
+    bikes = every(client, f"/videos?sort={sort}&limit={limit}&name=bIKE&status=ready")
+    assert bikes == sorted((v for v in known if "Bike" in v["name"] and v["status"] == "ready"), key=order)
+    assert len(bikes) == 2
+
+
+def test_a_video_that_is_deleted_between_two_pages_does_not_end_the_list(
+    client: httpx.Client, connection: Connection
+) -> None:
+    for number in range(4):
+        write_video(connection, Video(f"{number:032x}", "same.mp4", ingested_at="2026"), [], [])
+    page = client.get("/videos?sort=date&limit=2").json()
+    delete_video(connection, page["items"][1]["id"])
+    assert [v["id"] for v in every(client, page["next"])] == [f"{2:032x}", f"{3:032x}"]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 1000])
+def test_patches_are_filtered(world: World, limit: int) -> None:
+    every_id = {p.id for p in world.patches}
+
+    def ids(query: str) -> set[str]:
+        found = [p["id"] for p in every(world.client, f"/patches?limit={limit}&{query}")]
+        assert found == sorted(set(found))
+        return set(found)
+
+    assert ids("") == every_id
+    video = world.videos[0].id
+    assert ids(f"video={video}&role=end") == {p.id for p in world.patches if p.video_id == video and p.role == "end"}
+    assert ids("confidence=0.9") == every_id
+    assert ids("confidence=0.91") == ids("no_object=true") == set()
+    members = {p["id"] for p in world.client.get("/clusters/0?limit=1000").json()["patches"]["items"]}
+    ends = {t.end_id for t in world.tracks if t.start_id in members}
+    assert ids("parent=0") == members | ends
+    assert ids(f"parent=0&video={video}&role=start") == members & {p.id for p in world.patches if p.video_id == video}
+    assert world.client.get("/patches?colour=red").status_code == 422
+    assert world.client.get("/patches?parent=0&generation=none").status_code == 404

@@ -133,7 +133,7 @@ def test_every_route_is_described_and_names_its_problems(schema: dict[str, Any])
         ("POST", "/trainings"), ("GET", "/models"), ("GET", "/models/{model_id}"), ("GET", "/healthz"),
         ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/links"), ("GET", "/links/{a}/{b}"),
         ("PATCH", "/links/{a}/{b}"), ("PATCH", "/patches/{patch_id}"), ("PATCH", "/patches"),
-        ("GET", "/models/current"), ("PUT", "/models/current"), ("POST", "/embeddings/jobs"),
+        ("GET", "/patches"), ("GET", "/models/current"), ("PUT", "/models/current"), ("POST", "/embeddings/jobs"),
         ("OPTIONS", "/uploads"), ("POST", "/uploads"), ("GET", "/uploads/{upload_id}"),
         ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     }  # fmt: skip
