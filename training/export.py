@@ -1,5 +1,10 @@
 """Export of a model for other software: a torchvision state dict, or ONNX."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +49,22 @@ class _Exported(nn.Module):
         return pool5, functional.normalize(self.network.embedding(pool5), dim=1)
 
 
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what the exporter prints, logs and warns of (its own steps) from people; errors are raised as ever."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def export_onnx(folder: Path, path: Path) -> list[str]:
     """Write an ONNX file with input `pixels` and outputs `pool5` (and `embedding`), any batch size.
 
@@ -57,15 +78,16 @@ def export_onnx(folder: Path, path: Path) -> list[str]:
     outputs = ["pool5"] + (["embedding"] if network.embedding is not None else [])
     example: Any = (torch.zeros((2, 96, 96, 3), dtype=torch.uint8),)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        _Exported(network).eval(),
-        example,
-        str(path),
-        input_names=["pixels"],
-        output_names=outputs,
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with _silenced():
+        torch.onnx.export(
+            _Exported(network).eval(),
+            example,
+            str(path),
+            input_names=["pixels"],
+            output_names=outputs,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     return outputs

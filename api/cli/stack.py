@@ -79,6 +79,12 @@ class Stack:
         """Where the API of this home listens, once it was started."""
         return f"http://{reachable(self.settings.host)}:{self.api.port}"
 
+    @property
+    def pages(self) -> str:
+        """The address below which the pages of patches lie: the running API's, where none is set for the public."""
+        running = not self.settings.public_url and self.api.running()
+        return f"{self.api_url}/browse/patches" if running else self.settings.pages
+
     def addresses(self) -> Settings:
         """Return the settings with the addresses of what runs (empty where nothing does)."""
         changes: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from api.report import closeness
 from api.report.closeness import Track, Vectors
 from api.report.curve import draw, read_losses
-from api.report.pictures import Pictures
+from api.report.pictures import Picture, Pictures
 from graph.connection import Connection
 from graph.errors import NotFound
 from graph.generations import catalogue
@@ -38,6 +38,7 @@ class ReportInput:
     trained: Model  # the network after: its embedding
     stages: Mapping[str, float]  # seconds
     addresses: Mapping[str, str]
+    pages: str  # address below which the patches' pages lie
     notes: Sequence[str]  # what the preset changed, in words
 
 
@@ -76,9 +77,9 @@ def gather(report: ReportInput) -> dict[str, Any]:
 
 
 def illustrate(report: ReportInput) -> dict[str, Any]:
-    """Return the pictures of the page: rows of data URIs, and the loss curves as SVG."""
+    """Return the pictures of the page: rows of pictures of patches, and the loss curves as SVG."""
     generation = catalogue.require_generation(report.connection)
-    pictures = Pictures(report.connection, report.shards)
+    pictures = Pictures(report.connection, report.shards, report.pages)
     before = closeness.load_vectors(report.shards, f"features/{report.context.id}", generation.videos)
     after = closeness.load_vectors(report.shards, f"embeddings/{report.trained.id}", generation.videos)
     return {
@@ -104,9 +105,9 @@ def _tracks(connection: Connection, generation: Generation) -> list[Track]:
     ]
 
 
-def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pictures) -> list[list[str]]:
+def _quadruple_rows(connection: Connection, generation: Generation, pictures: Pictures) -> list[list[Picture]]:
     """Draw a random sample of quadruples, those with a held-out video last."""
-    rows: list[list[str]] = []
+    rows: list[list[Picture]] = []
     for held_out in (False, True):
         for batch in quadruples.stream(connection, generation.id, seed=0, held_out=held_out):
             for one in batch:

@@ -13,12 +13,21 @@ from graph.videos import videos_of_patches
 _CACHE_BYTES = 256 * 1024**2
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A patch's JPEG as a data URI, and the address of the patch's page ("": there is none)."""
+
+    source: str
+    page: str
+
+
 @dataclass
 class Pictures:
     """Reads the JPEGs of patches from the shards of their videos."""
 
     connection: Connection
     shards: Shards
+    pages: str = ""  # address below which the patches' pages lie
     _video_of: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -35,10 +44,16 @@ class Pictures:
         self.know([patch])
         return self._video_of[patch]
 
-    def row(self, ids: Sequence[str]) -> list[str]:
-        """Return a data URI for each patch."""
+    def row(self, ids: Sequence[str]) -> list[Picture]:
+        """Return the picture of each patch."""
         self.know(ids)
-        return [f"data:image/jpeg;base64,{base64.b64encode(self._jpeg(patch)).decode()}" for patch in ids]
+        return [
+            Picture(
+                f"data:image/jpeg;base64,{base64.b64encode(self._jpeg(patch)).decode()}",
+                f"{self.pages}/{patch}" if self.pages else "",
+            )
+            for patch in ids
+        ]
 
     def _jpeg(self, patch: str) -> bytes:
         return self._images.get(f"patches/{self._video_of[patch]}")[patch]

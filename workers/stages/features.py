@@ -12,7 +12,7 @@ from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
 from training.encoder import Encoder
-from training.recipe import STARTS
+from training.recipe import STARTS, Recipe
 from training.recipes import get_recipe
 from workers.requests import LinkRequest, TrainRequest
 from workers.stage_context import StageContext
@@ -51,11 +51,16 @@ def start_model(context: StageContext, start: str, preset: str, progress: Progre
     known = models.newest_models(context.connection, recipes=[start] if start else list(STARTS))
     if known:
         return known[0].id
-    preset = preset or _fitting_preset(context)
-    recipe = get_recipe("transitive", preset, start).initial
-    return train(context, TrainRequest(recipe, preset), progress)
+    recipe = missing_start(context.settings.device, start, preset)
+    return train(context, TrainRequest(recipe.name, recipe.preset), progress)
 
 
-def _fitting_preset(context: StageContext) -> str:
+def missing_start(device: str, start: str = "", preset: str = "") -> Recipe:
+    """Return the recipe of stage 0 that is trained where no network of it exists yet."""
+    preset = preset or _fitting_preset(device)
+    return get_recipe(get_recipe("transitive", preset, start).initial, preset)
+
+
+def _fitting_preset(device: str) -> str:
     """Return the preset of the full-size network on a GPU; on a CPU it would take weeks, so the narrow one."""
-    return "h200" if choose_device(context.settings.device).type == "cuda" else "cpu-small"
+    return "h200" if choose_device(device).type == "cuda" else "cpu-small"

@@ -183,6 +183,7 @@ def _write(run: _Demo, trained: Model, words: list[str]) -> tuple[Path, dict[str
         trained=trained,
         stages=run.seconds,
         addresses=_addresses(run.session.stack),
+        pages=run.session.stack.pages,
         notes=words,
     )
     return write_report(given, run.session.stack.home / "reports")

@@ -9,7 +9,8 @@ import typer
 
 from api.cli.commands import evaluate_detection, evaluate_normals, evaluate_probe, evaluate_units
 from api.cli.session import open_session
-from api.cli.terminal import Bars, Json, answer
+from api.cli.terminal import Bars, Json, answer, say
+from api.cli.usage import WrongCall, checked_arguments
 from graph.errors import InvalidInput
 from graph.generations import catalogue
 from graph.settings import settings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from training.encoder import Encoder
 
 Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
+_COUNTS = ("tracks", "ends", "links")  # whole numbers among the measures
+
 app = typer.Typer(
     help="Measure a model (without labels, by labelled pictures, or as the paper's section 6 does) or the links.",
     no_args_is_help=True,
@@ -50,6 +53,8 @@ def health(
         encoder = _encoder(model, context)
         found = evaluate_held_out(encoder, source, bars)
     _answer(encoder, found, as_json)
+    if not as_json:
+        say("Ends of training videos are distractors here. A training's own log measures among held-out tracks only.")
 
 
 @app.command()
@@ -63,6 +68,8 @@ def retrieval(
     from training.encoder import Encoder
     from training.evaluation.measure import evaluate_retrieval
 
+    if not data.is_dir():
+        raise WrongCall(f"{data} is no folder. Give a folder with one folder of pictures for each class.")
     if model and Path(model).is_dir():
         encoder = Encoder.load(Path(model), settings().device)
     else:
@@ -82,7 +89,8 @@ def links(
     from training.evaluation.kinds import read_kinds
     from training.evaluation.links import draw_links, measure_links
 
-    kind_of = read_kinds(kinds) if kinds else {}
+    with checked_arguments():
+        kind_of = read_kinds(kinds) if kinds else {}
     with open_source(pack) as (source, _):
         names = source.video_names() if isinstance(source, GraphSource) else []
         if kinds and not names:
@@ -124,5 +132,8 @@ def _encoder(model: str, context: StageContext | None) -> "Encoder":
 def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:
     lines = [f"model {encoder.model.id}"]
     for vectors, numbers in found.items():
-        lines += [f"{vectors:<10} {name:<22} {value:.4f}" for name, value in numbers.items()]
+        lines += [
+            f"{vectors:<10} {name:<22} {value:{',.0f' if name in _COUNTS else '.4f'}}"
+            for name, value in numbers.items()
+        ]
     answer({"model": encoder.model.id, **found}, as_json, "\n".join(lines))

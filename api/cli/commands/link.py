@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
+import psutil
 import typer
 
 from api.cli.session import open_session
@@ -14,10 +15,15 @@ from graph.generations import catalogue
 from graph.linking.parameters import PAPER, LinkParameters
 from graph.models import newest_models
 from graph.queries.counts import graph_counts
-from training.recipe import STARTS
+from graph.settings import settings
+from training.recipe import STARTS, Recipe
 from workers.requests import LinkRequest
 
 _DEFAULT = LinkParameters()
+_NEWEST, _AUTO = "newest", "auto"  # what the defaults are called when they are typed
+# views of both pictures of a pair; contrast at an eighth of the width on two cores of an AMD EPYC (decisions/0307)
+_VIEWS_PER_CORE_AND_SECOND = 350
+_NARROW = 0.125
 
 
 def register(app: typer.Typer) -> None:
@@ -27,15 +33,14 @@ def register(app: typer.Typer) -> None:
 
 def link(
     features: Annotated[
-        str, typer.Option(help="Model whose pool5 features to use, or hog. Default: the newest start.")
-    ] = "",
+        str, typer.Option(help="Model whose pool5 features to use, hog, or newest: the newest start.")
+    ] = _NEWEST,
     start: Annotated[
-        str, typer.Option(help="Link by the newest network of recipe context or contrast. Default: the newest of both.")
-    ] = "",
+        str, typer.Option(help="Which start: context, contrast, or newest: the newest network of both.")
+    ] = _NEWEST,
     preset: Annotated[
-        str,
-        typer.Option(help="Preset of that network, where it must be trained first. Default: one that fits the device."),
-    ] = "",
+        str, typer.Option(help="Preset of the start, where it must be trained first; auto: one that fits the device.")
+    ] = _AUTO,
     parents: Annotated[
         int, typer.Option(min=0, help="K of K-means, the number of parent clusters; 0: from the number of patches.")
     ] = 0,
@@ -67,6 +72,8 @@ def link(
     as_json: Json = False,
 ) -> None:
     """Link patches of different objects that look alike. The same videos and numbers give the same generation."""
+    features, start = ("" if word == _NEWEST else word for word in (features, start))
+    preset = "" if preset == _AUTO else preset
     chosen = LinkParameters(neighbours=neighbours, group=group, linked_share=linked_share, remove_mean=not keep_mean)
     if paper and chosen != LinkParameters():
         raise typer.BadParameter(
@@ -108,11 +115,24 @@ def link(
 
 
 def announce_start(connection: Connection, request: LinkRequest) -> None:
-    """Say so where a network of stage 0 is trained before this request can link."""
+    """Say what is trained, and for how long, where a network of stage 0 is missing for this request."""
     if request.features or request.join:
         return
-    if not newest_models(connection, recipes=[request.start] if request.start else list(STARTS)):
-        say(
-            "There is no network to link by yet, so it is trained first "
-            f"(`transitive train {request.start or 'contrast'}`)."
-        )
+    if newest_models(connection, recipes=[request.start] if request.start else list(STARTS)):
+        return
+    from workers.stages.features import missing_start  # torch takes seconds: only a fresh home pays
+
+    recipe = missing_start(settings().device, request.start, request.preset)
+    say(
+        f"There is no network to link by yet, so one is trained first: `transitive train {recipe.name} "
+        f"--preset {recipe.preset}`, {recipe.iterations:,} steps{_how_long(recipe)}. It goes on after an interruption."
+    )
+
+
+def _how_long(recipe: Recipe) -> str:
+    """Return a rough time for the training, where one was measured."""
+    if recipe.width != _NARROW or not recipe.contrast_pictures:
+        return ""
+    views = 2 * recipe.contrast_pictures * recipe.iterations
+    minutes = views / (_VIEWS_PER_CORE_AND_SECOND * (psutil.cpu_count() or 1)) / 60
+    return f", about {max(1, round(minutes))} minutes on {psutil.cpu_count()} idle cores"

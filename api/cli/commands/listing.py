@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from api.cli.job_line import job_line
 from api.cli.session import open_graph
 from api.cli.stack import Stack
 from api.cli.terminal import Json, answer
@@ -130,13 +131,6 @@ def _generations(connection: Connection) -> Listed:
     ]
     lines += [f"{unlinked} videos are not linked yet."] if found and unlinked else []
     return {"generations": rows, "videos_not_linked": unlinked}, lines
-
-
-def job_line(job: Job) -> str:
-    """Describe a job in one line."""
-    share = f"{job.done:,}/{job.total:,} {job.unit}" if job.total else ""
-    words = (job.id, f"{job.state:<10}", f"{job.kind:<7}", job.target, job.stage, share, job.reason)
-    return "  ".join(word for word in words if word)
 
 
 _ROWS: dict[Kind, Callable[[Connection], Listed]] = {

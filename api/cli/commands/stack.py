@@ -5,12 +5,15 @@ from typing import Any
 
 import typer
 
+from api.cli.job_line import job_line
 from api.cli.session import connect
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, table
+from graph import jobs
 from graph.errors import TransitiveError
 from graph.generations import catalogue
 from graph.queries.counts import graph_counts
+from graph.records import Job
 from graph.settings import settings
 
 
@@ -61,6 +64,7 @@ def describe(stack: Stack) -> dict[str, Any]:
         "home": str(stack.home),
         "graph": None,
         "generation": None,
+        "jobs": [],
     }
     addresses = stack.addresses()
     if addresses.neo4j_uri:
@@ -69,6 +73,7 @@ def describe(stack: Stack) -> dict[str, Any]:
             current = catalogue.current_generation(connection)
             stale = catalogue.unlinked_videos(connection)
             facts["generation"] = {"id": current, "videos_since": stale} if current else None
+            facts["jobs"] = [asdict(entry.job) for entry in jobs.unfinished_jobs(connection)]
     return facts
 
 
@@ -106,4 +111,5 @@ def _report(stack: Stack, as_json: bool) -> None:
         "linked": _linked(facts["generation"], known=facts["graph"] is not None),
         **{name.replace("_", " "): f"{count:,}" for name, count in (facts["graph"] or {}).items()},
     }
-    answer(facts, as_json, table(rows))
+    lines = [job_line(Job(**job)) for job in facts["jobs"]]
+    answer(facts, as_json, "\n".join([table(rows), *(["", "jobs"] if lines else []), *lines]))
