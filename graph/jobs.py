@@ -163,7 +163,7 @@ def finish_job(
     reason: str = "",
     result: str = "",
 ) -> None:
-    """End a job; has no effect when `owner` no longer owns it ("" ends it whoever owns it)."""
+    """End a job; has no effect if `owner` does not own it any more (owner "" matches every owner)."""
     connection.write(_FINISH, id=job_id, state=state, owner=owner, reason=reason, result=result, now=now())
 
 

@@ -23,7 +23,7 @@ class Points(Protocol):
         """Return for each vector its nearest centroid (N,) and the squared distance to it (N,)."""
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
-        """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
+        """Where `old` and `new` differ, subtract the vector from `sums[old]` and add it to `sums[new]`; -1: none."""
 
 
 MakePoints = Callable[[NDArray[Any]], Points]
@@ -59,7 +59,7 @@ class NumpyPoints:
         return labels, np.maximum((scales > 0) - 2 * best, 0)
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
-        """Take every vector out of `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
+        """Where `old` and `new` differ, subtract the vector from `sums[old]` and add it to `sums[new]`; -1: none."""
         changed = np.flatnonzero(old != new)
         if self._scales is None:
             raise RuntimeError("call assign before move")
