@@ -48,7 +48,7 @@ def children(
         boxes: (N, 4) x, y, w, h of each sample.
         neighbours: length of the nearest-neighbour lists.
         group: samples per group.
-        exclude_same_video: whether samples of one video are excluded from each other's lists (see `neighbours`).
+        exclude_same_video: whether samples of one video are excluded from each other's lists.
         owners: owner of each sample; samples with the same owner count as one video. Default: `video_ids`.
         search: finds the nearest neighbours.
     """
@@ -107,9 +107,9 @@ def within(found: Children, count: int, ceiling: float) -> Children:
 
 
 def without_pairs(found: Children, count: int, rejected: NDArray[np.int64]) -> Children:
-    """Return the children in which no rejected pair is; `rejected` is (R, 2) rows, smaller first.
+    """Return the children that contain no rejected pair; `rejected` is (R, 2) rows, smaller first.
 
-    A child is a complete subgraph of the mutual-neighbour graph (section 4.2), and a rejected pair is no edge of it.
+    A child is a complete subgraph of the mutual-neighbour graph (section 4.2), in which rejected pairs are not edges.
     """
     if not len(rejected):
         return found
@@ -121,13 +121,13 @@ def without_pairs(found: Children, count: int, rejected: NDArray[np.int64]) -> C
 
 
 def count_pairs(found: Children, ceiling: float, count: int, wanted: NDArray[np.int64]) -> int:
-    """Return how many of the `wanted` pairs, (R, 2) rows, are among those found, no farther apart than `ceiling`."""
+    """Return how many of the `wanted` pairs, (R, 2) rows, were found with a distance of at most `ceiling`."""
     near = found.pairs[found.distances <= ceiling]
     return int(np.isin(_codes(near, count), _codes(wanted, count)).sum()) if len(wanted) else 0
 
 
 def _only(found: Children, groups: NDArray[np.int32], count: int) -> Children:
-    """Return some of the children with the pairs inside them."""
+    """Return a subset of the children with the pairs inside them."""
     kept = np.isin(_codes(found.pairs, count), _codes(pairs_of(groups, count), count), assume_unique=True)
     return Children(groups, found.pairs[kept], found.distances[kept])
 

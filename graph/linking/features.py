@@ -101,7 +101,7 @@ def mean_of(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def without_mean(vectors: NDArray[Any], mean: NDArray[np.float32] | None) -> NDArray[Any]:
-    """Return (N, D) vectors in float16, normalised to length 1 minus `mean` (D,); unchanged if `mean` is None."""
+    """Return (N, D) vectors in float16: normalised to length 1, then minus `mean` (D,); unchanged if `mean` is None."""
     if mean is None:
         return vectors
     result = np.empty(vectors.shape, np.float16)

@@ -17,7 +17,7 @@ from graph.linking.features import of_length_one
 
 _COLUMNS = 4096
 _BLOCK_KEYS = 1 << 23  # keys in memory at a time: 64 MB
-# Similarities are rounded to steps of 10⁻⁶; smaller differences come from float16 and the order of summation.
+# Similarities are rounded to steps of about 10⁻⁶; smaller differences come from float16 and the order of summation.
 SIMILARITY_STEPS = float(1 << 20)
 ROW_BITS = 24  # a key is the rounded similarity, then the complement of the row number: one sort orders by both
 _LOWEST = np.int64(np.iinfo(np.int64).min)
