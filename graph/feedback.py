@@ -1,12 +1,12 @@
-"""Feedback of people: links that they reject or accept, and patches that they mark as no object.
+"""Feedback of users: links that they reject or accept, and patches that they mark as showing no object.
 
     (a:Patch)-[:REJECTED {by, at}]->(b:Patch)      a.id < b.id: the two are not alike
-    (a:Patch)-[:ACCEPTED {by, at}]->(b:Patch)      a.id < b.id: somebody looked, and they are alike
+    (a:Patch)-[:ACCEPTED {by, at}]->(b:Patch)      a.id < b.id: the two are alike
     (:Patch {no_object, no_object_by, no_object_at})     on every patch of a track
 
 A judgement belongs to a pair of patches and not to an edge, so it outlives the generation. The transaction that stores
-it also sets `rejected` on the pair's INTER_INSTANCE edges and counts their quadruples anew. A query that enumerates
-links therefore needs one condition (`LIVE`) and no second match.
+a judgement also sets `rejected` on the pair's INTER_INSTANCE edges and counts their quadruples again. A query that
+enumerates links therefore needs one condition (`LIVE`) and no second match.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from graph.jobs import now
 
 LinkState = Literal["rejected", "accepted", "open"]
 
-_PATCHES_AT_ONCE = 1000  # marked in one transaction
+_PATCHES_AT_ONCE = 1000  # patches marked in one transaction
 _TOUCHED_BY_PAIR = """
 MATCH (:Patch {id: $a})-[e:INTER_INSTANCE]->(:Patch {id: $b})
 RETURN e.generation AS generation, collect(DISTINCT e.bucket) AS buckets
 """
-# (a)-[:REJECTED|ACCEPTED]->(b); the first SET locks `a`, so of two judgements of one pair the later one stays
+# (a)-[:REJECTED|ACCEPTED]->(b); the first SET locks `a`, so the later of two concurrent judgements of a pair is kept
 _JUDGE = """
 MATCH (a:Patch {id: $a}), (b:Patch {id: $b})
 WHERE EXISTS { (a)-[:INTER_INSTANCE|REJECTED|ACCEPTED]->(b) }
@@ -53,7 +53,7 @@ WITH a, b, e, j WHERE e IS NOT NULL OR j IS NOT NULL OR EXISTS { (a)-[:INTER_INS
 RETURN a.id AS a_id, b.id AS b_id, toLower(coalesce(type(j), 'open')) AS state, coalesce(j.by, '') AS by,
        coalesce(j.at, '') AS at, e.distance AS distance
 """
-# the judged pairs, in the order of (a, b); the distance is that of the current generation
+# the judged pairs in the order of (a, b), with the distance of the current generation
 _LIST = """
 MATCH (a:Patch)-[j:REJECTED|ACCEPTED]->(b:Patch)
 WHERE ($state IS NULL OR toLower(type(j)) = $state) AND [a.id, b.id] > $after
@@ -71,7 +71,7 @@ _NO_OBJECTS = """
 MATCH (p:Patch) WHERE p.no_object AND p.role = 'start'
 RETURN p.id AS id ORDER BY id
 """
-# the tracks of some patches: their starts and all ends of these
+# the tracks of some patches: their starts and all ends of these starts
 _OF_TRACKS = """
 UNWIND $ids AS id
 MATCH (p:Patch {id: id})
@@ -97,20 +97,20 @@ SET p.no_object = CASE WHEN $no_object THEN true ELSE null END,
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A pair of patches that is linked or was judged; `distance` is None where the current generation has no edge."""
+    """A pair of patches that is linked or judged; `distance` is None if the current generation has no such edge."""
 
     a_id: str  # the smaller id
     b_id: str
     state: LinkState
-    by: str = ""  # who judged
-    at: str = ""  # when: ISO 8601, UTC
+    by: str = ""  # name of the person who judged
+    at: str = ""  # time of the judgement, ISO 8601, UTC
     distance: float | None = None  # 1 - cosine of the two features
 
 
 def judge_link(connection: Connection, a_id: str, b_id: str, state: LinkState, by: str = "") -> Link:
-    """Reject or accept a pair, or withdraw the judgement ("open"); the ids may come in either order.
+    """Reject or accept a pair, or withdraw its judgement ("open"); the order of the ids does not matter.
 
-    Raises `NotFound` where the two were never linked.
+    Raises `NotFound` if the two were never linked.
     """
     a, b = sorted((a_id, b_id))
     recounts = recount_statements(connection, connection.read(_TOUCHED_BY_PAIR, a=a, b=b))
@@ -122,7 +122,7 @@ def judge_link(connection: Connection, a_id: str, b_id: str, state: LinkState, b
 
 
 def get_link(connection: Connection, a_id: str, b_id: str) -> Link:
-    """Read how a pair was judged; the ids may come in either order. Raises `NotFound` where it was never linked."""
+    """Return a pair with its judgement; the order of the ids does not matter. Raises `NotFound` if never linked."""
     a, b = sorted((a_id, b_id))
     rows = connection.read(_GET, a=a, b=b)
     if not rows:
@@ -133,19 +133,19 @@ def get_link(connection: Connection, a_id: str, b_id: str) -> Link:
 def list_judged_links(
     connection: Connection, state: LinkState | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
 ) -> list[Link]:
-    """Read the `limit` judged pairs that follow `after`, in the order of their ids."""
+    """Return up to `limit` judged pairs in the order of their ids, starting after the pair `after`."""
     return [Link(**row) for row in connection.read(_LIST, state=state, after=list(after), limit=limit)]
 
 
 def mark_no_object(connection: Connection, patch_ids: Sequence[str], no_object: bool, by: str = "") -> list[str]:
-    """Mark patches, and with each its whole track, as no object, or take the mark away; returns the ids marked.
+    """Mark the whole tracks of these patches as showing no object, or unmark them; returns the ids of their patches.
 
-    Raises `NotFound` for an unknown patch, before anything is written.
+    Raises `NotFound` for an unknown patch before anything is written.
     """
     row: dict[str, Any] = connection.read(_OF_TRACKS, ids=list(patch_ids))[0]
     unknown = sorted(set(patch_ids) - set(row["asked"]))
     if unknown:
-        raise NotFound(f"There is no patch {unknown[0]}.")
+        raise NotFound(f"There is no patch {unknown[0]}. List the patches of a video to see their ids.")
     ids, at = sorted(set(row["ids"])), now()
     for first in range(0, len(ids), _PATCHES_AT_ONCE):
         some = ids[first : first + _PATCHES_AT_ONCE]
@@ -155,12 +155,12 @@ def mark_no_object(connection: Connection, patch_ids: Sequence[str], no_object: 
 
 
 def rejected_pairs(connection: Connection) -> list[tuple[str, str]]:
-    """Return every rejected pair, smaller id first, sorted."""
+    """Return all rejected pairs, sorted, with the smaller id first."""
     return [(row["a"], row["b"]) for row in connection.read(_REJECTED)]
 
 
 def feedback_digest(connection: Connection) -> str:
-    """Name what a linking must respect (rejected pairs, starts that are no object); "" where there is nothing."""
+    """Return a hash of the feedback that linking uses (rejected pairs, starts without an object); "" for none."""
     pairs = [f"{a}-{b}" for a, b in rejected_pairs(connection)]
     starts = [row["id"] for row in connection.read(_NO_OBJECTS)]
     return blake2b("\n".join([*pairs, "", *starts]).encode(), digest_size=8).hexdigest() if pairs or starts else ""

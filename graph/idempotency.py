@@ -1,6 +1,6 @@
-"""Keys by which a client repeats a request without starting its job twice.
+"""Idempotency keys, with which a client can repeat a request without starting its job twice.
 
-(:IdempotencyKey {key, request, job, at})    `request` tells apart requests that were sent with the same key
+(:IdempotencyKey {key, request, job, at})    `request` identifies the request that was sent with the key
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,18 +25,18 @@ DELETE k
 
 
 def job_of_key(connection: Connection, key: str, request: str) -> str:
-    """Return the job that a key started, "" for a new key; raises `InvalidInput` where it came with another request."""
+    """Return the job that a key started, "" for a new key; raises `InvalidInput` if it was used for another request."""
     rows = connection.read(_GET, key=key)
     if rows and rows[0]["request"] != request:
-        raise InvalidInput(f"Idempotency-Key {key!r} was sent with another request. Take a new key.")
+        raise InvalidInput(f"Idempotency-Key {key!r} was sent with another request. Use a new key.")
     return str(rows[0]["job"]) if rows else ""
 
 
 def remember_key(connection: Connection, key: str, request: str, job: str) -> None:
-    """Remember which job a key started, for `KEPT`."""
+    """Store the job that a key started, for `KEPT`."""
     connection.write(_REMEMBER, key=key, request=request, job=job, at=datetime.now(UTC).isoformat())
 
 
 def forget_old_keys(connection: Connection) -> None:
-    """Forget the keys that are older than `KEPT`."""
+    """Delete the keys that are older than `KEPT`."""
     connection.write(_FORGET, before=(datetime.now(UTC) - KEPT).isoformat())

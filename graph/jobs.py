@@ -224,9 +224,9 @@ def list_jobs(
     state: JobState | None = None,
     kind: JobKind | None = None,
 ) -> list[Job]:
-    """Return up to `limit` jobs of this state and kind, newest first, after the job with the key or id `after`.
+    """Return up to `limit` jobs of this state and kind, newest first, starting after the key or id `after`.
 
-    A key (`job_key`) continues the list even when its job was removed. Raises `NotFound` for the id of a removed job.
+    A key (`job_key`) is valid even if its job was deleted. Raises `NotFound` for the id of a deleted job.
     """
     created_at, _, identifier = after.rpartition("~") if after else (_LATER_THAN_ALL, "", "")
     if after and not created_at:
@@ -236,7 +236,7 @@ def list_jobs(
 
 
 def job_key(job: Job) -> str:
-    """Return the job's place in the list of jobs."""
+    """Return the job's key in the list of jobs."""
     return f"{job.created_at}~{job.id}"
 
 

@@ -87,13 +87,13 @@ def latest_model(connection: Connection, recipe: str = "") -> Model:
 
 
 def current_model(connection: Connection) -> Model | None:
-    """Return the model in use; None where none was chosen."""
+    """Return the current model, or None if none was chosen."""
     rows = connection.read(_CURRENT)
     return as_record(Model, rows[0]["model"]) if rows else None
 
 
 def use_model(connection: Connection, model_id: str, replace: bool = True) -> Model:
-    """Make a model the current one (`replace=False`: only where there is none) and return it.
+    """Make a model the current one (`replace=False`: only if there is none yet) and return it.
 
     Raises `NotFound`, and `InvalidInput` for a model without an embedding.
     """
@@ -103,14 +103,14 @@ def use_model(connection: Connection, model_id: str, replace: bool = True) -> Mo
 
 
 def require_embedding(model: Model) -> Model:
-    """Return `model`; raises `InvalidInput` where its recipe has no embedding."""
+    """Return `model`; raises `InvalidInput` if its recipe has no embedding."""
     if not model.embedding_dim:
         raise InvalidInput(f"Model {model.id} ({model.recipe}) has no embedding. Name one that was trained on pairs.")
     return model
 
 
 def choose_model(connection: Connection, model_id: str = "") -> Model:
-    """Return the named model, else the current one, else the newest that has an embedding.
+    """Return the named model, else the current one, else the newest one with an embedding.
 
     Raises `NotFound`, and `InvalidInput` for a named model without an embedding.
     """

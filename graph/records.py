@@ -67,7 +67,7 @@ class Patch:
     w: int
     h: int
     role: Role  # the start (A) or the end (A') of its track
-    no_object: bool = False  # somebody marked its track as showing no object: it is neither linked nor trained on
+    no_object: bool = False  # its track was marked as showing no object, so it is neither linked nor trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +148,5 @@ class GraphCounts:
     parent_clusters: int = 0
     child_clusters: int = 0
     quadruples: int = 0
-    rejected: int = 0  # inter-instance edges that people rejected; they count as neither edges nor quadruples
-    no_object: int = 0  # patches of tracks that people marked as no object
+    rejected: int = 0  # rejected inter-instance edges, which count neither as edges nor in quadruples
+    no_object: int = 0  # patches of tracks marked as showing no object

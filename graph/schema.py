@@ -6,7 +6,7 @@ Lock.name   Current.name   IdempotencyKey.key                    unique
 (generation, lane) of WritingLane                                unique
 (Patch.video_id, Patch.id)                                       index for paging through a video's patches
 (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               index for shuffled streaming, bucket by bucket
-Patch.no_object                                                  index for the few that people marked
+Patch.no_object                                                  index for the few marked patches
 Job.created_at                                                   index for listing jobs, newest first
 """
 

@@ -140,7 +140,7 @@ def write_video(
 ) -> None:
     """Write a video with all its patches and tracks; a ready video is left unchanged.
 
-    A patch's `url` is its page below `pages` (`Settings.pages`), so that Neo4j Browser leads to it; "": it has none.
+    A patch's `url` is the address of its page below `pages` (`Settings.pages`), to which Neo4j Browser links; "": none.
     Up to `ROWS_AT_ONCE` patches and tracks are written in one transaction. A longer video takes several and counts as
     failed until the last one; the next call removes what a killed call left. Raises `Unavailable`, `StorageError`, and
     `Conflict` when another run writes the same long video.
@@ -253,7 +253,7 @@ def _delete_patches(connection: Connection, video_id: str) -> None:
 
 def _patch_row(patch: Patch, video: Video, pages: str) -> Row:
     row = asdict(patch) | {"video_name": video.name}
-    del row["no_object"]  # set by `graph.feedback`, and absent where nobody marked the patch
+    del row["no_object"]  # `graph.feedback` sets it; otherwise it is absent
     return row | {"url": f"{pages}/{patch.id}"} if pages else row
 
 

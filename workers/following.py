@@ -1,7 +1,7 @@
-"""Jobs that follow from jobs that are done: a new video is embedded by the current model.
+"""Jobs that follow a finished job: the current model embeds a new video.
 
-An embedding job embeds every video that has no vectors of its model. A video that becomes ready while one runs may
-miss it, and its request is then the same job. So the worker looks again after the job has ended.
+An embedding job embeds every video without vectors of its model. A video that becomes ready while such a job is running
+may be missed, and its own request is the same job. The worker therefore checks again after the job has ended.
 """
 
 from graph import models
@@ -12,7 +12,7 @@ from workers.stages.encoding import missing_videos
 
 
 def following_request(context: StageContext, kind: JobKind, result: str) -> EmbedRequest | None:
-    """Return what a job of this kind and result asks for once it is done, None for nothing; raises `Unavailable`."""
+    """Return the request that follows a finished job of this kind and result, or None; raises `Unavailable`."""
     if kind == "ingest":
         current = models.current_model(context.connection)
         model = current.id if current else ""

@@ -33,7 +33,7 @@ _TRACKS = """
 MATCH (:Video {id: $video})-[:HAS_PATCH]->(a:Patch)-[e:INTRA_INSTANCE]->(b:Patch)
 RETURN collect([id(a), id(b), e {.*}]) AS tracks
 """
-# (a)-[e:REJECTED|ACCEPTED]->(b)   judgements of people (graph/feedback.py)
+# (a)-[e:REJECTED|ACCEPTED]->(b)   judgements (graph/feedback.py)
 _JUDGEMENTS = """
 MATCH (a:Patch)-[e:REJECTED|ACCEPTED]->(b:Patch)
 RETURN type(e) AS kind, id(a) AS a, id(b) AS b, e {.*} AS properties

@@ -103,8 +103,8 @@ class Generation:
     patches: int  # track starts that were clustered
     parents: int
     children: int
-    edges: int  # those that nobody rejected and whose patches are objects
-    quadruples: int  # of these edges, held-out ones included
+    edges: int  # without rejected edges and those of patches marked as no object
+    quadruples: int  # of these edges, including held-out ones
     track_length: int  # frames from A to A' of its shortest track; 0 without tracks
     held_out: tuple[str, ...] = ()  # videos kept out of training
     videos: tuple[str, ...] = ()  # all videos that were read, including those without patches
@@ -112,7 +112,7 @@ class Generation:
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
     held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
-    feedback: str = ""  # digest of the judgements it respects (graph/feedback.py); "": there were none
+    feedback: str = ""  # hash of the feedback it was made with (graph/feedback.py); "": none
     joined: str = ""  # generation whose parents the new videos joined; "" if all videos were linked again
     current: bool = False
 
@@ -202,9 +202,9 @@ def unlinked_videos(connection: Connection, generation: str | None = None) -> in
 
 
 def _with_rejections(quality: dict[str, Any], edges: int, since: int) -> dict[str, Any]:
-    """Add to a quality report how many of the edges found people rejected: before this linking, since, and the share.
+    """Add the number of rejected edges to a quality report: before this linking, since then, and their share.
 
-    An edge that was rejected before is found again by the clustering and not written.
+    Clustering finds an edge that was rejected before again, but it is not written.
     """
     rejected = quality.setdefault("rejected_before", 0) + since
     share = rejected / (edges + rejected) if rejected else 0.0

@@ -1,9 +1,9 @@
-"""Counting of a generation's edges and quadruples anew, where feedback or a deleted video took some away.
+"""Recounting of a generation's edges and quadruples after feedback or the deletion of a video.
 
-(:Generation {edges, quadruples, edge_sizes, training_sizes, held_out_sizes}): the sizes are lists, one number a bucket.
+(:Generation {edges, quadruples, edge_sizes, training_sizes, held_out_sizes}); the sizes have one number per bucket
 
-A bucket is counted in the transaction that changes it, with the generation's node locked: two changes of one bucket
-cannot overwrite each other's count.
+A bucket is counted in the transaction that changes it, with the generation's node locked. Two concurrent changes of one
+bucket therefore cannot overwrite each other's count.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Any
 
 from graph.connection import Connection, Row, Statement
 
-# The condition on (a)-[e:INTER_INSTANCE]->(b) that a link takes part: nobody rejected it, both ends are objects.
+# The condition for a link (a)-[e:INTER_INSTANCE]->(b) to be used: it is not rejected, and both ends show objects.
 LIVE = "e.rejected IS NULL AND a.no_object IS NULL AND b.no_object IS NULL"
 
 _KNOWN = """
@@ -55,14 +55,14 @@ SET g.edges = reduce(total = 0, size IN g.edge_sizes | total + size),
 
 
 def recount_statements(connection: Connection, touched: Iterable[Row]) -> list[Statement]:
-    """Return the statements that count the touched buckets anew; a row has `generation` and `buckets`.
+    """Return the statements that recount the changed buckets; a row of `touched` has `generation` and `buckets`.
 
-    They belong into the transaction of the change. A generation that is not finished counts its edges when it is.
+    They must run in the transaction of the change. An unfinished generation counts its edges at its end.
     """
     asked: dict[str, list[int]] = {row["generation"]: row["buckets"] for row in touched}
     statements: list[Statement] = []
     for known in connection.read(_KNOWN, ids=list(asked)):
-        # a generation of an earlier version has no edges per bucket yet: all are counted once
+        # a generation of an earlier version has no edge counts per bucket, so all buckets are counted once
         buckets = sorted(asked[known["id"]]) if known["counted"] else list(range(known["buckets"]))
         parameters: dict[str, Any] = {"generation": known["id"], "buckets": buckets}
         statements.append((_RECOUNT, parameters))
@@ -70,6 +70,6 @@ def recount_statements(connection: Connection, touched: Iterable[Row]) -> list[S
 
 
 def recount_without_video(connection: Connection, video_id: str) -> None:
-    """Count the generations that know a video anew, after its patches were deleted."""
+    """Recount the generations that contain a video, after its patches were deleted."""
     for statement, parameters in recount_statements(connection, connection.read(_ALL, video=video_id)):
         connection.write(statement, **parameters)

@@ -22,7 +22,7 @@ RETURN collect(p.id) AS ids, collect([p.frame, p.x, p.y, p.w, p.h]) AS places
 def read_track_starts(
     connection: Connection, videos: Sequence[str], reencodings: Mapping[str, str], confidence: float = 0.0
 ) -> TrackStarts:
-    """Return the starts of these videos' tracks with at least this confidence, tracks marked as no object left out.
+    """Return the starts of these videos' tracks with at least this confidence that are not marked as no object.
 
     `reencodings` maps a re-encoded video to the first of its re-encodings.
     """

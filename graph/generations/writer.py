@@ -129,7 +129,7 @@ def _name(
     feedback: str,
 ) -> str:
     content = [linking.digest(), feature_model, asdict(linking.parameters), sorted(held_out), sorted(videos), joined]
-    if feedback:  # without any, the name is that of the versions before there was feedback
+    if feedback:  # without feedback, the id is the same as in earlier versions
         content.append(feedback)
     return blake2b(json.dumps(content).encode(), digest_size=6).hexdigest()
 

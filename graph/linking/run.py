@@ -157,7 +157,7 @@ def link_vectors(
 
 
 def rejected_rows(starts: TrackStarts, rejected: Collection[tuple[str, str]]) -> NDArray[np.int64]:
-    """Return (R, 2) the rows of those pairs of ids whose patches are both among the starts, smaller first."""
+    """Return the (R, 2) rows, smaller first, of the pairs of ids whose patches are both among the starts."""
     row = {patch: number for number, patch in enumerate(starts.ids)} if rejected else {}
     pairs = [sorted((row[a], row[b])) for a, b in rejected if a in row and b in row]
     return np.array(pairs, np.int64).reshape(-1, 2)

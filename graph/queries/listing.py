@@ -1,9 +1,9 @@
-"""Filtered and sorted lists of videos and patches, page by page.
+"""Queries for filtered and sorted lists of videos and patches, paged by key.
 
 (:Video)-[:HAS_PATCH]->(p:Patch)      (p)<-[:INTRA_INSTANCE]-(start)-[:IN_PARENT]->(:ParentCluster)
 
-A page continues after a key that holds the sorted value and the id of the last item, so an item that is deleted or
-changed between two pages neither ends the list nor repeats another one.
+A page starts after a key, which consists of the sorted value and the id of the last item. If an item is deleted or
+changed between two pages, the list neither ends early nor repeats another item.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from graph.rows import as_record
 
 VideoSort = Literal["id", "name", "date", "patches"]
 
-# what a list is sorted by, and whether larger values come first
+# sort key of each order, and whether it is descending
 _KEYS: dict[VideoSort, tuple[str, bool]] = {
     "id": ("''", False),
     "name": ("v.name", False),
@@ -53,15 +53,15 @@ RETURN p {{.*}} AS patch ORDER BY p.id
 
 @dataclass(frozen=True, slots=True)
 class VideoFilter:
-    """Which videos to list; None sets no condition."""
+    """Conditions on listed videos; None sets no condition."""
 
     status: Literal["ready", "failed"] | None = None
-    name: str | None = None  # a part of the file's name, in capitals or not
+    name: str | None = None  # part of the file's name, ignoring case
 
 
 @dataclass(frozen=True, slots=True)
 class ListedVideo:
-    """A video, how many patches it has, and the value that it is sorted by."""
+    """A video, its number of patches, and its sort key."""
 
     video: Video
     patches: int
@@ -70,13 +70,13 @@ class ListedVideo:
 
 @dataclass(frozen=True, slots=True)
 class PatchFilter:
-    """Which patches to list; None sets no condition."""
+    """Conditions on listed patches; None sets no condition."""
 
     video: str | None = None
     role: Role | None = None
     parent: int | None = None  # parent cluster of the patch or of its track's start
-    confidence: float | None = None  # least confidence of a track of the patch, 0..1
-    no_object: bool | None = None  # True: only those that people marked as no object; False: without them
+    confidence: float | None = None  # minimum confidence of a track of the patch, 0..1
+    no_object: bool | None = None  # True: only patches marked as no object; False: without them
 
 
 def list_videos(
@@ -86,9 +86,9 @@ def list_videos(
     after: tuple[str | int, str] = ("", ""),
     limit: int = 100,
 ) -> list[ListedVideo]:
-    """Return the next `limit` videos; names and ids ascend, dates and numbers of patches descend.
+    """Return up to `limit` videos; names and ids ascend, dates and numbers of patches descend.
 
-    `after` is the key and the id of the last video of the page before.
+    `after` is the key and the id of the previous page's last video.
     """
     wanted = conditions or VideoFilter()
     key, descending = _KEYS[sort]
@@ -104,9 +104,9 @@ def list_patches(
     after: str = "",
     limit: int = 100,
 ) -> list[Patch]:
-    """Return the `limit` patches whose ids follow `after`, in the order of their ids.
+    """Return up to `limit` patches in the order of their ids, starting after the id `after`.
 
-    `generation` is that of the parent cluster, the current one if None; raises `NotFound` without such a generation.
+    `generation` is that of the parent cluster (None: the current one); raises `NotFound` if it does not exist.
     """
     of = "parent" if conditions.parent is not None else "video" if conditions.video is not None else "all"
     parameters: dict[str, Any] = {

@@ -3,7 +3,7 @@
     (A)-[:INTRA_INSTANCE]->(A')                      the same object some frames later       section 4.3
     (A)-[:INTER_INSTANCE {generation}]-(B)           another object that looks alike         section 4.2
 
-Inter-instance edges are those of the current generation that nobody rejected.
+Inter-instance edges are those of the current generation that are not rejected.
 """
 
 from collections.abc import Iterable

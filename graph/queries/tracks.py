@@ -1,6 +1,6 @@
 """Queries for tracks with the parent cluster of their start, of one video or of the whole graph.
 
-Tracks that people marked as no object are left out.
+Tracks marked as no object are left out.
 
 (:Video)-[:HAS_PATCH]->(a:Patch {role: "start"})-[:INTRA_INSTANCE]->(b:Patch)      (a)-[:IN_PARENT]->(:ParentCluster)
 """

@@ -140,7 +140,9 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
     for parent in range(old.parents):
         progress("reading parents", parent, old.parents, "parents")
         size, ids = members_of(context.connection, old, parent)
-        rows = [row_of[patch] for patch in ids if patch in row_of]  # without those marked as no object since
+        rows = [
+            row_of[patch] for patch in ids if patch in row_of
+        ]  # without those that were marked as no object since then
         labels[rows] = parent
         if len(rows) != size:
             shrunk.add(parent)
