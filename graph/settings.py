@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         8000, ge=0, le=65535, description="Preferred port of the API. If it is in use, the next free port is used."
     )
     public_url: str = Field(
-        "", description="Address of the API for people, on patches in Neo4j Browser. Empty: http://HOST:API_PORT."
+        "", description="Address of the API in the links on patches in Neo4j Browser. Empty: http://HOST:API_PORT."
     )
     neo4j_bolt_port: int = Field(7687, ge=0, le=65535, description="Preferred Bolt port of the local Neo4j.")
     neo4j_http_port: int = Field(7474, ge=0, le=65535, description="Preferred HTTP (Browser) port of the local Neo4j.")
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     @property
     def pages(self) -> str:
-        """The address under which the API's pages of patches lie, without a slash at its end."""
+        """Base address of the API's pages of patches, without a final slash."""
         reach = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         base = self.public_url or f"http://{f'[{reach}]' if ':' in reach else reach}:{self.api_port}"
         return f"{base.rstrip('/')}/browse/patches"
