@@ -4,6 +4,7 @@ Video.id   Patch.id   Model.id   Job.id   Generation.id          unique
 Lock.name   Current.name   IdempotencyKey.key                    unique
 (generation, id) of ParentCluster and of ChildCluster            unique
 (generation, lane) of WritingLane                                unique
+(ChildCluster.generation, ChildCluster.parent)                   index for the children of a parent
 (Patch.video_id, Patch.id)                                       index for paging through a video's patches
 (INTER_INSTANCE.generation, INTER_INSTANCE.bucket)               index for shuffled streaming, bucket by bucket
 Patch.no_object                                                  index for the few marked patches
@@ -27,6 +28,7 @@ CONSTRAINTS = (
 )
 INDEXES = (
     "CREATE INDEX patch_page IF NOT EXISTS FOR (p:Patch) ON (p.video_id, p.id)",
+    "CREATE INDEX child_parent IF NOT EXISTS FOR (c:ChildCluster) ON (c.generation, c.parent)",
     "CREATE INDEX inter_bucket IF NOT EXISTS FOR ()-[e:INTER_INSTANCE]-() ON (e.generation, e.bucket)",
     "CREATE INDEX patch_no_object IF NOT EXISTS FOR (p:Patch) ON (p.no_object)",
     "CREATE INDEX job_created IF NOT EXISTS FOR (j:Job) ON (j.created_at)",

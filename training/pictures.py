@@ -6,26 +6,39 @@ pixels are blended with white, and palettes, CMYK and grey become RGB.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from graph.errors import InvalidInput
+from training.pixel_budget import PixelBudget
 
 SIDE = 96  # pixels; section 4.1
 FORMATS = ("JPEG", "PNG", "WEBP")  # PIL's other readers are seldom tested, and some start programs
 ACCEPTED = "JPEG, PNG or WebP"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of these formats, for files in a folder
 LARGEST = 64 * 10**6  # pixels; a few bytes of PNG can unfold to terabytes
+_IN_FLIGHT = PixelBudget(LARGEST)  # one budget for all requests and threads of this process
+_STRIP = 256  # rows that are laid on the ground at a time
+# PIL's decoders raise whatever the format's parser met: struct.error and IndexError come from damaged files too
+_DAMAGE = (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError)
 _GROUND = (255, 255, 255)
 _ENOUGH = 2 * SIDE  # a JPEG is decoded at a reduced size whose smaller side is at least this
 
 
 def read_picture(name: str, data: bytes, smallest_side: int = 0, *, upright: bool = True) -> Image.Image:
-    """Decode a picture to 8-bit RGB.
+    """Decode a picture to 8-bit RGB; arguments and errors are those of `decoded`."""
+    with decoded(name, data, smallest_side, upright=upright) as picture:
+        return picture
+
+
+@contextmanager
+def decoded(name: str, data: bytes, smallest_side: int = 0, *, upright: bool = True) -> Iterator[Image.Image]:
+    """Yield a picture as 8-bit RGB; its pixels count in the process's budget until the block ends.
 
     Args:
         name: of the file or form part, for messages.
@@ -37,26 +50,37 @@ def read_picture(name: str, data: bytes, smallest_side: int = 0, *, upright: boo
     Raises:
         InvalidInput: not one of `FORMATS`, damaged, or more than `LARGEST` pixels.
     """
+    with _opened(name, data) as image:
+        if smallest_side:
+            ratio = min(1.0, smallest_side / min(image.size))
+            image.draft(None, (int(image.width * ratio), int(image.height * ratio)))
+        with _IN_FLIGHT.decoding(image.width * image.height):  # of the reduced size, where there is one
+            yield _rgb(name, image, upright)
+
+
+def _opened(name: str, data: bytes) -> Image.Image:
+    """Read a picture's header; nothing is decoded yet."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > LARGEST:
-                raise InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
-            if smallest_side:
-                ratio = min(1.0, smallest_side / min(image.size))
-                image.draft(None, (int(image.width * ratio), int(image.height * ratio)))
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise InvalidInput(f"{name} is no picture in a format that is taken: {ACCEPTED}.") from None
-    # PIL's decoders raise whatever the format's parser met: struct.error and IndexError come from damaged files too
-    except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError) as error:
-        raise InvalidInput(f"{name} is no picture that can be read ({error}). Formats taken: {ACCEPTED}.") from None
+    except _DAMAGE as error:
+        raise _unreadable(name, error) from None
+    if image.width * image.height > LARGEST:
+        raise InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
+    return image
 
 
 def picture_to_patch(name: str, data: bytes) -> NDArray[np.uint8]:
     """Decode a picture, cut its central square and resize it: (96, 96, 3). Raises `InvalidInput`."""
-    return square(read_picture(name, data, smallest_side=_ENOUGH))
+    patch = _patch(name, data)
+    _IN_FLIGHT.give_memory_back()  # here, where the picture itself is freed
+    return patch
+
+
+def _patch(name: str, data: bytes) -> NDArray[np.uint8]:
+    with decoded(name, data, smallest_side=_ENOUGH) as picture:
+        return square(picture)
 
 
 def pictures_to_patches(
@@ -77,13 +101,33 @@ def square(picture: Image.Image, side: int = SIDE) -> NDArray[np.uint8]:
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, (left, top, left + cut, top + cut)))
 
 
+def _rgb(name: str, image: Image.Image, upright: bool) -> Image.Image:
+    try:
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+    except _DAMAGE as error:
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> InvalidInput:
+    return InvalidInput(f"{name} is no picture that can be read ({error}). Formats taken: {ACCEPTED}.")
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert every mode of `FORMATS` to 8-bit RGB, transparent pixels on white."""
     if image.mode.startswith("I"):  # 16-bit grey; PIL's own conversion clips at 255
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, (*_GROUND, 255))
-        ground.alpha_composite(image.convert("RGBA"))
-        return ground.convert("RGB")
+        result = Image.new("RGB", image.size)
+        for top in range(0, image.height, _STRIP):  # in strips: the steps in between need four copies of what they do
+            strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+            ground = Image.new("RGBA", strip.size, (*_GROUND, 255))
+            ground.alpha_composite(strip.convert("RGBA"))
+            result.paste(ground.convert("RGB"), (0, top))
+        return result
+    if image.mode == "RGB":
+        image.load()
+        return image  # `convert` would copy it
     return image.convert("RGB")

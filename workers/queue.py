@@ -19,8 +19,10 @@ from redis.exceptions import RedisError
 from graph import jobs
 from graph.connection import Connection
 from graph.errors import Unavailable
+from graph.linking.bounds import check_bounds
+from graph.queries.counts import count_tracks
 from graph.records import Job, JobKind
-from workers.requests import JobRequest, job_id, to_arguments
+from workers.requests import JobRequest, LinkRequest, job_id, to_arguments
 
 QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {
@@ -72,8 +74,13 @@ def celery_app(redis_url: str) -> Celery:
 def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
     """Submit a request and return its job; while that job is queued or running, the same request returns the same job.
 
-    Raises `Unavailable` when Neo4j or Redis does not answer; no job stays queued then.
+    Raises `Unavailable` when Neo4j or Redis does not answer; no job stays queued then. Raises `InvalidInput` for a
+    linking that would take too much memory or give too many edges.
     """
+    if isinstance(request, LinkRequest) and not request.join:
+        tracks = count_tracks(connection)
+        if tracks >= max(request.parameters.group, request.parameters.parents):  # else the stage says what is missing
+            check_bounds(request.parameters.resolve(tracks), tracks)
     identifier = job_id(request)
     job, fresh = jobs.open_job(connection, identifier, request.kind, request.target, to_arguments(request))
     if fresh:
@@ -106,6 +113,25 @@ def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
                 app.send_task("link_part", args=[run, kind, number], queue="graph", task_id=name, producer=producer)
     except (OperationalError, RedisError) as error:
         raise redis_unavailable(redis_url, error) from error
+
+
+def served_queues(redis_url: str) -> tuple[int, set[str]]:
+    """Ask the workers what they serve; returns how many answer and the queues of all of them. Raises `Unavailable`.
+
+    A connection of Celery's pool that a restart of Redis broke fails once; the second attempt opens another.
+    """
+    try:
+        answers = _active_queues(redis_url)
+    except (OperationalError, RedisError, OSError):
+        try:
+            answers = _active_queues(redis_url)
+        except (OperationalError, RedisError, OSError) as error:
+            raise redis_unavailable(redis_url, error) from error
+    return len(answers), {entry["name"] for queues in answers.values() for entry in queues}
+
+
+def _active_queues(redis_url: str) -> dict[str, list[dict[str, str]]]:
+    return celery_app(redis_url).control.inspect(timeout=1.0).active_queues() or {}
 
 
 def redis_unavailable(redis_url: str, error: Exception) -> Unavailable:

@@ -37,6 +37,15 @@ def requeue_lost(connection: Connection, redis_url: str) -> int:
     return sent
 
 
+def queues_at_work(connection: Connection) -> set[str]:
+    """Return the queues of which a worker that lives runs a job: a busy one need not answer."""
+    return {
+        queue.FIRST_QUEUE[entry.job.kind]
+        for entry in jobs.unfinished_jobs(connection)
+        if entry.job.state == "running" and not (entry.stale or _is_dead(entry.owner))
+    }
+
+
 def waiting_count(redis_url: str) -> dict[str, int]:
     """Return the number of waiting messages in each queue; raises `Unavailable`."""
     try:

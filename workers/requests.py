@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graph.errors import InvalidInput
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import LARGEST_SEED, LinkParameters
 from graph.records import JobKind
 from training.recipes import get_recipe, with_iterations
 from workers.mining.recipe import Mining
@@ -79,6 +79,7 @@ class LinkRequest:
 
     def __post_init__(self) -> None:
         get_recipe("transitive", self.preset or "paper", self.start)
+        self.parameters.check()
         if self.join and (self.start or self.preset or self.parameters != LinkParameters()):
             raise InvalidInput("join uses the features and parameters of the current generation. Give no others.")
 
@@ -107,8 +108,8 @@ class TrainRequest:
 
     def __post_init__(self) -> None:
         usual, asked = get_recipe(self.recipe, self.preset), get_recipe(self.recipe, self.preset, self.start)
-        if self.seed < 0 or self.iterations < 0:
-            raise InvalidInput("seed and iterations cannot be negative.")
+        if not 0 <= self.seed <= LARGEST_SEED or not 0 <= self.iterations <= LARGEST_SEED:
+            raise InvalidInput(f"seed and iterations lie between 0 and {LARGEST_SEED}.")
         # an explicit start or length that equals the preset's gives the same training, so the same id
         if asked == usual:
             object.__setattr__(self, "start", "")

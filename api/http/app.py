@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http import problems
+from api.http.accept import refuse_unacceptable
 from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
 from api.http.pages import routes as pages
@@ -71,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        dependencies=[Depends(refuse_foreign_pages), Depends(refuse_unknown_parameters)],
+        dependencies=[Depends(refuse_foreign_pages), Depends(refuse_unknown_parameters), Depends(refuse_unacceptable)],
         docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
         redoc_url=None,
     )
@@ -79,7 +80,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app, lambda problem: page("problem.html", problem=problem))
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Measured, measurements=measurements)
+    app.add_middleware(problems.Faults)
+    app.add_middleware(Measured, measurements=measurements)  # the last one added is the outermost
     for part in (
         videos,
         video_media,

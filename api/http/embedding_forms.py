@@ -1,33 +1,40 @@
 """The forms of a matrix of embeddings: JSON, npy and Arrow, chosen by the Accept header."""
 
 import io
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-from fastapi import Response
+from fastapi import Header, Response
 
+from api.http.accept import liking, media_ranges
 from api.http.patch_files import Vectors
-from api.http.problems import NotAcceptable
+from api.http.problems import Described, NotAcceptable
 from api.responses import VectorsResponse
 
 JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apache.arrow.stream"
+FORMS: Described = {
+    200: {
+        "description": "The vectors. npy: the (N, E) float32 matrix. Arrow: a stream with columns `id`, `vector`.",
+        "content": {NPY: {"schema": {"type": "string"}}, ARROW: {"schema": {"type": "string"}}},
+    }
+}
+
+Accept = Annotated[str, Header(description=f"{JSON}, {NPY} or {ARROW}.")]
 
 
 def chosen_form(accept: str) -> str:
     """Choose the form the client likes best; raises `NotAcceptable`. JSON if the client states no preference."""
-    liked: list[tuple[float, int, str]] = []
-    for place, part in enumerate(accept.split(",")):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        form = {"*/*": JSON, "application/*": JSON, "": JSON}.get(kind, kind)
-        try:
-            liked.append((-float(weight), place, form))
-        except ValueError:
-            raise NotAcceptable(f"{part.strip()!r} in Accept has no number as its q.") from None
-    for weight_, _, form in sorted(liked):
-        if form in (JSON, NPY, ARROW) and weight_ < 0:
-            return form
-    raise NotAcceptable(f"Vectors go out as {JSON}, {NPY} or {ARROW}; {accept!r} is none of them.")
+    ranges = media_ranges(accept)
+
+    def rank(form: str) -> tuple[float, int]:
+        named = [place for place, one in enumerate(ranges) if one.kind == form]
+        return liking(accept, form), -min(named, default=len(ranges))
+
+    best = max((JSON, NPY, ARROW), key=rank)  # of equals, the form that is named first, then JSON
+    if rank(best)[0] <= 0:
+        raise NotAcceptable(f"Vectors go out as {JSON}, {NPY} or {ARROW}; {accept!r} is none of them.")
+    return best
 
 
 def answer(form: str, model: str, ids: list[str], vectors: Vectors) -> Response:

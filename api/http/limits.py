@@ -5,10 +5,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.problems import Forbidden, TooLarge
+from graph.errors import InvalidInput
 
+LONGEST_BOUNDARY = 70  # bytes; RFC 2046, section 5.1.1
 BODY_BYTES = 64 * 1024**2  # forms of images and lists of ids; videos have their own, larger limit (uploads.py)
 
 
@@ -28,16 +32,18 @@ def refuse_foreign_pages(request: Request) -> None:
 
 
 class BodyLimit:
-    """ASGI middleware, inside the handler of failures: bodies other than videos end at `BODY_BYTES`."""
+    """ASGI middleware, inside `problems.Faults`: bodies other than videos end at `BODY_BYTES`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, its body counted."""
+        """Pass a request on, its body counted; raises `InvalidInput` for a form with a long boundary."""
         if scope["type"] != "http" or scope["path"] == "/videos" or scope["path"].startswith("/uploads/"):
             await self.app(scope, receive, send)
             return
+        if _boundary_length(scope) > LONGEST_BOUNDARY:  # the forms' parser would raise before it reads
+            raise InvalidInput(f"The form's boundary is longer than {LONGEST_BOUNDARY} bytes. Choose a shorter one.")
         await self.app(scope, _counted(receive), send)
 
 
@@ -55,6 +61,12 @@ class HeadAsGet:
         if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/events"):
             scope = {**scope, "method": "GET"}  # a copy: the web server goes on seeing HEAD
         await self.app(scope, receive, send)
+
+
+def _boundary_length(scope: Scope) -> int:
+    """Return how long the boundary of the request's multipart form is, 0 without one."""
+    kind = Headers(scope=scope).get("content-type", "")
+    return len(parse_options_header(kind)[1].get(b"boundary", b""))
 
 
 def _counted(receive: Receive) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
@@ -111,7 +112,6 @@ def install(app: FastAPI, show: Callable[[Problem], str]) -> None:
     app.add_exception_handler(errors.TransitiveError, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_middleware(Faults)
 
 
 def describe(error: errors.TransitiveError, path: str) -> Problem:
@@ -144,10 +144,28 @@ async def _on_known(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    fields = [FieldProblem(where=".".join(map(str, e["loc"])), detail=str(e["msg"])) for e in error.errors()]
+    parts = _file_parts(request)
+    fields = [
+        FieldProblem(where=f"form.{e['loc'][1]}", detail=_file_wanted(str(e["loc"][1])))
+        if len(e["loc"]) > 1 and e["loc"][0] == "body" and e["loc"][1] in parts
+        else FieldProblem(where=".".join(map(str, e["loc"])), detail=str(e["msg"]))
+        for e in error.errors()
+    ]
     problem = describe(errors.InvalidInput("; ".join(f"{f.where}: {f.detail}" for f in fields)), request.url.path)
     problem.errors = fields
     return _answer(request, problem)
+
+
+def _file_parts(request: Request) -> set[str]:
+    """Return the names of the form parts that the request's route takes as files."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return set()
+    return {field.alias for field in route.dependant.body_params if isinstance(field.field_info, params.File)}
+
+
+def _file_wanted(part: str) -> str:
+    return f"Send the pictures as parts named `{part}`, each with a file name, in a form (multipart/form-data)."
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -175,7 +193,10 @@ def _allowed(request: Request) -> list[str]:
 
 
 class Faults:
-    """ASGI middleware: what nobody foresaw becomes a 500 that tells nothing, and its trace goes to the log, once."""
+    """ASGI middleware around all checks: their errors become problems, and what nobody foresaw a 500 that tells nothing.
+
+    The trace of an unforeseen error goes to the log, once.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -194,9 +215,13 @@ class Faults:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
+        except Exception as error:
+            known = error if isinstance(error, errors.TransitiveError) else None
+            if known is None or started:
+                log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise ConnectionAbortedError("The answer broke off.") from None
-            problem = describe(errors.TransitiveError("The server failed; its log holds the cause."), scope["path"])
+            problem = describe(
+                known or errors.TransitiveError("The server failed; its log holds the cause."), scope["path"]
+            )
             await _answer(Request(scope), problem)(scope, receive, send)

@@ -124,14 +124,12 @@ class Service:
 
         def workers() -> str:
             recovery.waiting_count(self.context.redis_url)  # says in our words that Redis is away
-            answers = queue.celery_app(self.context.redis_url).control.inspect(timeout=1.0).active_queues() or {}
-            served = {entry["name"] for queues in answers.values() for entry in queues}
-            running = [job for job in jobs.list_jobs(self.connection, limit=20) if job.state == "running"]
-            busy = {queue.FIRST_QUEUE[job.kind] for job in running}  # a solo worker does not answer while it works
+            answering, served = queue.served_queues(self.context.redis_url)
+            busy = recovery.queues_at_work(self.connection)  # a solo worker does not answer while it works
             idle = [name for name in queue.QUEUES if name not in served | busy]
             if idle:
                 raise NotFound(f"No worker serves {', '.join(idle)}. `transitive up` starts the local workers.")
-            return f"{len(answers)} workers answer" if answers else "busy"
+            return f"{answering} workers answer" if answering else "busy"
 
         return {
             "neo4j": _outcome(neo4j),

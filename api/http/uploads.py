@@ -22,13 +22,13 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from api.http.limits import LONGEST_BOUNDARY
 from api.http.problems import TooLarge, UnsupportedMedia
 from graph.errors import InvalidInput, StorageError
 
 DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so many bytes
 ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
 SETTLED_S = 60.0  # a whole file gets its job within a moment
-_LONGEST_BOUNDARY = 70  # bytes; RFC 2046, section 5.1.1
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
 
@@ -212,8 +212,8 @@ async def receive(body: AsyncIterator[bytes], content_type: str, incoming: Incom
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedMedia("Send multipart/form-data with a part named 'file', or application/json.")
-    if len(options[b"boundary"]) > _LONGEST_BOUNDARY:
-        raise InvalidInput(f"The form's boundary is longer than {_LONGEST_BOUNDARY} bytes. Choose a shorter one.")
+    if len(options[b"boundary"]) > LONGEST_BOUNDARY:
+        raise InvalidInput(f"The form's boundary is longer than {LONGEST_BOUNDARY} bytes. Choose a shorter one.")
     part = _FilePart(incoming)
     callbacks = {name: getattr(part, name) for name in dir(part) if name.startswith("on_")}
     parser = MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from graph import jobs
 from graph.connection import Connection, Row
 from graph.errors import Conflict, NotFound
 from graph.lock import graph_lock
@@ -169,14 +170,31 @@ def list_generations(connection: Connection) -> list[Generation]:
 def delete_generation(connection: Connection, generation: str, progress: Progress = no_progress) -> None:
     """Delete an old generation in small transactions; a second call completes a deletion that was killed.
 
-    Raises `NotFound`, and `Conflict` for the current generation or while a linking runs.
+    Raises `NotFound`, and `Conflict` for the current generation, one that a training uses, or while a linking runs.
     """
     with graph_lock(connection, LINKING):
         if current_generation(connection) == generation:
             raise Conflict(f"Generation {generation} is the current one. Link again before you delete it.")
         if generation not in unfinished(connection):
-            get_generation(connection, generation)
+            training = _training_with(connection, get_generation(connection, generation))
+            if training:
+                raise Conflict(f"Training {training} uses generation {generation}. Wait for its end, or cancel it.")
         erase(connection, generation, progress)
+
+
+def _training_with(connection: Connection, generation: Generation) -> str:
+    """Return the id of an unfinished training that uses this generation, "" for none.
+
+    A training that names no generation took one when it began: every generation that was there then counts as used.
+    """
+    for entry in jobs.unfinished_jobs(connection):
+        if entry.job.kind != "train":
+            continue
+        named = jobs.job_arguments(connection, entry.job.id).get("generation")
+        began_later = entry.job.state != "queued" and entry.job.created_at >= generation.created_at
+        if named == generation.id or (not named and began_later):
+            return entry.job.id
+    return ""
 
 
 def unfinished(connection: Connection) -> list[str]:

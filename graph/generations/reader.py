@@ -19,8 +19,8 @@ RETURN c.size AS size, COLLECT { MATCH (c)<-[:IN_PARENT]-(p:Patch) RETURN p.id }
 """
 # (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
 _GROUPS = """
-MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)-[:IN_CHILD]->(k:ChildCluster)
-WHERE k.generation = $generation
+MATCH (k:ChildCluster)<-[:IN_CHILD]-(p:Patch)
+WHERE k.generation = $generation AND k.parent = $parent
 WITH k, collect(p.id) AS ids
 RETURN collect(ids) AS groups
 """

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.linking.bounds import keep_tightest
 from graph.linking.cliques import mutual_groups
 from graph.linking.features import of_length_one
 from graph.linking.neighbours import Nearest, nearest, together_on_screen
@@ -25,6 +26,7 @@ class Children:
     groups: NDArray[np.int32]  # (G, group) rows of each child, ascending
     pairs: NDArray[np.int32]  # (E, 2) rows of each edge, smaller first
     distances: NDArray[np.float64]  # (E,) 1 - cosine
+    capped: int = 0  # groups left out because a member is in more than `bounds.MOST_CHILDREN` tighter ones
 
 
 def children(
@@ -79,8 +81,14 @@ def children_of(
         search=search,
     )
     pairs = pairs_of(groups, len(rows))
+    distances = pair_distances(features, pairs)
+    kept = keep_tightest(groups, _widths(groups, pairs, distances, len(rows)))
+    if not kept.all():
+        every, groups = pairs, groups[kept]
+        pairs = pairs_of(groups, len(rows))
+        distances = distances[np.isin(_codes(every, len(rows)), _codes(pairs, len(rows)), assume_unique=True)]
     named = rows.astype(np.int32)
-    return Children(named[groups], named[pairs], pair_distances(features, pairs))
+    return Children(named[groups], named[pairs], distances, int(np.count_nonzero(~kept)))
 
 
 def distance_ceiling(found: Children, count: int, share: float) -> float:
@@ -129,16 +137,22 @@ def count_pairs(found: Children, ceiling: float, count: int, wanted: NDArray[np.
 def _only(found: Children, groups: NDArray[np.int32], count: int) -> Children:
     """Return a subset of the children with the pairs inside them."""
     kept = np.isin(_codes(found.pairs, count), _codes(pairs_of(groups, count), count), assume_unique=True)
-    return Children(groups, found.pairs[kept], found.distances[kept])
+    return Children(groups, found.pairs[kept], found.distances[kept], found.capped)
 
 
 def child_widths(found: Children, count: int) -> NDArray[np.float64]:
     """Return (G,) widths: the largest distance between two samples of each child; `count` is the number of rows."""
-    codes = _codes(found.pairs, count)  # ascending: pairs are in the order of their rows
-    widths = np.zeros(len(found.groups))
-    for first, second in zip(*np.triu_indices(found.groups.shape[1], 1), strict=True):
-        place = np.searchsorted(codes, _codes(found.groups[:, [first, second]], count))
-        np.maximum(widths, found.distances[place], out=widths)
+    return _widths(found.groups, found.pairs, found.distances, count)
+
+
+def _widths(
+    groups: NDArray[Any], pairs: NDArray[Any], distances: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
+    codes = _codes(pairs, count)  # ascending: pairs are in the order of their rows
+    widths = np.zeros(len(groups))
+    for first, second in zip(*np.triu_indices(groups.shape[1], 1), strict=True):
+        place = np.searchsorted(codes, _codes(groups[:, [first, second]], count))
+        np.maximum(widths, distances[place], out=widths)
     return widths
 
 
@@ -153,7 +167,8 @@ def together(found: Iterable[Children], group: int) -> Children:
     pairs = np.concatenate([one.pairs for one in each])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     distances = np.concatenate([one.distances for one in each])
-    return Children(np.concatenate([one.groups for one in each]), pairs[order], distances[order])
+    groups = np.concatenate([one.groups for one in each])
+    return Children(groups, pairs[order], distances[order], sum(one.capped for one in each))
 
 
 def pairs_of(groups: NDArray[np.int32], count: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CHUNK = 1 << 18  # cliques grown at a time; bounds the memory
+_CELLS = 1 << 25  # numbers compared at a time, each clique's candidates with its own list: 128 MB
 
 
 def mutual_groups(lists: NDArray[np.int32], group: int) -> NDArray[np.int32]:
@@ -16,10 +17,11 @@ def mutual_groups(lists: NDArray[np.int32], group: int) -> NDArray[np.int32]:
     `lists` (N, neighbours) holds the row numbers in each sample's list, padded with -1.
     """
     later = _later_mutual(lists)
+    chunk = max(1, min(_CHUNK, _CELLS // later.shape[1] ** 2))
     cliques = np.arange(len(lists), dtype=np.int32)[:, None]
     for _ in range(group - 1):
         cliques = np.concatenate(
-            [_grow(cliques[start : start + _CHUNK], later) for start in range(0, len(cliques), _CHUNK)]
+            [_grow(cliques[start : start + chunk], later) for start in range(0, len(cliques), chunk)]
             or [np.empty((0, cliques.shape[1] + 1), np.int32)]
         )
     return cliques

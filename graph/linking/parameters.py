@@ -16,6 +16,8 @@ PAPER_PATCHES = 10_000_000  # section 4.2
 PAPER_PARENTS = 5000
 PAPER_SMALLEST = 100
 PARENTS_EXPONENT = 0.6  # K grows with N ** 0.6
+MOST_NEIGHBOURS, MOST_GROUP = 1000, 100  # `bounds.check_bounds` refuses what is too much for the patches there are
+LARGEST_SEED = 2**63 - 1  # Neo4j stores integers of 64 bits
 FEWEST_PARENTS = 4  # negatives come from another parent (section 5), so one parent alone gives none
 
 
@@ -34,17 +36,27 @@ class LinkParameters:
     sample_per_parent: int = 256  # maximum of patches per parent on which K-means is trained
     seed: int = 0
 
-    def resolve(self, count: int) -> "LinkParameters":
-        """Return the parameters with the rule's numbers for `count` patches; raises `InvalidInput`."""
+    def check(self) -> None:
+        """Raise `InvalidInput` for values that are impossible whatever is linked."""
         for name in ("neighbours", "iterations", "sample_per_parent"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.neighbours > MOST_NEIGHBOURS:
+            raise InvalidInput(f"neighbours must be at most {MOST_NEIGHBOURS}, not {self.neighbours}.")
         if self.group < 2:
             raise InvalidInput(f"A child needs at least 2 patches; group is {self.group}.")
+        if self.group > MOST_GROUP:
+            raise InvalidInput(f"group must be at most {MOST_GROUP}, not {self.group}.")
         if not 0 < self.linked_share <= 1:
             raise InvalidInput(f"linked_share must be above 0 and at most 1, not {self.linked_share}.")
         if self.parents < 0 or self.smallest < 0:
             raise InvalidInput("parents and smallest cannot be negative; 0 chooses them by the rule.")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InvalidInput(f"seed must lie between 0 and {LARGEST_SEED}, not at {self.seed}.")
+
+    def resolve(self, count: int) -> "LinkParameters":
+        """Fill in the rule's numbers for `count` patches; raises `InvalidInput` for impossible values."""
+        self.check()
         if count < self.group:
             raise InvalidInput(
                 f"{count} patches cannot be linked in groups of {self.group}. Ingest more videos or set a smaller one."

@@ -13,6 +13,7 @@ parents):
     labels/<n>          centroid, distance            of each start in a part
     share/<n>           row, parent, part, place, video, owner, frame, x, y, w, h      of the members of some parents
     edges/<n>           a, b, distance                of the inter-instance edges in a share
+    capped/<n>          capped                        number of children of a share over the cap of a patch
     children/<n>        0, 1, 2, 3                    rows of each child in a share
 
 A result depends only on the plan and the shards, and it is written atomically. Two machines that compute the same part
@@ -155,7 +156,8 @@ def _read_sorted(run: Run, part: NDArray[Any], place: NDArray[Any], width: int) 
 
 
 def write_children(run: Run, number: int, found: Children) -> None:
-    """Write the children and edges of a share."""
+    """Write the children and edges of a share; the children come last, since their file marks it as done."""
+    run.shards.write_rows(run.name("capped", number), {"capped": [found.capped]})
     edges = {"a": found.pairs[:, 0], "b": found.pairs[:, 1], "distance": found.distances}
     run.shards.write_rows(run.name("edges", number), edges)
     columns = {str(place): found.groups[:, place] for place in range(found.groups.shape[1])}
@@ -168,4 +170,5 @@ def read_children(run: Run, number: int) -> Children:
     groups = run.shards.read(run.name("children", number))
     pairs = np.stack([edges["a"].to_numpy(), edges["b"].to_numpy()], axis=1)
     members = np.stack([column.to_numpy() for column in groups.columns], axis=1)
-    return Children(members, pairs, edges["distance"].to_numpy())
+    capped = int(run.shards.read(run.name("capped", number))["capped"][0].as_py())
+    return Children(members, pairs, edges["distance"].to_numpy(), capped)

@@ -41,6 +41,7 @@ def quality_report(
         "empty_parents": int(np.count_nonzero(dropped == 0)),
         "dropped_patches": int(np.count_nonzero(labels < 0)),
         "children": len(groups),
+        "children_over_the_cap": found.capped,
         "children_per_linked_patch": _mean(in_children[in_children > 0]),
         "edges": len(pairs),
         "edges_per_patch": len(pairs) / count if count else 0.0,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
+from graph.linking.bounds import check_bounds
 from graph.linking.children import Children, count_pairs, distance_ceiling, within, without_pairs
 from graph.linking.features import mean_of, without_mean
 from graph.linking.in_memory import InMemory
@@ -103,6 +104,7 @@ def link(
         raise InvalidInput(f"{len(patches)} patches need {len(patches)} vectors, but features have {features.shape}.")
     starts, rows = track_starts_of(patches, reencodings)
     resolved = parameters.resolve(len(starts))
+    check_bounds(resolved, len(starts))
     vectors = InMemory(features[rows], starts, resolved, assign, search, progress)
     return link_vectors(starts, resolved, vectors, assign, progress)
 

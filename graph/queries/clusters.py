@@ -1,6 +1,10 @@
 """Queries for parent clusters, their members and their child clusters (section 4.2).
 
-(:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})    (:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id})
+(:Patch)-[:IN_PARENT]->(:ParentCluster {generation, id, size})
+(:Patch)-[:IN_CHILD]->(:ChildCluster {generation, id, parent})
+
+Children are found by the index on (generation, parent). A patch is also in children of every older generation, so a
+walk over its IN_CHILD edges would take longer with each linking.
 """
 
 from dataclasses import dataclass
@@ -13,15 +17,15 @@ from graph.rows import as_record
 
 EXAMPLES = 8  # example patches per cluster
 
-# (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
+# (c)<-[:IN_PARENT]-(p)    k.parent = c.id
 _PARENTS = """
 MATCH (c:ParentCluster)
 WHERE c.generation = $generation AND c.id > $after
 WITH c ORDER BY c.id LIMIT $limit
 RETURN c.id AS id, c.generation AS generation, c.size AS size,
        COUNT {
-         MATCH (c)<-[:IN_PARENT]-(:Patch)-[:IN_CHILD]->(k:ChildCluster) WHERE k.generation = $generation
-         RETURN DISTINCT k
+         MATCH (k:ChildCluster)
+         WHERE k.generation = $generation AND k.parent = c.id AND EXISTS { (k)<-[:IN_CHILD]-() }
        } AS children,
        COLLECT { MATCH (c)<-[:IN_PARENT]-(p:Patch) RETURN p.id ORDER BY p.id LIMIT $examples } AS examples
 ORDER BY id
@@ -31,12 +35,12 @@ MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:P
 WHERE p.id > $after
 RETURN p {.*} AS patch ORDER BY p.id LIMIT $limit
 """
-# (c)<-[:IN_PARENT]-(p)-[:IN_CHILD]->(k)
+# (p)-[:IN_CHILD]->(k)
 _CHILDREN = """
-MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)-[:IN_CHILD]->(k:ChildCluster)
-WHERE k.generation = $generation
-WITH k.id AS child, p.id AS patch ORDER BY patch
-RETURN child, collect(patch) AS patches ORDER BY child LIMIT $limit
+MATCH (k:ChildCluster)
+WHERE k.generation = $generation AND k.parent = $parent AND EXISTS { (k)<-[:IN_CHILD]-() }
+WITH k ORDER BY k.id LIMIT $limit
+RETURN k.id AS child, COLLECT { MATCH (k)<-[:IN_CHILD]-(p:Patch) RETURN p.id ORDER BY p.id } AS patches ORDER BY child
 """
 # (p)<-[:INTRA_INSTANCE*0..1]-(start)-[:IN_PARENT]->(c): the end of a track (A') has the parent of its start
 _PARENT_OF = """

@@ -29,11 +29,17 @@ CALL () {{ MATCH (c:ChildCluster) WHERE c.generation = $generation AND c.id >= 0
 RETURN videos, frames, patches, tracks, tracks AS intra_instance, inter_instance, parent_clusters, child_clusters,
        rejected, no_object
 """
+_TRACKS = "MATCH (:Patch)-[e:INTRA_INSTANCE]->(:Patch) RETURN count(e) AS tracks"
 # (A')<-[:INTRA_INSTANCE]-(A)-[:INTER_INSTANCE]-(B)-[:INTRA_INSTANCE]->(B'), each counted once: A–B is stored once
 _QUADRUPLES = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
 RETURN coalesce(sum(COUNT {{ (a)-[:INTRA_INSTANCE]->() }} * COUNT {{ (b)-[:INTRA_INSTANCE]->() }}), 0) AS quadruples
 """
+
+
+def count_tracks(connection: Connection) -> int:
+    """Count the tracks of all videos, from the store's own counter."""
+    return int(connection.read(_TRACKS)[0]["tracks"])
 
 
 def graph_counts(connection: Connection) -> GraphCounts:

@@ -14,6 +14,7 @@ from graph.generations.centroids import FOLDER as CENTROIDS
 from graph.generations.centroids import forget_centroids, has_centroids, write_centroids
 from graph.generations.track_starts import read_track_starts
 from graph.generations.writer import write_generation
+from graph.linking.bounds import check_bounds
 from graph.linking.parameters import LinkParameters
 from graph.linking.parts import RUNS, Run
 from graph.linking.reencodings import find_reencodings
@@ -51,7 +52,9 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
         starts = read_track_starts(context.connection, ready, reencodings, context.settings.least_confidence)
         if not len(starts):
             raise InvalidInput("There are no patches to link. Ingest videos with moving objects first.")
-        run = begin_run(context, model, starts, parameters.resolve(len(starts)))
+        resolved = parameters.resolve(len(starts))
+        check_bounds(resolved, len(starts))
+        run = begin_run(context, model, starts, resolved)
         try:
             generation = _link_starts(context, run, starts, ready, reencodings, feedback, lock, progress)
         except Unavailable:  # the job is retried and uses the finished parts

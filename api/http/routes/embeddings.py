@@ -1,12 +1,12 @@
 """Routes that embed pictures, look embeddings up by patch id, and search by picture."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, File, Header, Query, Response, UploadFile
+from fastapi import APIRouter, Body, File, Query, Response, UploadFile
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.http.embedding_forms import ARROW, JSON, NPY, answer, chosen_form
+from api.http.embedding_forms import FORMS, JSON, Accept, answer, chosen_form
 from api.http.patch_files import Vectors
 from api.http.problems import problem_responses
 from api.http.routes.patches import ModelQuery, similar_items
@@ -19,14 +19,7 @@ router = APIRouter(tags=["embeddings"])
 
 MOST_PICTURES = 256
 MOST_IDS = 100_000
-_FORMS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The vectors. npy: the (N, E) float32 matrix. Arrow: a stream with columns `id`, `vector`.",
-        "content": {NPY: {"schema": {"type": "string"}}, ARROW: {"schema": {"type": "string"}}},
-    }
-}
 
-Accept = Annotated[str, Header(description=f"{JSON}, {NPY} or {ARROW}.")]
 Pictures = Annotated[list[UploadFile], File(description=f"{ACCEPTED}; the central square is used.")]
 
 
@@ -54,7 +47,7 @@ async def _read(files: list[UploadFile]) -> list[tuple[str, bytes]]:
 @router.post(
     "/embeddings",
     response_model=VectorsResponse,
-    responses=problem_responses(403, 404, 406, 413, also=_FORMS),
+    responses=problem_responses(403, 404, 406, 413, also=FORMS),
     summary="Embed pictures",
 )
 async def embed_pictures(
@@ -70,7 +63,7 @@ async def embed_pictures(
 @router.post(
     "/embeddings/lookup",
     response_model=VectorsResponse,
-    responses=problem_responses(403, 404, 406, 413, also=_FORMS),
+    responses=problem_responses(403, 404, 406, 413, also=FORMS),
     summary="Embeddings of many patches",
 )
 def look_up(shared: ServiceDep, asked: Annotated[Lookup, Body()], accept: Accept = JSON) -> Response:

@@ -24,7 +24,12 @@ def readyz(shared: ServiceDep, response: Response) -> ReadyResponse:
     return ReadyResponse(ready=ready, checks=checks)
 
 
-@router.get("/metrics", summary="Measures for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Measures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
 def metrics(shared: ServiceDep, measures: Measures) -> Response:
     """Requests by route and status, their time, and the jobs waiting in each queue."""
     return Response(measures.text(shared.context.redis_url), media_type=MEDIA_TYPE)

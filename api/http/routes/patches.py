@@ -1,12 +1,13 @@
 """Routes of a patch: its box, image, embedding and similar patches."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.http.problems import problem_responses
+from api.http.embedding_forms import ARROW, FORMS, JSON, NPY, Accept, answer, chosen_form
+from api.http.problems import Described, problem_responses
+from api.http.ranges import tagged_bytes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.service import ServiceDep
 from api.responses import (
@@ -27,6 +28,11 @@ router = APIRouter(tags=["patches"])
 
 PatchId = Annotated[str, Path(pattern=PATCH_ID, examples=["0123456789abcdef"])]
 ModelQuery = Annotated[str | None, Query(max_length=200, description="Model id; the newest with embeddings if absent.")]
+_IMAGE: Described = {
+    200: {"content": {"image/jpeg": {}}},
+    206: {"description": "The bytes asked for by Range", "content": {"image/jpeg": {}}},
+    304: {"description": "Not Modified"},
+}
 HowMany = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 
 
@@ -75,26 +81,32 @@ def get_patch(patch_id: PatchId, shared: ServiceDep) -> PatchResponse:
 
 @router.get(
     "/patches/{patch_id}/image",
-    responses=problem_responses(404, also={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Not Modified"}}),
+    responses=problem_responses(404, also=_IMAGE),
     response_class=Response,
     summary="A patch's pixels",
 )
-def get_image(patch_id: PatchId, shared: ServiceDep, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """Answer with the 96×96 JPEG that the networks see. Neo4j is not asked."""
-    jpeg = shared.files.jpeg(patch_id)
-    tag = f'"{blake2b(jpeg, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "private, max-age=3600"}
-    if if_none_match is not None and (if_none_match.strip() == "*" or tag in if_none_match):
-        return Response(status_code=304, headers=headers)
-    return Response(jpeg, media_type="image/jpeg", headers=headers)
+def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
+    """Answer with the 96×96 JPEG that the networks see, or with a range of its bytes. Neo4j is not asked."""
+    return tagged_bytes(request, shared.files.jpeg(patch_id), "image/jpeg", "private, max-age=3600")
 
 
-@router.get("/patches/{patch_id}/embedding", responses=problem_responses(404), summary="A patch's embedding")
-def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None) -> VectorResponse:
-    """Read the stored embedding, of length 1."""
+@router.get(
+    "/patches/{patch_id}/embedding",
+    response_model=VectorResponse,
+    responses=problem_responses(404, 406, also=FORMS),
+    summary="A patch's embedding",
+)
+def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None, accept: Accept = JSON) -> Response:
+    """Read the stored embedding, of length 1; as npy an array of one axis."""
+    form = chosen_form(accept)
     name = shared.embedded_model(model)
-    vector = shared.files.embeddings(name, [patch_id])[0]
-    return VectorResponse(id=patch_id, model=name, vector=vector.tolist())
+    vectors = shared.files.embeddings(name, [patch_id])
+    if form == NPY:
+        return answer(form, name, [patch_id], vectors[0])
+    if form == ARROW:
+        return answer(form, name, [patch_id], vectors)
+    body = VectorResponse(id=patch_id, model=name, vector=vectors[0].tolist())
+    return Response(body.model_dump_json(), media_type=JSON, headers={"Vary": "Accept", "X-Model": name})
 
 
 @router.get("/patches/{patch_id}/similar", responses=problem_responses(404), summary="Patches most like a patch")

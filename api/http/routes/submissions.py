@@ -11,7 +11,7 @@ from api.http.service import ServiceDep
 from api.responses import JobResponse
 from graph import models
 from graph.generations import catalogue
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import MOST_GROUP, MOST_NEIGHBOURS, LinkParameters
 from graph.records import Job
 from training.recipes import get_recipe
 from workers import requests
@@ -44,8 +44,10 @@ class LinkRequest(BaseModel):
     smallest: int = Field(
         _DEFAULT.smallest, ge=0, le=MOST_INTEGER, description="Smaller parents are dropped; 0: by the rule."
     )
-    neighbours: int = Field(_DEFAULT.neighbours, ge=1, le=1000, description="Length of the nearest-neighbour lists.")
-    group: int = Field(_DEFAULT.group, ge=2, le=100, description="Patches in a child cluster.")
+    neighbours: int = Field(
+        _DEFAULT.neighbours, ge=1, le=MOST_NEIGHBOURS, description="Length of the nearest-neighbour lists."
+    )
+    group: int = Field(_DEFAULT.group, ge=2, le=MOST_GROUP, description="Patches in a child cluster.")
     remove_mean: bool = Field(_DEFAULT.remove_mean, description="Whether the mean of the features is subtracted.")
     linked_share: float = Field(
         _DEFAULT.linked_share,
