@@ -14,6 +14,6 @@ COPY api api
 COPY transitive_invariance transitive_invariance
 RUN uv pip install --system --no-deps --no-build-isolation .
 USER transitive
-ENV TRANSITIVE_HOME=/data PYTHONUNBUFFERED=1
+ENV TRANSITIVE_HOME=/data TRANSITIVE_HOST=0.0.0.0 PYTHONUNBUFFERED=1
 EXPOSE 8000
-CMD ["uvicorn", "--factory", "api.http.app:create_app", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "api.http.serve", "--port", "8000"]

@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     redis_url: SecretStr = _shared("REDIS_URL", SecretStr(""), "redis://… of a Redis server. Empty: start a local one.")
 
     host: str = Field("127.0.0.1", description="Address on which the local servers and the API listen.")
+    host_names: str = Field("", description="Further names (',' between) by which browsers and clients reach the API.")
+    require_key: bool = Field(
+        False, description="Whether the API asks for a key on loopback too, as behind a proxy on this machine."
+    )
+    requests_per_second: float = Field(300.0, ge=0, description="Most requests a second of one API key. 0: no limit.")
+    concurrent_requests: int = Field(100, ge=0, description="Most requests at once of one API key. 0: no limit.")
+    slow_client_seconds: float = Field(
     api_port: int = Field(
         8000, ge=0, le=65535, description="Preferred port of the API. If it is in use, the next free port is used."
     )
@@ -84,6 +91,7 @@ class Settings(BaseSettings):
         False, description="Whether a video request may name a URL on the public internet to download."
     )
     device: str = Field("auto", description="Device of the networks: auto, cpu, cuda or cuda:N.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="Form of the servers' logs: text or json.")
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level of messages that the servers log."
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from api.keys import is_loopback
 from graph.settings import load_settings
 from workers.queue import QUEUES
 
@@ -63,8 +64,8 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
 
 def test_the_commands_name_programs_and_queues_that_are_there(services: dict[str, Any]) -> None:
     commands = {name: services[name]["command"] for name in ("api", "worker", "worker-gpu")}
-    module, factory = commands["api"][commands["api"].index("--factory") + 1].split(":")
-    assert callable(getattr(importlib.import_module(module), factory))
+    assert callable(importlib.import_module(commands["api"][commands["api"].index("-m") + 1]).main)
+    assert is_loopback(services["api"]["environment"]["TRANSITIVE_HOST"]) is False, "the API asks for a key"
     for name in ("worker", "worker-gpu"):
         assert importlib.util.find_spec(commands[name][commands[name].index("--app") + 1]), name
     served = {queue for name in ("worker", "worker-gpu") for queue in _filled_in(commands[name][-1]).split(",")}

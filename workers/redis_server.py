@@ -98,6 +98,8 @@ class RedisServer:
                 raise Unavailable(self._failure("did not start"))
 
     def _ready(self) -> bool:
+        if not self._process.listens_on(int(self._process.remembered()["port"])):
+            return False
         try:
             with Redis.from_url(self.url(), socket_connect_timeout=1, socket_timeout=2) as client:
                 return bool(client.ping())

@@ -15,6 +15,7 @@ from celery.signals import setup_logging, worker_ready
 
 from graph import jobs
 from graph.errors import Cancelled, NoDevice, TransitiveError, Unavailable
+from graph.logs import log_job, set_up_logs
 from graph.records import Job, Progress
 from graph.settings import settings
 from workers import queue, recovery
@@ -86,7 +87,8 @@ def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] |
     """Register a stage's task. `load` imports the stage at its first use, so a worker loads only its own libraries."""
 
     def run(task: Task, job_id: str) -> None:
-        perform(task, job_id, load(), following)
+        with log_job(job_id):
+            perform(task, job_id, load(), following)
 
     app.task(run, name=name, bind=True, max_retries=None)
 
@@ -176,8 +178,8 @@ def _close_failed(context: StageContext, job_id: str, owner: str, error: Excepti
     jobs.finish_job(context.connection, job_id, state, owner=owner, reason=reason)
 
 
-def _log_plainly(**_: Any) -> None:
-    logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def _set_up_logs(**_: Any) -> None:
+    set_up_logs(settings())
 
 
 def _take_up_lost_jobs(**_: Any) -> None:
@@ -189,5 +191,5 @@ def _take_up_lost_jobs(**_: Any) -> None:
         _log.info("ready; queued %d lost jobs again", count)
 
 
-setup_logging.connect(_log_plainly)
+setup_logging.connect(_set_up_logs)
 worker_ready.connect(_take_up_lost_jobs)

@@ -36,6 +36,7 @@ FAMILIES = {
     "model": ("use", "import-model", "export-model"),
     "mining": ("mine", "track"),
     "grow": ("grow",),
+    "key": ("key",),
 }
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -62,6 +63,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 def main() -> None:
     """Run the command; a `TransitiveError` ends as one line and exit status 1 (2 for a wrong call)."""
     signal.signal(signal.SIGTERM, _interrupt)
+    os.umask(0o077)  # what commands and servers write is for this user only
     try:
         build(sys.argv[1:])()
     except TransitiveError as error:

@@ -4,6 +4,7 @@
 (HOME/run/NAME.json, HOME/logs/NAME.log, the previous log NAME.log.1) and stops it together with its children.
 """
 
+import json
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from zlib import crc32
 
 import psutil
 
-from graph.server.detached_process import LocalProcess, make_folders, tail
+from graph.server.detached_process import LocalProcess, make_folders, tail, write_private
 
 _POLL_SECONDS = 0.05
 
@@ -52,13 +53,17 @@ class StackProcess:
         """Say whether the process runs."""
         return self._local.process() is not None
 
+    def listens(self) -> bool:
+        """Say whether this very process listens on its port."""
+        return self._local.listens_on(self.port)
+
     def knows(self, environment: Mapping[str, str]) -> bool:
         """Say whether the process was started with this environment: a server may have another address by now."""
         return self._local.remembered().get("told") == _fingerprint(environment)
 
     def died(self) -> bool:
         """Say whether the process ended without `stop`."""
-        return bool(self._local.remembered()) and not self.running()
+        return "pid" in self._local.remembered() and not self.running()
 
     def stop(self, patience: float) -> None:
         """End the process and its children: SIGTERM, then SIGKILL after `patience` seconds."""
@@ -72,7 +77,10 @@ class StackProcess:
                     break
             for orphan in family:
                 _send(orphan, signal.SIGKILL)
-        self._state.unlink(missing_ok=True)
+        if self.port:
+            write_private(self._state, json.dumps({"port": self.port}))  # the next start takes the same one
+        else:
+            self._state.unlink(missing_ok=True)
 
     def last_words(self) -> str:
         """Return the last lines of its log, for an error message."""

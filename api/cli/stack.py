@@ -2,7 +2,8 @@
 
 Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are; nothing is downloaded or started in their
 place. Workers that answer on such a Redis replace the local ones. Starting is idempotent: what runs is left alone, what
-died is started again. Two homes run side by side: a port that is taken is replaced by the next free one.
+died is started again. Two homes run side by side: a port that is taken is replaced by the next free one, and a server
+counts as ours only where the process that we started listens on the port.
 """
 
 import socket
@@ -20,6 +21,7 @@ import psutil
 from pydantic import SecretStr
 
 from api.cli.processes import StackProcess
+from api.keys import refuse_open_door
 from graph.connection import Connection
 from graph.errors import Unavailable
 from graph.records import Progress, no_progress
@@ -30,6 +32,7 @@ from graph.settings import Settings
 from workers import queue, recovery
 from workers.redis_server import RedisServer
 
+_STARTS = 3  # another program may take a port between our look and the server's
 _PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of it
 # Time to end a task after TERM. The next worker repeats a job that was cut short; a training goes on from its
 # checkpoint. QUIT is not sent: Celery raises it inside the running task, which then counts as failed.
@@ -185,20 +188,29 @@ class Stack:
         environment = self._environment(found)
         if self.api.running() and self.api.knows(environment):
             return
+        refuse_open_door(found)
         self.api.stop(patience=5)
         progress("starting the API", 0, 1, "servers")
-        port = free_port(found.host, [found.api_port])
-        command = ["-m", "uvicorn", "api.http.app:create_app", "--factory", "--host", found.host, "--port", str(port)]
-        self.api.start([*command, "--log-level", found.log_level.lower()], environment, port)
+        for attempt in range(1, _STARTS + 1):
+            port = free_port(found.host, [self.api.port, found.api_port] if self.api.port else [found.api_port])
+            self.api.start(["-m", "api.http.serve", "--port", str(port)], environment, port)
+            if self._api_answers():
+                progress("starting the API", 1, 1, "servers")
+                return
+            if attempt == _STARTS or "already in use" not in self.api.last_words():  # another home was faster
+                raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+
+    def _api_answers(self) -> bool:
+        """Wait for the API; False when it ended or did not answer in time."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and self.api.running():
             try:
-                if httpx.get(f"{self.api_url}/healthz", timeout=5).is_success:
-                    progress("starting the API", 1, 1, "servers")
-                    return
+                if self.api.listens() and httpx.get(f"{self.api_url}/healthz", timeout=5).is_success:
+                    return True
             except httpx.TransportError:
-                time.sleep(0.2)
-        raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+                pass
+            time.sleep(0.1)
+        return False
 
     def _environment(self, found: Settings) -> dict[str, str]:
         """Return the environment that tells a process of this stack the addresses."""
@@ -215,6 +227,7 @@ class Stack:
     def _locked(self) -> Iterator[None]:
         """Hold this home's lock, so that one command at a time starts or stops its processes."""
         with file_lock(self.home / "run"):
+            self.home.chmod(0o700)  # uploads, data and secrets are for this user only
             ignore = self.home / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")

@@ -1,4 +1,4 @@
-"""The FastAPI application of the HTTP API. Run as `uvicorn --factory api.http.app:create_app`."""
+"""The FastAPI application of the HTTP API. `api.http.serve` runs it."""
 
 import asyncio
 import logging
@@ -12,6 +12,11 @@ from fastapi.openapi.utils import get_openapi
 
 from api.http import problems
 from api.http.accept import refuse_unacceptable
+from api.http.door import login
+from api.http.door.access import Access
+from api.http.door.headers import SecurityHeaders
+from api.http.door.hosts import KnownHosts, known_names
+from api.http.door.usage import Usage
 from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
 from api.http.metrics import Measured, Measurements
 from api.http.pages import routes as pages
@@ -36,6 +41,7 @@ from api.http.routes import (
 )
 from api.http.routes import graph as graph_routes
 from api.http.service import Service
+from api.keys import KeyStore, is_loopback
 from graph.errors import TransitiveError
 from graph.settings import Settings, load_settings
 
@@ -56,8 +62,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     Raises `InvalidInput` when the settings are wrong or name no Neo4j or Redis.
     """
+    config = settings or load_settings()
     measurements = Measurements()
-    shared = Service.open(settings or load_settings())
+    shared = Service.open(config)
+    keys = KeyStore(config.home)
+    usage = Usage(config.requests_per_second, config.concurrent_requests)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -76,11 +85,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
         redoc_url=None,
     )
-    app.state.service, app.state.measurements = shared, measurements
+    app.state.service, app.state.measurements, app.state.keys = shared, measurements, keys
     problems.install(app, lambda problem: page("problem.html", problem=problem))
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Access, keys=keys, usage=usage, always=config.require_key or not is_loopback(config.host))
+    app.add_middleware(KnownHosts, names=known_names(config))
     app.add_middleware(problems.Faults)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, measurements=measurements)  # the last one added is the outermost
     for part in (
         videos,
@@ -100,6 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         health,
         pages,
         training_log,
+        login,
     ):
         app.include_router(part.router)
     # FastAPI's documented way to describe more than it finds itself
@@ -132,5 +145,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(described.pop("$defs", {}))
         schemas["Problem"] = described
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{}, {"key": []}]  # on loopback no key is needed
         app.openapi_schema = schema
     return app.openapi_schema

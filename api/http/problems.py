@@ -2,6 +2,7 @@
 
 graph.errors      InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
 this module       TooLarge 413 · UnsupportedMedia 415 · WrongVersion 412 · Forbidden 403 · NotAcceptable 406
+                  Unauthorized 401 · Misdirected 421 · TooManyRequests 429
 """
 
 import logging
@@ -23,7 +24,11 @@ from graph import errors
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = "5"  # a restarted Neo4j answers after about 20 s, a Redis at once
+_HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="Transitive Invariance"'},
+    429: {"Retry-After": "1"},
+    503: {"Retry-After": "5"},  # a restarted Neo4j answers after about 20 s, a Redis at once
+}
 
 
 class TooLarge(errors.InvalidInput):
@@ -42,6 +47,18 @@ class NotAcceptable(errors.InvalidInput):
     """The client accepts none of the forms this route can answer in."""
 
 
+class Unauthorized(errors.InvalidInput):
+    """The request has no key, or a wrong one."""
+
+
+class Misdirected(errors.InvalidInput):
+    """The request is for a host that is not this server."""
+
+
+class TooManyRequests(errors.InvalidInput):
+    """The key's limit of requests is reached."""
+
+
 class Forbidden(errors.InvalidInput):
     """The server does not read from there, or not for this caller."""
 
@@ -52,6 +69,9 @@ CODES: tuple[tuple[type[errors.TransitiveError], int, str, str], ...] = (
     (UnsupportedMedia, 415, "unsupported-media", "This kind of body is not taken here"),
     (NotAcceptable, 406, "not-acceptable", "No form of the answer is acceptable to the client"),
     (WrongVersion, 412, "wrong-version", "This version of the protocol is not spoken here"),
+    (Unauthorized, 401, "unauthorized", "A key is needed"),
+    (Misdirected, 421, "misdirected", "The request is for another host"),
+    (TooManyRequests, 429, "too-many-requests", "The key sends too many requests"),
     (Forbidden, 403, "forbidden", "The server does not allow this"),
     (errors.InvalidInput, 422, "invalid-input", "The input cannot be used"),
     (errors.NotFound, 404, "not-found", "There is no such thing"),
@@ -95,14 +115,16 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = Field(None, description="What was wrong, field by field.")
 
 
+_EVERYWHERE = (401, 403, 406, 421, 422, 429, 503)
+
 Described = dict[int | str, dict[str, Any]]
 JOB_STARTED: Described = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 
 def problem_responses(*codes: int, also: Described | None = None) -> Described:
-    """Describe problem answers for OpenAPI, and `also` others; every route can also answer 422 and 503."""
+    """Describe problem answers for OpenAPI, and `also` others; every route can also answer `_EVERYWHERE`."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    problems: Described = {c: {"description": HTTPStatus(c).phrase, "content": content} for c in {*codes, 422, 503}}
+    problems: Described = {c: {"description": HTTPStatus(c).phrase, "content": content} for c in {*codes, *_EVERYWHERE}}
     return {**(also or {}), **dict(sorted(problems.items(), key=str))}
 
 
@@ -127,8 +149,7 @@ def _text(text: str) -> str:
 
 def _answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
     headers = {} if headers is None else headers
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = RETRY_AFTER_S
+    headers |= _HEADERS.get(problem.status, {})
     if request.url.path.startswith("/browse"):
         return HTMLResponse(request.app.state.show_problem(problem), problem.status, headers)
     return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, MEDIA_TYPE)
@@ -193,7 +214,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 class Faults:
-    """ASGI middleware around all checks: their errors become problems, and what nobody foresaw a 500 that tells nothing.
+    """ASGI middleware around all checks: their errors become problems, and unforeseen ones a 500 that tells nothing.
 
     The trace of an unforeseen error goes to the log, once.
     """

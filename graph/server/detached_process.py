@@ -3,6 +3,9 @@
 The two local servers (Neo4j in this room, Redis in `workers`) share these parts: the choice of a free port, a password
 file that only the owner can read, and a lock so that two commands do not start the same server twice. A process runs in
 its own session and is found again by its process id and start time.
+
+Two homes that start at the same time can choose the same port. A server therefore counts as ours only when the process
+that we started listens on its port.
 """
 
 import json
@@ -78,15 +81,6 @@ def _bind(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(host: str, port: int) -> bool:
-    """Return whether a server listens at this address."""
-    try:
-        with socket.create_connection((reachable(host), port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
 def reachable(host: str) -> str:
     """Return the address at which this machine reaches a server that listens on `host`, e.g. on all interfaces."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
@@ -113,6 +107,17 @@ class LocalProcess:
         if "pid" not in state:
             return None
         return find_process(int(state["pid"]), state["born"])
+
+    def listens_on(self, *ports: int) -> bool:
+        """Return whether the process itself listens on these ports, so that what answers there is no other server."""
+        process = self.process()
+        if process is None:
+            return False
+        try:
+            found = {one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+        except psutil.Error:  # it has just ended
+            return False
+        return found.issuperset(ports)
 
     def start(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str], folder: Path, **remember: int

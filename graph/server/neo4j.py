@@ -214,9 +214,9 @@ class Neo4jServer:
         }
 
     def _ready(self) -> bool:
-        """Return whether both ports answer and a query succeeds; raises `AccessRefused` if the password was changed."""
+        """Return whether our process listens on both ports and answers; raises `AccessRefused` for a new password."""
         state = self._process.remembered()
-        if not all(detached_process.answers(self._host, int(state[name])) for name in ("bolt", "http")):
+        if not self._process.listens_on(int(state["bolt"]), int(state["http"])):
             return False
         with self.details().connect(patience_s=0.0) as connection:
             try:

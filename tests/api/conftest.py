@@ -16,7 +16,7 @@ import uvicorn
 from numpy.typing import NDArray
 from PIL import Image
 
-from api.http.app import create_app
+from api.http.serve import server_config
 from graph.connection import Connection
 from graph.generations.writer import write_generation
 from graph.linking.parameters import LinkParameters
@@ -37,8 +37,8 @@ NAMES = ("<script>alert(1)</script>.mp4", "bikes & 'cars'.mp4")
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[httpx.Client]:
-    """Run the app in uvicorn on a free port, and yield an HTTP client for it."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning", ws="none"))
+    """Run the server on a free port, and yield an HTTP client for it."""
+    server = uvicorn.Server(server_config(settings, 0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

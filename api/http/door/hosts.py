@@ -1,0 +1,47 @@
+"""Check of the Host header against the names that the server is known by.
+
+In DNS rebinding a page of evil.example lets its own name point to 127.0.0.1; the browser then takes this server for a
+part of that site. Such a request carries the site's name as its Host, so unknown names are refused. An IP address is no
+name that could be rebound.
+"""
+
+import ipaddress
+import socket
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.problems import Misdirected
+from graph.settings import Settings
+
+
+def known_names(settings: Settings) -> frozenset[str]:
+    """Return the names of this server: this machine's, the one it listens on, and those of TRANSITIVE_HOST_NAMES."""
+    named = (name.strip() for name in settings.host_names.split(","))
+    return frozenset(name.lower() for name in ("localhost", socket.gethostname(), settings.host, *named) if name)
+
+
+class KnownHosts:
+    """ASGI middleware that refuses requests for another host (421)."""
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self.app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; raises `Misdirected`."""
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host", "")
+            if not _is_known(host, self._names):
+                raise Misdirected(f"This server is not known as {host!r}. TRANSITIVE_HOST_NAMES lists further names.")
+        await self.app(scope, receive, send)
+
+
+def _is_known(host: str, names: frozenset[str]) -> bool:
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") and ":" in host else host
+    if name.lower().rstrip(".") in names:
+        return True
+    try:
+        ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+    except ValueError:
+        return False
+    return True

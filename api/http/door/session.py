@@ -1,0 +1,32 @@
+"""The cookie of a logged-in browser: a key's id and an end, signed. The key itself is in no cookie."""
+
+import hmac
+import time
+from hashlib import sha256
+
+from api.keys import ApiKey, KeyStore
+
+COOKIE = "transitive_session"
+SESSION_S = 12 * 3600
+
+
+def session_for(key: ApiKey, now: float | None = None) -> str:
+    """Return the cookie's text for a key."""
+    ends = int((time.time() if now is None else now) + SESSION_S)
+    return f"{key.id}.{ends}.{_signature(key, ends)}"
+
+
+def key_of_session(text: str, keys: KeyStore) -> ApiKey | None:
+    """Return the key of a cookie; None where it ended, was tampered with, or its key was revoked."""
+    key_id, _, rest = text.partition(".")
+    ends, _, signature = rest.partition(".")
+    key = keys.get(key_id)
+    if key is None or not (ends.isascii() and ends.isdigit() and len(ends) < 12) or int(ends) < time.time():
+        return None
+    same = hmac.compare_digest(signature.encode(), _signature(key, int(ends)).encode())
+    return key if same else None
+
+
+def _signature(key: ApiKey, ends: int) -> str:
+    """Sign with the stored hash, which only this server and the key's owner can know."""
+    return hmac.new(key.hash.encode(), f"{key.id}.{ends}".encode(), sha256).hexdigest()
