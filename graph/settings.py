@@ -43,13 +43,21 @@ class Settings(BaseSettings):
     redis_url: SecretStr = _shared("REDIS_URL", SecretStr(""), "redis://… of a Redis server. Empty: start a local one.")
 
     host: str = Field("127.0.0.1", description="Address on which the local servers and the API listen.")
-    host_names: str = Field("", description="Further names (',' between) by which browsers and clients reach the API.")
+    host_names: str = Field(
+        "", description="Further names (separated by ',') by which browsers and clients reach the API."
+    )
     require_key: bool = Field(
         False, description="Whether the API asks for a key on loopback too, as behind a proxy on this machine."
     )
-    requests_per_second: float = Field(300.0, ge=0, description="Most requests a second of one API key. 0: no limit.")
-    concurrent_requests: int = Field(100, ge=0, description="Most requests at once of one API key. 0: no limit.")
+    requests_per_second: float = Field(
+        300.0, ge=0, description="Maximum requests per second of one API key. 0: no limit."
+    )
+    concurrent_requests: int = Field(
+        100, ge=0, description="Maximum simultaneous requests of one API key. 0: no limit."
+    )
     slow_client_seconds: float = Field(
+        30.0, gt=0, description="A client that sends or reads nothing for so long in a request is cut off, in seconds."
+    )
     api_port: int = Field(
         8000, ge=0, le=65535, description="Preferred port of the API. If it is in use, the next free port is used."
     )
