@@ -17,7 +17,7 @@ Next = Annotated[str, Query(max_length=2000)]
 @router.get("/login")
 def show_login(next: Next = "/browse") -> Response:
     """Show the form."""
-    return HTMLResponse(page("login.html", next=_own_path(next), wrong=False))
+    return HTMLResponse(_form(next, wrong=False))
 
 
 @router.post("/login")
@@ -30,7 +30,7 @@ def log_in(
     keys: KeyStore = request.app.state.keys
     found = keys.find(key.strip())
     if found is None:
-        return HTMLResponse(page("login.html", next=_own_path(next), wrong=True), 401)
+        return HTMLResponse(_form(next, wrong=True), 401)
     answer = RedirectResponse(_own_path(next), 303)
     answer.set_cookie(
         COOKIE,
@@ -49,6 +49,10 @@ def log_out() -> Response:
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
+
+
+def _form(next_path: str, wrong: bool) -> str:
+    return page("login.html", crumbs=[("Log in", "/login")], next=_own_path(next_path), wrong=wrong)
 
 
 def _own_path(path: str) -> str:

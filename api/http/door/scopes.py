@@ -5,7 +5,7 @@ import re
 from api.keys import Scope
 
 # no key: probes, the form that asks for the key, and what that form is drawn with
-OPEN = re.compile(r"/(healthz|readyz|login|logout|static/.*|browse/style\.css|favicon\.ico)")
+OPEN = re.compile(r"/(healthz|readyz|login|logout|browse/static/[\w.-]+|favicon\.ico)")
 _SEARCH = re.compile(r"/(embeddings|embeddings/lookup|similar|search(/.*)?)")  # POST because of their bodies
 _INGEST = re.compile(r"/(videos|embeddings/jobs|uploads(/.*)?)")
 

@@ -89,7 +89,7 @@ def test_without_a_key_nothing_is_answered(guarded: httpx.Client, path: str) -> 
     assert "/login" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/browse/style.css"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/browse/static/base.css"])
 def test_probes_and_the_login_form_need_no_key(guarded: httpx.Client, path: str) -> None:
     assert guarded.get(path).status_code in (200, AWAY)
 
