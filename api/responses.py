@@ -148,6 +148,16 @@ class UploadResponse(BaseModel):
     job: str = Field(description="The ingest job of the complete file; empty before.")
 
 
+class IndexResponse(BaseModel):
+    """The vector index that searches for similar patches go through."""
+
+    model: str
+    vectors: int = Field(0, description="0: there is no index, and searches compare every vector.")
+    recall: float | None = Field(None, description="Share of the ten nearest patches that searches found when built.")
+    built_at: str = Field("", description="ISO 8601, UTC.")
+    videos_outside: int = Field(description="Videos whose vectors the index does not hold yet; all are compared.")
+
+
 class ModelResponse(Response):
     """A trained network."""
 

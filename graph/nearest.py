@@ -1,5 +1,6 @@
-"""Exact nearest-neighbour search by cosine with faiss, on a GPU if faiss-gpu finds one."""
+"""Nearest-neighbour search by cosine with faiss: exact, on a GPU where faiss-gpu finds one, and by an inverted file."""
 
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -25,3 +26,67 @@ def nearest_by_cosine(
     else:
         cosines, rows = faiss.knn(asked, base, kept, metric=faiss.METRIC_INNER_PRODUCT)
     return rows.astype(np.int64), cosines
+
+
+class InvertedFile:
+    """An inverted file (IVF) over principal components of 8 bits each.
+
+    It compares by Euclidean distance: for vectors of length 1 that order is the order by cosine, and unlike the inner
+    product it survives the mean that the principal components subtract.
+    """
+
+    def __init__(self, index: Any) -> None:
+        """Wrap a faiss `IndexPreTransform` of one linear transform and one inverted file."""
+        self._whole = index
+        self._components = faiss.downcast_VectorTransform(index.chain.at(0))
+        self._lists: Any = faiss.downcast_index(index.index)
+
+    @classmethod
+    def train(cls, sample: NDArray[np.float32], components: int, lists: int) -> "InvertedFile":
+        """Learn the components and the centres of the lists from a sample (S, D); the result holds no vectors."""
+        width = min(components, sample.shape[1])
+        index = faiss.index_factory(sample.shape[1], f"PCA{width},IVF{lists},SQ8", faiss.METRIC_L2)
+        index.train(np.ascontiguousarray(sample))
+        return cls(index)
+
+    @classmethod
+    def load(cls, path: Path) -> "InvertedFile":
+        """Read a saved file into memory."""
+        return cls(faiss.read_index(str(path)))
+
+    @classmethod
+    def map(cls, path: Path) -> "InvertedFile":
+        """Open a saved file for searching; its lists stay on the disk and are mapped into memory."""
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+
+    def save(self, path: Path) -> None:
+        """Write the inverted file."""
+        faiss.write_index(self._whole, str(path))
+
+    @property
+    def lists(self) -> int:
+        """How many lists there are."""
+        return int(self._lists.nlist)
+
+    def add(self, vectors: NDArray[np.float32]) -> None:
+        """Append vectors (N, D); their rows follow the rows that are there."""
+        self._whole.add(np.ascontiguousarray(vectors))
+
+    def search(
+        self, question: NDArray[np.float32], count: int, visited: int, allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
+        """Return at most `count` rows near the question (D,), nearest first by the codes, from `visited` lists.
+
+        `allowed` (N,) leaves the other rows out during the search. One thread: requests run beside each other.
+        """
+        faiss.omp_set_num_threads(1)
+        parameters: Any = faiss.SearchParametersIVF()
+        parameters.nprobe = min(visited, self.lists)
+        if allowed is not None:
+            bits = np.packbits(allowed, bitorder="little")
+            selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+            parameters.sel = selector
+        reduced = self._components.apply(np.ascontiguousarray(question[None], np.float32))
+        _, rows = self._lists.search(reduced, count, params=parameters)
+        found: NDArray[np.int64] = rows[0][rows[0] >= 0]
+        return found

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Literal, Protocol
 
 Role = Literal["start", "end"]
-JobKind = Literal["ingest", "segment", "link", "train", "embed", "map"]
+JobKind = Literal["ingest", "segment", "link", "train", "embed", "index", "map"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
 ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # a job leaves these only if requested again
 

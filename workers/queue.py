@@ -1,7 +1,7 @@
 """The three Celery queues, and the submission of requests as (:Job) nodes with messages in these queues.
 
     mining   patches and tracks of videos      its own process, several threads
-    graph    clusters, edges and maps          one job at a time
+    graph    clusters, edges, indexes, maps    one job at a time
     torch    features, trainings, embeddings   one job at a time, in a process that never forks
 
 A message contains only the job's id and the node contains the request, so a lost message can be sent again
@@ -32,6 +32,7 @@ FIRST_QUEUE: dict[JobKind, str] = {
     "train": "torch",
     "embed": "torch",
     "map": "graph",
+    "index": "graph",
 }
 # Redis redelivers a message that has not been acknowledged for this time. `jobs.claim_job` refuses a job that is still
 # running, so this only determines when the message of a lost machine is redelivered.

@@ -137,6 +137,20 @@ class EmbedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """Bring a model's vector index up to date with its embeddings."""
+
+    kind: ClassVar[JobKind] = "index"
+
+    model: str
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.model
+
+
+@dataclass(frozen=True, slots=True)
 class MapRequest:
     """Lay a model's embeddings out in two dimensions."""
 
@@ -150,7 +164,7 @@ class MapRequest:
         return self.model
 
 
-JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest | MapRequest
+JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest | IndexRequest | MapRequest
 
 
 def job_id(request: JobRequest) -> str:
@@ -191,6 +205,8 @@ def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
                 return EmbedRequest(**given)
             case "map":
                 return MapRequest(**given)
+            case "index":
+                return IndexRequest(**given)
     except (TypeError, KeyError) as error:
         raise InvalidInput(
             f"This {kind} job was submitted by another version of this program ({error}). Submit it again."

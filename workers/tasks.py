@@ -83,6 +83,12 @@ def _map() -> Stage:
     return make_map
 
 
+def _index() -> Stage:
+    from workers.stages.index import index
+
+    return index
+
+
 def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] | None = None) -> None:
     """Register a stage's task. `load` imports the stage at its first use, so a worker loads only its own libraries."""
 
@@ -100,6 +106,7 @@ _add_task("link_graph", _link)
 _add_task("train", _train)
 _add_task("embed", _embed)
 _add_task("map", _map)
+_add_task("index", _index)
 
 
 def link_part(run: str, kind: str, number: int) -> None:

@@ -42,9 +42,12 @@ class _Folder:
         """List the folder if need be; says whether something changed."""
         if not force and time.monotonic() - self._listed < FRESH_S:
             return False
-        before, self.versions = self.versions, self._shards.versions(self.name)
+        versions = self._shards.versions(self.name)
         self._listed = time.monotonic()
-        return before != self.versions
+        changed = versions != self.versions
+        if changed:  # otherwise the same object stays, by which others know that nothing changed
+            self.versions = versions
+        return changed
 
 
 class PatchFiles:
@@ -71,15 +74,7 @@ class PatchFiles:
 
     def video_of(self, patch_id: str) -> str:
         """Return the video of a patch; raises `NotFound`."""
-        with self._lock:
-            self._index()
-            video = self._find(patch_id)
-            if video is None:
-                self._index(force=True)
-                video = self._find(patch_id)
-        if video is None:
-            raise NotFound(f"There is no patch {patch_id}.")
-        return video
+        return self._videos_of([patch_id])[0]
 
     def jpeg(self, patch_id: str) -> bytes:
         """Return a patch's 96×96 JPEG; raises `NotFound`."""
@@ -92,36 +87,33 @@ class PatchFiles:
 
     def embeddings(self, model: str, patch_ids: Sequence[str]) -> Vectors:
         """Return the embeddings of patches, (N, E) of length 1, in the order asked; raises `NotFound`."""
-        rows = [self._embedding(model, patch_id) for patch_id in patch_ids]
-        return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+        wanted: dict[str, list[int]] = {}  # video → places in `patch_ids`
+        for place, video in enumerate(self._videos_of(patch_ids)):
+            wanted.setdefault(video, []).append(place)
+        rows: Vectors = np.empty((0, 0), np.float32)
+        for video, places in wanted.items():
+            shard = self._shard(model, video)
+            try:
+                taken = shard.vectors[[shard.row[patch_ids[place]] for place in places]] if shard else None
+            except KeyError:
+                taken = None
+            if taken is None:
+                raise NotFound(
+                    f"Patch {patch_ids[places[0]]} has no embedding of model {model}. Compute them: transitive embed."
+                )
+            if not rows.size:
+                rows = np.empty((len(patch_ids), taken.shape[1]), np.float32)
+            rows[places] = taken
+        return rows
 
-    def similar(self, model: str, query: Vectors, k: int, leave_out: str = "") -> list[tuple[str, str, float]]:
-        """Find the `k` patches of the highest cosine with `query` ((E,), of length 1): (patch, video, cosine).
+    def versions(self, model: str) -> dict[str, str]:
+        """Return the shards of a model's embeddings: video → version. The same object as long as nothing changes."""
+        return self._folder(model).versions
 
-        Every vector is compared, shard by shard; equal cosines are ordered by id.
-        """
-        best: list[tuple[float, str, str]] = []
-        for video, version in sorted(self._folder(model).versions.items()):
-            shard = self._embeddings.get(f"embeddings/{model}/{video}", version)
-            cosines = shard.vectors @ query
-            count = min(k + 1, len(cosines))  # one more, for the patch that is left out
-            # ties at the edge of the selection must not be lost to argpartition's order
-            edge = np.partition(cosines, len(cosines) - count)[len(cosines) - count] if count else 0.0
-            rows = np.flatnonzero(cosines >= edge)
-            best += [(-float(cosines[r]), shard.ids[r], video) for r in rows if shard.ids[r] != leave_out]
-            if len(best) > 4 * (k + 1):
-                best = sorted(best)[:k]
-        return [(patch, video, -negative) for negative, patch, video in sorted(best)[:k]]
-
-    def _embedding(self, model: str, patch_id: str) -> Vectors:
-        video = self.video_of(patch_id)
-        version = self._folder(model).versions.get(video) or self._folder(model, force=True).versions.get(video)
-        if version is not None:
-            shard = self._embeddings.get(f"embeddings/{model}/{video}", version)
-            if patch_id in shard.row:
-                vector: Vectors = shard.vectors[shard.row[patch_id]]
-                return vector
-        raise NotFound(f"Patch {patch_id} has no embedding of model {model}. Compute them: transitive embed.")
+    def video_vectors(self, model: str, video: str, version: str) -> tuple[list[str], Vectors]:
+        """Return the patch ids of a video and their embeddings (N, E)."""
+        shard = self._embeddings.get(f"embeddings/{model}/{video}", version)
+        return shard.ids, shard.vectors
 
     def _folder(self, model: str, force: bool = False) -> _Folder:
         with self._lock:
@@ -144,10 +136,29 @@ class PatchFiles:
         self._keys = keys[order]
         self._owners = np.repeat(np.arange(len(arrays), dtype=np.int32), [len(a) for a in arrays])[order]
 
-    def _find(self, patch_id: str) -> str | None:
-        key = np.uint64(int(patch_id, 16))
-        at = int(np.searchsorted(self._keys, key))
-        return self._videos[self._owners[at]] if at < len(self._keys) and self._keys[at] == key else None
+    def _videos_of(self, patch_ids: Sequence[str]) -> list[str]:
+        keys = np.array([int(text, 16) for text in patch_ids], np.uint64)
+        with self._lock:
+            self._index()
+            found = self._find(keys)
+            if (found < 0).any():
+                self._index(force=True)
+                found = self._find(keys)
+            missing = np.flatnonzero(found < 0)
+            if len(missing):
+                raise NotFound(f"There is no patch {patch_ids[missing[0]]}.")
+            return [self._videos[owner] for owner in found]
+
+    def _find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the place in `_videos` of each patch's video, -1 where the patch is unknown."""
+        if not len(self._keys):
+            return np.full(len(keys), -1, np.int32)
+        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.where(self._keys[places] == keys, self._owners[places], np.int32(-1))
+
+    def _shard(self, model: str, video: str) -> _Embeddings | None:
+        version = self._folder(model).versions.get(video) or self._folder(model, force=True).versions.get(video)
+        return self._embeddings.get(f"embeddings/{model}/{video}", version) if version else None
 
     def _read_embeddings(self, name: str) -> _Embeddings:
         ids, vectors = self._shards.read_vectors(name)

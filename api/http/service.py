@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from api.http.patch_files import PatchFiles
 from api.http.resumable import ResumableUploads
+from api.http.similar_patches import SimilarPatches
 from api.http.source_files import SourceFiles
 from api.http.uploads import Inbox
 from graph import idempotency, jobs, models, videos
@@ -35,6 +36,7 @@ class Service:
 
     context: StageContext
     files: PatchFiles
+    similar: SimilarPatches
     inbox: Inbox
     sources: SourceFiles
     _encoders: dict[str, "Encoder"] = field(default_factory=dict)
@@ -52,8 +54,10 @@ class Service:
         shards = Shards(settings.data)
         uploads = settings.home.absolute() / "uploads"
         inbox = Inbox(uploads, settings.upload_bytes, settings.min_free_disk_mb * 2**20)
+        files = PatchFiles(shards)
+        similar = SimilarPatches(files, settings)
         sources = SourceFiles(connection, uploads)
-        return cls(StageContext(settings, connection, shards), PatchFiles(shards), inbox, sources)
+        return cls(StageContext(settings, connection, shards), files, similar, inbox, sources)
 
     @property
     def connection(self) -> Connection:

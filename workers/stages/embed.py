@@ -6,13 +6,14 @@ The vectors are stored in embeddings/<model>/<video>.
 from graph import models
 from graph.records import Progress
 from training.encoder import Encoder
-from workers.requests import EmbedRequest
+from workers import queue
+from workers.requests import EmbedRequest, IndexRequest
 from workers.stage_context import StageContext
 from workers.stages.encoding import encode_missing
 
 
 def embed(context: StageContext, request: EmbedRequest, progress: Progress) -> str:
-    """Compute the missing embeddings of all patches; returns the model's id.
+    """Compute the missing embeddings of all patches and submit their indexing; returns the model's id.
 
     The first model that embeds becomes the current one.
     """
@@ -20,4 +21,5 @@ def embed(context: StageContext, request: EmbedRequest, progress: Progress) -> s
     encoder = Encoder.load(context.models / model.id, context.settings.device)
     encode_missing(context, f"embeddings/{model.id}", encoder.embed, "embedding", progress)
     models.use_model(context.connection, model.id, replace=False)
+    queue.submit(context.connection, context.redis_url, IndexRequest(model.id))
     return model.id

@@ -15,6 +15,7 @@ from api.http.service import Service, ServiceDep
 from api.responses import SimilarItem
 from graph import models
 from graph.records import Model
+from graph.vectors.selection import Selection
 from training.journal import read_log
 from training.model_folder import read_card
 from training.presets import PRESETS
@@ -132,5 +133,5 @@ def _compared(shared: Service, model: str, other: str, seed: int) -> list[Neighb
 
 
 def _near(shared: Service, patch: str, model: str) -> list[SimilarItem]:
-    found = or_none(lambda: get_similar(patch, shared, NEAREST, model))
+    found = or_none(lambda: get_similar(patch, shared, Selection(), NEAREST, model))
     return found.items if found else []

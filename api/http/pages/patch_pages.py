@@ -17,6 +17,7 @@ from api.responses import SimilarResponse
 from graph import models, videos
 from graph.queries import clusters, neighbourhood
 from graph.queries.patch_list import PatchFilter, list_filtered_patches
+from graph.vectors.selection import Selection
 
 router = APIRouter(include_in_schema=False)
 
@@ -88,7 +89,7 @@ def show_patch(
 
 
 def _similar(shared: Service, patch_id: str, model: str) -> SimilarResponse | None:
-    return or_none(lambda: get_similar(patch_id, shared, SIMILAR, model))
+    return or_none(lambda: get_similar(patch_id, shared, Selection(), SIMILAR, model))
 
 
 def _path(shared: Service, video_id: str, start_id: str) -> list[dict[str, object]]:

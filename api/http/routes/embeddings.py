@@ -10,6 +10,7 @@ from api.http.embedding_forms import FORMS, JSON, Accept, answer, chosen_form
 from api.http.patch_files import Vectors
 from api.http.problems import problem_responses
 from api.http.routes.patches import ModelQuery, similar_items
+from api.http.routes.selection import SelectionDep
 from api.http.service import Service, ServiceDep
 from api.responses import PATCH_ID, SimilarResponse, VectorsResponse
 from graph.errors import InvalidInput
@@ -76,12 +77,13 @@ def look_up(shared: ServiceDep, asked: Annotated[Lookup, Body()], accept: Accept
 @router.post("/similar", responses=problem_responses(403, 404, 413), summary="Patches most like a picture")
 async def find_similar(
     shared: ServiceDep,
+    wanted: SelectionDep,
     file: Annotated[UploadFile, File(description=f"{ACCEPTED}; the central square is used.")],
     k: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 10,
     model: ModelQuery = None,
 ) -> SimilarResponse:
-    """Encode a picture and compare it with the embeddings of every patch; best first."""
+    """Encode a picture and search the embeddings of the patches; best first."""
     sent = await _read([file])
     name, vectors = await to_thread.run_sync(_embed, shared, model, sent)
-    found = await to_thread.run_sync(shared.files.similar, name, vectors[0], k)
+    found = await to_thread.run_sync(shared.similar.search, name, vectors[0], k, wanted)
     return SimilarResponse(model=name, items=similar_items(found))

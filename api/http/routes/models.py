@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.http.problems import problem_responses
 from api.http.routes.paging import AfterText, Limit, cut
 from api.http.service import ServiceDep
-from api.responses import ModelResponse, Page
+from api.responses import IndexResponse, ModelResponse, Page
 from graph import models
 from graph.errors import NotFound
 from graph.records import Model
@@ -61,3 +61,20 @@ def use_model(shared: ServiceDep, chosen: ChosenModel) -> ModelResponse:
 def get_model(model_id: ModelId, shared: ServiceDep) -> ModelResponse:
     """Read a model's recipe, preset, steps and sizes."""
     return model_response(models.get_model(shared.connection, model_id), models.current_model(shared.connection))
+
+
+@router.get("/models/{model_id}/index", responses=problem_responses(404), summary="The vector index of a model")
+def get_index(model_id: ModelId, shared: ServiceDep) -> IndexResponse:
+    """Read how many vectors the index holds, and the recall that was measured when it was built.
+
+    A model of few vectors has no index: its searches compare every vector.
+    """
+    known = models.get_model(shared.connection, model_id).id
+    index = shared.similar.index(known)
+    outside = shared.similar.uncovered(known)
+    if index is None:
+        return IndexResponse(model=known, videos_outside=outside)
+    made = index.manifest
+    return IndexResponse(
+        model=known, vectors=made.rows, recall=made.recall, built_at=made.built_at, videos_outside=outside
+    )

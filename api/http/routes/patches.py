@@ -1,6 +1,7 @@
 """Routes of a patch: its box, image, embedding and similar patches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -9,6 +10,7 @@ from api.http.embedding_forms import ARROW, FORMS, JSON, NPY, Accept, answer, ch
 from api.http.problems import Described, problem_responses
 from api.http.ranges import tagged_bytes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
+from api.http.routes.selection import SelectionDep
 from api.http.service import ServiceDep
 from api.responses import (
     PATCH_ID,
@@ -110,8 +112,20 @@ def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = Non
 
 
 @router.get("/patches/{patch_id}/similar", responses=problem_responses(404), summary="Patches most like a patch")
-def get_similar(patch_id: PatchId, shared: ServiceDep, k: HowMany = 10, model: ModelQuery = None) -> SimilarResponse:
-    """Compare the patch's embedding with every other one; best first."""
+def get_similar(
+    patch_id: PatchId,
+    shared: ServiceDep,
+    wanted: SelectionDep,
+    k: HowMany = 10,
+    model: ModelQuery = None,
+    other_videos: Annotated[bool, Query(description="Leave out the patch's own video.")] = False,
+) -> SimilarResponse:
+    """Search the embeddings of the other patches; best first.
+
+    From 20,000 vectors on the search goes through an index, whose measured recall `GET /models/{id}/index` states.
+    """
     name = shared.embedded_model(model)
     vector = shared.files.embeddings(name, [patch_id])[0]
-    return SimilarResponse(model=name, items=similar_items(shared.files.similar(name, vector, k, patch_id)))
+    own = frozenset([shared.files.video_of(patch_id)] if other_videos else [])
+    wanted = replace(wanted, without_patch=patch_id, without_videos=wanted.without_videos | own)
+    return SimilarResponse(model=name, items=similar_items(shared.similar.search(name, vector, k, wanted)))

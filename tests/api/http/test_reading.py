@@ -153,6 +153,33 @@ def test_similar_patches_are_those_of_a_naive_comparison(world: World) -> None:
     assert answer["model"] == MODEL
 
 
+def test_filters_of_similar_patches(world: World) -> None:
+    asked = world.patches[5]
+    other = next(video.id for video in world.videos if video.id != asked.video_id)
+
+    def similar(question: str) -> set[str]:
+        items = world.client.get(f"/patches/{asked.id}/similar?k=100&{question}").raise_for_status().json()["items"]
+        return {item["patch_id"] for item in items}
+
+    everything = {p.id: p for p in world.patches if p.id != asked.id}
+    assert similar("") == set(everything)
+    assert similar("other_videos=true") == {i for i, p in everything.items() if p.video_id == other}
+    assert similar(f"not_video={other}") == {i for i, p in everything.items() if p.video_id != other}
+    assert similar(f"video={other}&from_s=1&to_s=2.5") == {
+        i for i, p in everything.items() if p.video_id == other and 1 <= p.time_s <= 2.5
+    }
+    cluster = world.client.get("/clusters?limit=1").json()["items"][0]
+    starts = world.client.get(f"/clusters/{cluster['id']}?limit=100").json()["patches"]["items"]
+    members = {p["id"] for p in starts}
+    members |= {track.end_id for track in world.tracks if track.start_id in members}
+    assert similar(f"parent={cluster['id']}") == members - {asked.id}
+    answer = world.client.get(f"/patches/{asked.id}/similar?from_s=1")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "from_s and to_s are seconds of a video. Name it: video=ID.",
+    )
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -15,12 +15,14 @@ import torch
 from api.http.embedding_forms import chosen_form
 from api.http.patch_files import PatchFiles
 from api.http.problems import NotAcceptable
+from api.http.similar_patches import SimilarPatches
 from graph.connection import Connection
 from graph.errors import NotFound
 from graph.models import write_model
 from graph.records import Model
-from graph.settings import load_settings
+from graph.settings import Settings, load_settings
 from graph.shards import Shards
+from graph.vectors.selection import Selection
 from tests.api.conftest import MODEL, World, picture, serving
 from training.encoder import Encoder
 from training.model_folder import write_model as write_folder
@@ -209,11 +211,13 @@ def test_similar_with_ties_and_a_small_budget_equals_sorting_everything(tmp_path
         shards.write_vectors(f"embeddings/m/{video}", ids, vectors)
         everything |= dict(zip(ids, vectors, strict=True))
     files = PatchFiles(shards, budget=1)  # every shard is read again and again
+    similar = SimilarPatches(files, Settings(home=tmp_path))
     for query in random.integers(-2, 3, (20, 3)).astype(np.float32):
         for k in (1, 5, 200):
             expected = sorted(everything, key=lambda i: (-float(everything[i] @ query), i))
             expected = [i for i in expected if i != ids[0]][:k]
-            assert [patch for patch, _, _ in files.similar("m", query, k, leave_out=ids[0])] == expected
+            found = similar.search("m", query, k, Selection(without_patch=ids[0]))
+            assert [patch for patch, _, _ in found] == expected
 
 
 def test_json_numbers_are_exact() -> None:

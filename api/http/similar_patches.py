@@ -1,0 +1,101 @@
+"""Search for similar patches: by the vector index of a model, and by every vector that it does not hold yet."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.http.patch_files import FRESH_S, PatchFiles
+from graph.settings import Settings
+from graph.vectors.index import Plan, VectorIndex, index_folder
+from graph.vectors.segment import Found
+from graph.vectors.selection import Selection
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass
+class _Opened:
+    looked_at: float
+    manifest_s: float  # when the manifest was written; 0: there is none
+    index: VectorIndex | None
+    plan: Plan | None = None
+
+
+class SimilarPatches:
+    """Searches the embeddings of every model; safe to share between threads."""
+
+    def __init__(self, files: PatchFiles, settings: Settings) -> None:
+        """Search what `files` reads; the indexes lie in the home folder of the settings."""
+        self._files, self._settings = files, settings
+        self._opened: dict[str, _Opened] = {}
+        self._lock = threading.Lock()
+
+    def search(self, model: str, query: Vectors, k: int, wanted: Selection | None = None) -> list[Found]:
+        """Find the `k` patches of the highest cosine with `query` ((E,), of length 1): (patch, video, cosine).
+
+        Vectors outside the index are all compared. Equal cosines are ordered by id.
+        """
+        wanted = wanted or Selection()
+        index, plan = self._index(model)
+        found = index.search(query, k, plan, wanted) if index else []
+        for video in plan.uncovered:
+            found += self._compare(model, video, plan.versions[video], query, k, wanted)
+            if len(found) > 4 * (k + 1):
+                found = _best(found, k)
+        return _best(found, k)
+
+    def uncovered(self, model: str) -> int:
+        """Return how many shards the index does not hold."""
+        return len(self._index(model)[1].uncovered)
+
+    def index(self, model: str) -> VectorIndex | None:
+        """Return the open index of a model; None where there is none."""
+        return self._index(model)[0]
+
+    def _index(self, model: str) -> tuple[VectorIndex | None, Plan]:
+        versions = self._files.versions(model)
+        with self._lock:
+            known = self._opened.get(model)
+            if known is None or time.monotonic() - known.looked_at > FRESH_S:
+                known = self._opened[model] = self._look(model, known)
+            if known.plan is None or known.plan.versions is not versions:
+                known.plan = known.index.plan(versions) if known.index else Plan(versions, (), tuple(sorted(versions)))
+            return known.index, known.plan
+
+    def _look(self, model: str, known: _Opened | None) -> _Opened:
+        folder = index_folder(self._settings, model)
+        try:
+            written = (folder / "manifest.json").stat().st_mtime
+        except FileNotFoundError:
+            written = 0.0
+        if known is not None and known.manifest_s == written:
+            known.looked_at = time.monotonic()
+            return known
+        return _Opened(time.monotonic(), written, VectorIndex.open(folder))
+
+    def _compare(
+        self, model: str, video: str, version: str, query: Vectors, k: int, wanted: Selection
+    ) -> Iterator[Found]:
+        if video in wanted.without_videos or wanted.video not in ("", video):
+            return
+        ids, vectors = self._files.video_vectors(model, video, version)
+        cosines = vectors @ query
+        rows = np.arange(len(ids))
+        if wanted.patches is not None or wanted.without_patch:
+            permitted = wanted.patches
+            rows = np.array(
+                [r for r in rows if ids[r] != wanted.without_patch and (permitted is None or ids[r] in permitted)], int
+            )
+        count = min(k, len(rows))
+        if count:
+            # ties at the edge of the selection must not be lost to argpartition's order
+            edge = np.partition(cosines[rows], len(rows) - count)[len(rows) - count]
+            yield from ((ids[r], video, float(cosines[r])) for r in rows[cosines[rows] >= edge])
+
+
+def _best(found: list[Found], k: int) -> list[Found]:
+    return sorted(found, key=lambda one: (-one[2], one[0]))[:k]

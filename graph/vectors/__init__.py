@@ -1,0 +1,1 @@
+"""Indexes of embeddings: search among millions of vectors without reading them all."""

@@ -1,0 +1,50 @@
+"""The manifest of a model's vector index: its segments, and the recall that was measured when it was built."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from graph.atomic_write import atomic_write
+from graph.errors import StorageError
+
+_FORM = 1  # of the files; an index of another form is built anew
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index holds and how it is searched."""
+
+    dimension: int
+    segments: tuple[str, ...]  # folders beside the manifest
+    rows: int
+    trained_rows: int  # how many rows the lists were made for
+    components: int  # principal components that the codes keep
+    lists: int
+    visited: int  # lists that a search visits
+    recall: float  # share of the ten nearest that were found, over held-out questions
+    built_at: str  # ISO 8601, UTC
+    form: int = _FORM
+
+    def with_segment(self, name: str, rows: int) -> "Manifest":
+        """Return the manifest with one more segment."""
+        return replace(self, segments=(*self.segments, name), rows=self.rows + rows)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of an index; None where there is none, or one of another version of the software."""
+    try:
+        values = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{folder}/manifest.json cannot be read ({error}). Delete {folder}; it is built anew."
+        ) from None
+    if values.get("form") != _FORM:
+        return None
+    return Manifest(**{**values, "segments": tuple(values["segments"])})
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Switch the index to these segments, in one step."""
+    atomic_write(folder / "manifest.json", json.dumps(asdict(manifest), indent=1))

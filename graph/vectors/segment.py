@@ -1,0 +1,133 @@
+"""A segment of a vector index: the vectors of some videos in one folder, mapped into memory.
+
+    rows.npz         keys (N,) uint64: the patch ids; order (N,): rows sorted by key; videos, versions, starts (V + 1,)
+    vectors.f16      (N, D) float16, row by row: candidates are compared by these
+    inverted.faiss   an inverted file over the same rows
+    trained.faiss    the same inverted file without rows; only in the first segment, later ones begin with it
+
+The rows of a video lie beside each other. A segment is never changed: new videos become a new segment.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.nearest import InvertedFile
+from graph.vectors.selection import Selection
+
+EXACT_ROWS = 20_000  # so many rows or fewer are all compared: about 10 ms on one core
+FIRST_CANDIDATES = 100  # rows that the codes propose and the vectors order; more where more answers are wanted
+
+Found = tuple[str, str, float]  # patch, video, cosine
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An open segment; safe to share between threads."""
+
+    folder: Path
+    dimension: int
+    keys: NDArray[np.uint64]
+    order: NDArray[np.int64]
+    videos: list[str]
+    versions: list[str]
+    starts: NDArray[np.int64]
+    vectors: NDArray[np.float16]  # (N, D), mapped
+    inverted: InvertedFile
+    _dead: dict[frozenset[str], NDArray[np.bool_] | None] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, dimension: int) -> "Segment":
+        """Map a segment's files into memory."""
+        with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+            keys, order, starts = rows["keys"], rows["order"], rows["starts"]
+            videos, versions = rows["videos"].tolist(), rows["versions"].tolist()
+        vectors = np.memmap(folder / "vectors.f16", np.float16, "r", shape=(len(keys), dimension))
+        inverted = InvertedFile.map(folder / "inverted.faiss")
+        return cls(folder, dimension, keys, order, videos, versions, starts, vectors, inverted)
+
+    def __len__(self) -> int:
+        """Return how many vectors there are, those of deleted videos included."""
+        return len(self.keys)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {video: place for place, video in enumerate(self.videos)}
+
+    def count(self, videos: Collection[str]) -> int:
+        """Return how many rows belong to these videos."""
+        lengths = np.diff(self.starts)
+        return int(sum(lengths[self._places[video]] for video in videos))
+
+    def current(self, versions: Mapping[str, str]) -> frozenset[str]:
+        """Return the videos whose shards are still those that the segment was built from."""
+        pairs = zip(self.videos, self.versions, strict=True)
+        return frozenset(video for video, version in pairs if versions.get(video) == version)
+
+    def search(
+        self, query: NDArray[np.float32], k: int, current: frozenset[str], wanted: Selection, visited: int
+    ) -> list[Found]:
+        """Find about the `k` rows of highest cosine with `query` (D,) of length 1 among `current` videos.
+
+        Few permitted rows are all compared. Otherwise the inverted file visits `visited` lists, more of them where the
+        filter permits a small share of the rows, and the stored vectors order what it proposes.
+        """
+        allowed = self._allowed(current, wanted)
+        count = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        if not count:
+            return []
+        if allowed is not None and count <= EXACT_ROWS:
+            rows = np.flatnonzero(allowed)
+        else:
+            wider = int(np.ceil(visited * min(8.0, len(self) / count)))
+            rows = self.inverted.search(query, max(FIRST_CANDIDATES, 2 * k), wider, allowed)
+        cosines = self.vectors[rows].astype(np.float32) @ query
+        best = rows[np.argsort(-cosines, kind="stable")[:k]]
+        owners = np.searchsorted(self.starts, best, side="right") - 1
+        exact = self.vectors[best].astype(np.float32) @ query
+        return [
+            (f"{int(self.keys[row]):016x}", self.videos[owner], float(cosine))
+            for row, owner, cosine in zip(best, owners, exact, strict=True)
+        ]
+
+    def _allowed(self, current: frozenset[str], wanted: Selection) -> NDArray[np.bool_] | None:
+        """Return the mask (N,) of permitted rows; None where every row is."""
+        alive = self._alive(current)
+        if wanted == Selection():
+            return alive
+        mask = np.ones(len(self), bool) if alive is None else alive.copy()
+        if wanted.patches is not None:
+            mask &= self._mask_of(np.array([int(patch, 16) for patch in wanted.patches], np.uint64))
+        if wanted.video:
+            mask &= self._mask_of_videos([wanted.video] if wanted.video in self._places else [])
+        for video in wanted.without_videos & self._places.keys():
+            place = self._places[video]
+            mask[self.starts[place] : self.starts[place + 1]] = False
+        if wanted.without_patch:
+            mask &= ~self._mask_of(np.array([int(wanted.without_patch, 16)], np.uint64))
+        return mask
+
+    def _alive(self, current: frozenset[str]) -> NDArray[np.bool_] | None:
+        if current not in self._dead:
+            self._dead.clear()  # the videos changed: masks of earlier states are not asked for again
+            self._dead[current] = None if len(current) == len(self.videos) else self._mask_of_videos(sorted(current))
+        return self._dead.get(current)
+
+    def _mask_of_videos(self, videos: list[str]) -> NDArray[np.bool_]:
+        mask = np.zeros(len(self), bool)
+        for video in videos:
+            place = self._places[video]
+            mask[self.starts[place] : self.starts[place + 1]] = True
+        return mask
+
+    def _mask_of(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        mask = np.zeros(len(self), bool)
+        places = np.searchsorted(self.keys, keys, sorter=self.order)
+        inside = places < len(self.keys)
+        rows = self.order[places[inside]]
+        mask[rows[self.keys[rows] == keys[inside]]] = True
+        return mask

@@ -1,0 +1,217 @@
+"""Search among many embeddings: our index beside faiss called directly on the same files, and over HTTP.
+
+    python -m tests.benchmarks.vector_search [--rows 1000000] [--width 1024] [--seconds 15]
+
+The vectors lie on a curved surface of 64 dimensions around 2,000 centres, in float32 shards of 500. Printed: time,
+memory and disk of the build; recall@10 over questions that are not in the index; latency and rate of direct searches,
+of our searches, and of `GET /patches/{id}/similar` on an API with a real Neo4j, from eight clients.
+"""
+
+import argparse
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faiss
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.models import write_model
+from graph.nearest import nearest_by_cosine
+from graph.records import Model
+from graph.schema import apply_schema
+from graph.server.neo4j import Neo4jServer
+from graph.settings import load_settings
+from graph.shards import Shards
+from graph.vectors.build import update_index
+from graph.vectors.index import VectorIndex, index_folder
+from graph.vectors.segment import FIRST_CANDIDATES
+from graph.vectors.selection import Selection
+from workers.redis_server import RedisServer
+
+MODEL = "transitive-0123456789ab"
+PER_VIDEO = 500
+QUESTIONS = 500
+CLIENTS = 8
+
+Vectors = NDArray[np.float32]
+
+
+def generator(width: int) -> Callable[[np.random.Generator, int], Vectors]:
+    """Return a function that draws so many vectors of length 1."""
+    fixed = np.random.default_rng(1)
+    centres = fixed.standard_normal((2000, 64), np.float32)
+    first = fixed.standard_normal((64, 256), np.float32) / 8
+    second = fixed.standard_normal((256, width), np.float32) / 16
+
+    def draw(random: np.random.Generator, count: int) -> Vectors:
+        latent = centres[random.integers(0, len(centres), count)]
+        latent = latent + 0.6 * random.standard_normal(latent.shape, np.float32)
+        rows = np.maximum(np.maximum(latent @ first, 0) @ second, 0)
+        made: Vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return made
+
+    return draw
+
+
+def write_shards(shards: Shards, draw: Callable[[np.random.Generator, int], Vectors], rows: int) -> None:
+    """Write embeddings, and patches without pixels, as many videos as are needed."""
+    random = np.random.default_rng(2)
+    for video in range(rows // PER_VIDEO):
+        ids = [f"{video:08x}{n:08x}" for n in range(PER_VIDEO)]
+        shards.write_vectors(f"embeddings/{MODEL}/{video:032x}", ids, draw(random, PER_VIDEO))
+        shards.write_rows(f"patches/{video:032x}", {"id": ids, "jpeg": [b""] * PER_VIDEO})
+
+
+def nearest(shards: Shards, questions: Vectors) -> list[set[str]]:
+    """Return the ids of each question's ten nearest, by comparing every vector."""
+    best: list[list[tuple[float, str]]] = [[] for _ in questions]
+    for _, ids, vectors in shards.all_vectors(f"embeddings/{MODEL}"):
+        rows, cosines = nearest_by_cosine(vectors, questions, 10)
+        for place, (own, values) in enumerate(zip(rows, cosines, strict=True)):
+            best[place] = sorted(best[place] + [(-float(c), ids[r]) for r, c in zip(own, values, strict=True)])[:10]
+    return [{patch for _, patch in ten} for ten in best]
+
+
+def latencies(call: Callable[[int], object], count: int) -> list[float]:
+    """Return the seconds of so many calls, one after the other."""
+    taken = []
+    for number in range(count):
+        start = time.perf_counter()
+        call(number)
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def line(name: str, taken: list[float]) -> str:
+    """Describe latencies."""
+    cuts = statistics.quantiles(taken, n=100)
+    return f"{name:44} p50 {1e3 * cuts[49]:7.2f} ms   p99 {1e3 * cuts[98]:7.2f} ms   {len(taken) / sum(taken):7.0f}/s"
+
+
+def over_http(rows: int, seconds: float, address: str) -> tuple[list[float], float]:
+    """Ask for similar patches from several clients at once; returns the latencies and the requests a second."""
+    taken: list[float] = []
+    end = time.monotonic() + seconds
+
+    def ask(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while time.monotonic() < end:
+                row = int(random.integers(0, rows // PER_VIDEO * PER_VIDEO))
+                patch = f"{row // PER_VIDEO:08x}{row % PER_VIDEO:08x}"
+                start = time.perf_counter()
+                client.get(f"/patches/{patch}/similar", params={"model": MODEL}).raise_for_status()
+                taken.append(time.perf_counter() - start)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken, len(taken) / seconds
+
+
+def measured_service(home: Path, rows: int, seconds: float) -> tuple[list[float], float]:
+    """Start Neo4j, Redis and the API, each a process of its own, and measure the search over HTTP."""
+    cache = load_settings({}).cache
+    neo4j, redis = Neo4jServer(home, cache, bolt_port=0, http_port=0), RedisServer(home, cache, port=free_port())
+    details = neo4j.start()
+    environment = {
+        **os.environ,
+        "TRANSITIVE_HOME": str(home),
+        "NEO4J_URI": details.bolt_uri,
+        "NEO4J_PASSWORD": details.password,
+        "REDIS_URL": redis.start(),
+    }
+    with details.connect() as connection:
+        apply_schema(connection)
+        write_model(connection, Model(MODEL, "transitive", "paper", 1, 4608, 1024, "g", "2026-01-01T00:00:00+00:00"))
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "api.http.app:create_app", "--port", str(port)]
+    api = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{address}/healthz").is_success:
+                    break
+            time.sleep(0.1)
+        over_http(rows, 2.0, address)  # warm
+        return over_http(rows, seconds, address)
+    finally:
+        api.terminate()
+        api.wait()
+        redis.stop()
+        neo4j.stop()
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def main() -> None:
+    """Build, search, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--width", type=int, default=1024)
+    parser.add_argument("--seconds", type=float, default=15)
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        shards = Shards(str(home / "data"))
+        draw = generator(arguments.width)
+        write_shards(shards, draw, arguments.rows)
+        settings = load_settings({"TRANSITIVE_HOME": str(home)})
+        target = index_folder(settings, MODEL)
+        start = time.perf_counter()
+        manifest = update_index(shards, MODEL, target, lambda *_: None)
+        if manifest is None:
+            sys.exit(f"{arguments.rows} vectors need no index. Name more: --rows.")
+        took = time.perf_counter() - start
+        disk = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        print(
+            f"build of {manifest.rows:,} × {arguments.width}: {took:.0f} s, {disk / 2**20:,.0f} MiB on disk, ", end=""
+        )
+        print(f"at most {memory:,.0f} MiB in memory; {manifest.lists} lists, {manifest.visited} visited, ", end="")
+        print(f"{manifest.components} components, recall@10 {manifest.recall:.3f} when built", flush=True)
+        questions = draw(np.random.default_rng(3), QUESTIONS)
+        index = VectorIndex.open(target)
+        assert index is not None
+        plan = index.plan(shards.versions(f"embeddings/{MODEL}"))
+        truth = nearest(shards, questions)
+        hits = sum(
+            len(ten & {patch for patch, _, _ in index.search(question, 10, plan, Selection())})
+            for question, ten in zip(questions, truth, strict=True)
+        )
+        print(f"recall@10 of {QUESTIONS} questions that are not in the index: {hits / (10 * QUESTIONS):.3f}")
+        plain = faiss.read_index(str(target / manifest.segments[0] / "inverted.faiss"), faiss.IO_FLAG_MMAP)
+        faiss.downcast_index(plain.index).nprobe = manifest.visited
+        faiss.omp_set_num_threads(1)
+        direct = latencies(lambda n: plain.search(questions[n : n + 1], FIRST_CANDIDATES), QUESTIONS)
+        ours = latencies(lambda n: index.search(questions[n], 10, plan, Selection()), QUESTIONS)
+        direct += latencies(lambda n: plain.search(questions[n : n + 1], FIRST_CANDIDATES), QUESTIONS)
+        ours += latencies(lambda n: index.search(questions[n], 10, plan, Selection()), QUESTIONS)
+        print(line("faiss directly, codes only", direct))
+        print(line("ours, ordered by the stored vectors", ours))
+        print(f"ours / faiss directly: {statistics.median(ours) / statistics.median(direct):.2f}")
+        taken, rate = measured_service(home, arguments.rows, arguments.seconds)
+        print(line(f"GET /patches/…/similar, {CLIENTS} clients", taken), f"   together {rate:.0f}/s")
+
+
+if __name__ == "__main__":
+    main()
