@@ -36,6 +36,7 @@ from api.http.routes import (
     submissions,
     training_log,
     uploads,
+    units,
     video_media,
     videos,
 )
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         pages,
         training_log,
         login,
+        units,
     ):
         app.include_router(part.router)
     # FastAPI's documented way to describe more than it finds itself

@@ -20,6 +20,7 @@ class Patches:
     ids: list[str]
     tracks: list[str]
     read: Callable[[Sequence[int]], NDArray[np.uint8]]
+    are_graphs: bool  # whether the ids are the graph's
 
     @property
     def fingerprint(self) -> str:
@@ -36,7 +37,7 @@ def source_patches(source: TrainingSource) -> Patches:
         named = [(f"Patch {patch}", data) for patch, data in zip(ids, source.patch_jpegs(ids), strict=True)]
         return pictures_to_patches(named)
 
-    return Patches(list(table.ids), [str(track) for track in table.track], read)
+    return Patches(list(table.ids), [str(track) for track in table.track], read, are_graphs=True)
 
 
 def folder_patches(folder: Path) -> Patches:
@@ -49,4 +50,4 @@ def folder_patches(folder: Path) -> Patches:
     def read(rows: Sequence[int]) -> NDArray[np.uint8]:
         return pictures_to_patches([(str(files[row]), files[row].read_bytes()) for row in rows])
 
-    return Patches(ids, ids, read)
+    return Patches(ids, ids, read, are_graphs=False)

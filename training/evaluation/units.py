@@ -1,7 +1,5 @@
 """Figure 8: the patches with the highest response of single `conv5_3` units, with the pixels that cause it."""
 
-import json
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from graph.atomic_write import atomic_write, replacement
+from graph.atomic_write import replacement
 from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.devices import choose_device, put
@@ -20,22 +18,12 @@ from training.evaluation.receptive_field import measured_field
 from training.evaluation.responses import SHOWN, Responses
 from training.evaluation.stages import layer_outputs
 from training.evaluation.subject import Subject
+from training.evaluation.unit_file import Unit, Units, write_units
 from training.evaluation.unit_sheet import draw_sheet
 
 _BATCH = 64
 _SAVE_EVERY = 16  # batches
 HALF = 0.5  # pixels that count at least half as much as the most important one are the field
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit, its selectivity, and the patches of its highest responses, the highest first."""
-
-    number: int
-    selectivity: float
-    patches: list[str]
-    responses: list[float]
-    field_pixels: list[float]  # side of a square as large as the pixels that count, for each patch
 
 
 def evaluate_units(
@@ -83,9 +71,7 @@ def evaluate_units(
         progress("units, receptive fields", len(numbers), len(numbers), "units")
         with replacement(output / "units.png") as temporary:
             draw_sheet(rows, HALF).save(temporary, "PNG")
-        facts: dict[str, object] = {"model": subject.id, "layer": "conv5_3", "searched": len(patches.ids)}
-        facts |= {"units": [vars(unit) for unit in found]}
-        atomic_write(output / "units.json", json.dumps(facts, indent=2) + "\n")
+        write_units(output, Units(subject.id, "conv5_3", len(patches.ids), patches.are_graphs, found))
     return found
 
 

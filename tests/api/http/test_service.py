@@ -135,6 +135,7 @@ def test_every_route_is_described_and_names_its_problems(schema: dict[str, Any])
         ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/links"), ("GET", "/links/{a}/{b}"),
         ("PATCH", "/links/{a}/{b}"), ("PATCH", "/patches/{patch_id}"), ("PATCH", "/patches"),
         ("GET", "/patches"), ("GET", "/models/current"), ("PUT", "/models/current"), ("POST", "/embeddings/jobs"),
+        ("GET", "/models/{model_id}/units"),
         ("OPTIONS", "/uploads"), ("POST", "/uploads"), ("GET", "/uploads/{upload_id}"),
         ("PATCH", "/uploads/{upload_id}"), ("DELETE", "/uploads/{upload_id}"),
     }  # fmt: skip

@@ -1,6 +1,5 @@
 """Tests of units: the search against a naive one, fields inside the sheet, resuming, and unsuitable input."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from tests.training.small import SOURCE
 from training.evaluation.patches import Patches, folder_patches, source_patches
 from training.evaluation.responses import SHOWN, Responses
 from training.evaluation.subject import Subject
+from training.evaluation.unit_file import read_units
 from training.evaluation.units import conv5_3, evaluate_units
 from training.networks import vgg16_features
 
@@ -65,7 +65,7 @@ def test_units_are_shown_and_a_stopped_run_goes_on(subject: Subject, tmp_path: P
     with pytest.raises(Cancelled):
         evaluate_units(subject, patches, tmp_path / "stopped", most_selective=2, device="cpu", progress=stop)
     read: list[int] = []
-    counted = Patches(patches.ids, patches.tracks, lambda rows: (read.append(len(rows)), patches.read(rows))[1])
+    counted = Patches(patches.ids, patches.tracks, lambda rows: (read.append(len(rows)), patches.read(rows))[1], True)
     resumed, whole = (
         evaluate_units(
             subject, counted if name == "stopped" else patches, tmp_path / name, most_selective=2, device="cpu"
@@ -74,9 +74,11 @@ def test_units_are_shown_and_a_stopped_run_goes_on(subject: Subject, tmp_path: P
     )
     assert read == [SHOWN, SHOWN]  # the responses of all patches were kept
     assert resumed == whole
-    facts = json.loads((tmp_path / "whole" / "units.json").read_text())
-    assert set(facts["units"][0]["patches"]) <= set(SOURCE.table().ids)
-    assert len(facts["units"]) == 2
+    written = read_units(tmp_path / "whole")
+    assert written is not None
+    assert written.units == whole
+    assert written.patch_ids
+    assert set(whole[0].patches) <= set(SOURCE.table().ids)
     with Image.open(tmp_path / "whole" / "units.png") as sheet:
         assert sheet.size == (70 + SHOWN * 100, 2 * 100 + 4)
 
@@ -88,6 +90,6 @@ def test_what_cannot_be_shown_is_said(subject: Subject, labelled: Path, tmp_path
     assert patches.ids[0] == "train/blue/0.png"
     with pytest.raises(InvalidInput, match=r"There is no unit 99: .* units 0 to 9"):
         evaluate_units(subject, patches, tmp_path, units=(99,), device="cpu")
-    few = Patches(patches.ids[:5], patches.tracks[:5], patches.read)
+    few = Patches(patches.ids[:5], patches.tracks[:5], patches.read, are_graphs=False)
     with pytest.raises(InvalidInput, match="Only 5 pictures to search"):
         evaluate_units(subject, few, tmp_path, device="cpu")
