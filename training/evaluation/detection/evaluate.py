@@ -1,6 +1,7 @@
 """Tables 1 to 4: a detector is trained on a data set's trainval pictures and measured on its test pictures."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,20 +10,20 @@ import torch
 from torch import Tensor
 
 from graph.atomic_write import atomic_write, replacement
-from graph.errors import InvalidInput, NotFound
+from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
 from training.evaluation.detection.average_precision import Found, voc07_scores
+from training.evaluation.detection.batches import BatchReader, pixels_of, read_proposals
 from training.evaluation.detection.coco_average_precision import coco_average_precision
-from training.evaluation.detection.dataset import Detection, Labelled, read_stored
+from training.evaluation.detection.dataset import Detection, Labelled
 from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.presets import DetectionPreset
 from training.evaluation.detection.sheet import draw_detections
 from training.evaluation.exclusive import alone_in
 from training.evaluation.head_training import train_head
 from training.evaluation.subject import Subject
-from training.random_streams import RandomStream, generator
 
 
 def evaluate_detection(
@@ -74,26 +75,17 @@ def evaluate_detection(
         numbers = json.loads(json.dumps(asdict(preset))) | {"freeze": freeze}
         identity = Identity(numbers, "detection", data.fingerprint, seed, subject.id)
 
+        reader = BatchReader(usable, preset, proposals, seed)
+
         def loss_of(step: int) -> dict[str, Tensor]:
-            draws = generator(seed, RandomStream.HEADS, step, 1)
-            pictures, targets, regions = [], [], []
-            for row in draws.integers(len(usable), size=preset.batch):
-                one, mirrored = usable[row], bool(draws.integers(2))
-                pixels = _pixels(one)
-                boxes = torch.from_numpy(one.boxes[~one.ignored])
-                region = _proposals(proposals, one) if preset.head == "fast" else torch.zeros((0, 4))
-                if mirrored:
-                    pixels = pixels.flip(1)
-                    boxes, region = (_mirrored(some, pixels.shape[1]) for some in (boxes, region))
-                pictures.append(pixels.to(chosen))
-                labels = torch.from_numpy(one.labels[~one.ignored])
-                targets.append({"boxes": boxes.to(chosen), "labels": labels.to(chosen)})
-                regions.append(region.to(chosen))
+            batch = reader.read(step)
+            pictures, regions = ([one.to(chosen) for one in part] for part in (batch.pictures, batch.proposals))
+            targets = [{name: value.to(chosen) for name, value in one.items()} for one in batch.targets]
             with torch.autocast(chosen.type, torch.bfloat16, enabled=chosen.type == "cuda"):
                 losses: dict[str, Tensor] = detector(pictures, targets, regions)
             return losses
 
-        with deterministic(chosen, same_shapes=False):
+        with closing(reader), deterministic(chosen, same_shapes=False):
             detector.train()
             seconds = train_head(
                 detector, loss_of, preset.schedule, output, identity, f"detection, {preset.head}", progress
@@ -117,22 +109,6 @@ def _measure(data: Detection, found: list[Found]) -> dict[str, float]:
     return {name: value for name, value in every.items() if not np.isnan(value)}
 
 
-def _pixels(one: Labelled) -> Tensor:
-    """Return uint8 (H, W, 3)."""
-    return torch.from_numpy(np.array(read_stored(one)))
-
-
-def _mirrored(boxes: Tensor, width: int) -> Tensor:
-    return torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], dim=1)
-
-
-def _proposals(folder: Path | None, one: Labelled) -> Tensor:
-    file = (folder or Path()) / f"{one.id}.npy"
-    if folder is None or not file.is_file():
-        raise NotFound(f"{file} is missing. Fast R-CNN needs proposals: run the command without --proposals first.")
-    return torch.from_numpy(np.load(file)).float()
-
-
 @torch.inference_mode()
 def _detect(
     detector: Detector,
@@ -145,9 +121,9 @@ def _detect(
     detector.eval()
     found = []
     for done, one in enumerate(pictures, start=1):
-        regions = [_proposals(proposals, one).to(device)] if head == "fast" else None
+        regions = [read_proposals(proposals, one).to(device)] if head == "fast" else None
         result = {
-            name: value.cpu().numpy() for name, value in detector([_pixels(one).to(device)], None, regions)[0].items()
+            name: value.cpu().numpy() for name, value in detector([pixels_of(one).to(device)], None, regions)[0].items()
         }
         found.append(Found(result["boxes"], result["labels"], result["scores"]))
         progress("detection, test pictures", done, len(pictures), "pictures")

@@ -1,6 +1,6 @@
 """A data set of bright squares and discs in VOC's layout, and a training of a detector that kills itself.
 
-python -m tests.training.evaluation.detection.shapes DATA OUTPUT KILL_AT     SIGKILL after step KILL_AT
+python -m tests.training.evaluation.detection.shapes DATA OUTPUT HEAD PROPOSALS KILL_AT     SIGKILL after step KILL_AT
 """
 
 import os
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from graph.records import Progress, no_progress
 from tests.training.evaluation.normals.room import narrow_subject
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import DetectionPreset, get_preset
@@ -50,15 +51,34 @@ def write_shapes(folder: Path, train: int = 4, test: int = 2) -> Path:
     return folder
 
 
+def write_proposals(folder: Path, data: Path) -> Path:
+    """Write twenty random squares for every picture."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for file in sorted((data / "JPEGImages").iterdir()):
+        corners = generator.integers(0, 32, (20, 2)).astype(np.float32)
+        np.save(folder / f"{file.stem}.npy", np.concatenate([corners, corners + 30], axis=1))
+    return folder
+
+
+def evaluate_shapes(
+    data: Path, output: Path, head: str, proposals: Path, progress: Progress = no_progress
+) -> dict[str, float]:
+    """Train a narrow network and measure it."""
+    return evaluate_detection(
+        narrow_subject(output), read_voc(data), output, tiny(head), proposals=proposals, device="cpu", progress=progress
+    )
+
+
 def main() -> None:
     torch.set_num_threads(1)
-    data, output, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    data, output, head, proposals, kill_at = sys.argv[1:]
 
     def progress(stage: str, done: int, total: int, unit: str) -> None:
-        if unit == "steps" and done == kill_at:
+        if unit == "steps" and done == int(kill_at):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    evaluate_detection(narrow_subject(output), read_voc(data), output, tiny("faster"), device="cpu", progress=progress)
+    evaluate_shapes(Path(data), Path(output), head, Path(proposals), progress)
 
 
 if __name__ == "__main__":

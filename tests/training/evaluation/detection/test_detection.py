@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from safetensors.numpy import load_file
 
 from graph.errors import Conflict, InvalidInput, NotFound
-from tests.training.evaluation.detection.shapes import tiny, write_shapes
+from tests.training.evaluation.detection.shapes import evaluate_shapes, tiny, write_proposals, write_shapes
 from tests.training.evaluation.normals.room import narrow_subject
 from training.encoder import encode
 from training.evaluation.detection.dataset import read_stored
@@ -49,12 +49,14 @@ def test_frozen_stages_are_not_tuned(freeze: str, tuned: int, tmp_path: Path) ->
     assert [layer.weight.requires_grad for layer in convolutions] == [False] * (13 - tuned) + [True] * tuned
 
 
-def test_a_killed_training_ends_as_one_that_was_not(shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", ["fast", "faster"])
+def test_a_killed_training_ends_as_one_that_was_not(head: str, shapes: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.training.evaluation.detection.shapes", str(shapes), str(killed), "3"]
-    assert subprocess.run(command).returncode == -signal.SIGKILL
-    data = read_voc(shapes)
-    scores = [evaluate_detection(narrow_subject(o), data, o, tiny("faster"), device="cpu") for o in (killed, whole)]
+    proposals = write_proposals(tmp_path / "proposals", shapes)
+    program = [sys.executable, "-m", "tests.training.evaluation.detection.shapes"]
+    arguments = [str(shapes), str(killed), head, str(proposals), "3"]
+    assert subprocess.run([*program, *arguments]).returncode == -signal.SIGKILL
+    scores = [evaluate_shapes(shapes, output, head, proposals) for output in (killed, whole)]
     assert scores[0] == scores[1]
     first, second = (load_file(out / "checkpoints" / "last.safetensors") for out in (killed, whole))
     assert all(np.array_equal(first[name], second[name]) for name in second)
@@ -68,12 +70,9 @@ def test_fast_rcnn_trains_on_given_proposals_and_asks_for_missing_ones(shapes: P
     data, subject = read_voc(shapes), narrow_subject(tmp_path)
     with pytest.raises(NotFound, match=r"\.npy is missing. Fast R-CNN needs proposals"):
         evaluate_detection(subject, data, tmp_path / "a", tiny("fast"), proposals=tmp_path, device="cpu")
-    generator = np.random.default_rng(0)
-    for one in data.train + data.test:
-        corners = generator.integers(0, 32, (20, 2)).astype(np.float32)
-        np.save(tmp_path / f"{one.id}.npy", np.concatenate([corners, corners + 30], axis=1))
+    proposals = write_proposals(tmp_path / "proposals", shapes)
     before = subject.features[0].weight.detach().clone()
-    scores = evaluate_detection(subject, data, tmp_path / "b", tiny("fast"), proposals=tmp_path, device="cpu")
+    scores = evaluate_detection(subject, data, tmp_path / "b", tiny("fast"), proposals=proposals, device="cpu")
     assert 0 <= scores["mAP"] <= 1
     assert not torch.equal(before, subject.features[0].weight)
 
