@@ -35,8 +35,8 @@ from api.http.routes import (
     patches,
     submissions,
     training_log,
-    uploads,
     units,
+    uploads,
     video_media,
     videos,
 )
