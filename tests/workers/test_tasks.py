@@ -1,70 +1,125 @@
-"""Tests of the end of a job: it is retried only when a server does not answer."""
+"""How a job ends: a cause that waiting cannot cure fails it at once; a server that is away has it tried again.
+
+The tasks are Celery's own, run in this process (`Task.apply`), so a retry is Celery's retry without the wait before it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from celery.result import EagerResult
 
 from graph import jobs
 from graph.connection import Connection
 from graph.errors import InvalidInput, NoDevice, Unavailable
 from graph.jobs import get_job
-from graph.settings import Settings
-from graph.shards import Shards
+from graph.records import Job, Progress
 from workers import tasks
 from workers.requests import EmbedRequest, job_id, to_arguments
 from workers.stage_context import StageContext
 
-
-class Retried(Exception):
-    """The exception with which Celery retries a task."""
+Stage = Callable[[StageContext, EmbedRequest, Progress], str]
 
 
-class FakeTask:
-    """A Celery task that only records its retry."""
+@pytest.fixture(autouse=True)
+def own_context(home: Path) -> Iterator[None]:
+    """Have the tasks of this process open the servers of the test run."""
+    tasks.stage_context.cache_clear()
+    yield
+    tasks.stage_context().connection.close()
+    tasks.stage_context.cache_clear()
 
-    def retry(self, countdown: int) -> Exception:
-        return Retried(str(countdown))
+
+def apply(stage: Stage, job: str) -> EagerResult:
+    """Run the job by a Celery task of this stage."""
+
+    def run(task: tasks.Task, job: str) -> None:
+        tasks.perform(task, job, stage)
+
+    return tasks.app.task(run, name=f"test {uuid4().hex}", bind=True, max_retries=None).apply(args=[job])
 
 
-def perform(connection: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception) -> str:
-    context = StageContext(Settings(), connection, Shards("memory://tasks"))
-    monkeypatch.setattr(tasks, "stage_context", lambda: context)
-
-    def stage(context: StageContext, request: EmbedRequest, progress: object) -> str:
-        raise error
-
-    request = EmbedRequest(type(error).__name__)
-    job, _ = jobs.open_job(connection, job_id(request), "embed", "x", to_arguments(request))
-    tasks.perform(FakeTask(), job.id, stage)  # type: ignore[arg-type]
+def submitted(connection: Connection, name: str) -> str:
+    request = EmbedRequest(name)
+    job, fresh = jobs.open_job(connection, job_id(request), "embed", "x", to_arguments(request))
+    assert fresh
     return job.id
 
 
-@pytest.mark.parametrize("error", [NoDevice("There is no device 'cuda:3' here."), InvalidInput("No quadruples.")])
-def test_what_waiting_cannot_cure_fails_with_its_reason(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch, error: Exception
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (NoDevice("There is no device 'cuda:3' here."), "There is no device 'cuda:3' here."),
+        (InvalidInput("No quadruples."), "No quadruples."),
+        (ZeroDivisionError("by zero\nand more"), "Unexpected ZeroDivisionError (by zero). The worker's log has the"),
+    ],
+)
+def test_a_cause_that_waiting_cannot_cure_fails_at_once_with_its_reason(
+    connection: Connection, error: Exception, reason: str
 ) -> None:
-    ended = get_job(connection, perform(connection, monkeypatch, error))
-    assert (ended.state, ended.reason) == ("failed", str(error))
+    ran = []
+
+    def stage(context: StageContext, request: EmbedRequest, progress: Progress) -> str:
+        ran.append(request.model)
+        raise error
+
+    job = submitted(connection, "broken")
+    assert apply(stage, job).state == "SUCCESS"  # for Celery: it must not deliver the message again
+    ended = get_job(connection, job)
+    assert ended.state == "failed"
+    assert ended.reason.startswith(reason)
+    assert ran == ["broken"]
 
 
-def test_a_job_whose_server_went_away_runs_at_its_first_retry(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = Unavailable("Neo4j does not answer.")
-    with pytest.raises(Retried):
-        perform(connection, monkeypatch, away)
-    identifier = job_id(EmbedRequest("Unavailable"))
-    assert get_job(connection, identifier).state == "running"  # the end of the attempt could not be written
-    tasks.perform(FakeTask(), identifier, lambda context, request, progress: request.model)  # type: ignore[arg-type]
-    job = get_job(connection, identifier)
-    assert (job.state, job.result) == ("done", "Unavailable")
+def test_a_job_whose_server_went_away_runs_at_its_first_retry(connection: Connection) -> None:
+    seen: list[Job] = []
+
+    def stage(context: StageContext, request: EmbedRequest, progress: Progress) -> str:
+        seen.append(get_job(connection, job))
+        if len(seen) == 1:
+            raise Unavailable("Neo4j does not answer.")
+        return request.model
+
+    job = submitted(connection, "away")
+    result = apply(stage, job)
+    assert (result.state, result.result) == ("SUCCESS", None)
+    assert [one.state for one in seen] == ["running", "running"]  # nobody could write that it stopped
+    ended = get_job(connection, job)
+    assert (ended.state, ended.result) == ("done", "away")
 
 
-def test_a_request_of_an_unknown_version_fails_with_its_reason(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = StageContext(Settings(), connection, Shards("memory://tasks"))
-    monkeypatch.setattr(tasks, "stage_context", lambda: context)
+def test_a_job_that_another_worker_runs_is_left_to_it(connection: Connection) -> None:
+    """The message of a job that runs elsewhere is tried again until the job has ended, and then does nothing."""
+    job = submitted(connection, "busy")
+    claimed = jobs.claim_job(connection, job, "another worker")
+    assert claimed is not None
+    tries = 0
+
+    class Busy(tasks.Task):
+        """A task whose second try finds that the other worker is done."""
+
+        def retry(self, *args: object, **options: object) -> Exception:
+            nonlocal tries
+            tries += 1
+            jobs.finish_job(connection, job, "done", owner="another worker", result="theirs")
+            return super().retry(*args, **options)
+
+    def run(task: tasks.Task, job: str) -> None:
+        tasks.perform(task, job, never)
+
+    tasks.app.task(run, name="test busy", base=Busy, bind=True, max_retries=None).apply(args=[job])
+    assert tries == 1
+    assert get_job(connection, job).result == "theirs"
+
+
+def test_a_request_of_an_unknown_version_fails_with_its_reason(connection: Connection) -> None:
     jobs.open_job(connection, "old", "embed", "x", {"network": "n"})
-    tasks.perform(FakeTask(), "old", lambda context, request, progress: "never")  # type: ignore[arg-type]
+    apply(never, "old")
     job = get_job(connection, "old")
     assert job.state == "failed"
     assert "submitted by another version" in job.reason
+
+
+def never(context: StageContext, request: EmbedRequest, progress: Progress) -> str:
+    raise AssertionError("this stage must not run")
