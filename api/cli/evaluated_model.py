@@ -16,6 +16,9 @@ ModelOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option(help="Folder of the results. Default: evaluation/ in the model's folder.")
 ]
+SizeOption = Annotated[str, typer.Option(help="Size of the head's training: paper, gpu-small or cpu-small.")]
+StepsOption = Annotated[int, typer.Option(min=0, help="Steps of the head's training; 0: the preset's.")]
+WidthOption = Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of random weights and of every random draw.")]
 
 

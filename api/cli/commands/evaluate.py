@@ -47,7 +47,7 @@ def health(
     as_json: Json = False,
 ) -> None:
     """Measure a model on the videos kept out of training, without labels."""
-    from training.evaluation.measure import evaluate_held_out  # torch takes seconds: only those who measure pay
+    from training.evaluation.measure import evaluate_held_out  # imports torch, which takes seconds
 
     with open_source(pack) as (source, context), Bars() as bars:
         encoder = _encoder(model, context)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, SizeOption, StepsOption, open_model
 from api.cli.interrupt import cancelling
 from api.cli.proposals import proposals_of
 from api.cli.terminal import Bars, Json, answer
@@ -27,8 +27,8 @@ def detection(
     head: Annotated[str, typer.Option(help="fast (tables 1 and 2) or faster (tables 3 and 4).")] = "faster",
     layout: Annotated[str, typer.Option("--format", help="Layout of the data: voc, or coco (table 4).")] = "voc",
     freeze: Annotated[str, typer.Option(help="Last conv stage that is not tuned: none, c1, … c5.")] = "none",
-    preset: Annotated[str, typer.Option(help="paper, gpu-small or cpu-small.")] = "paper",
-    iterations: Annotated[int, typer.Option(min=0, help="Steps; 0: the preset's.")] = 0,
+    preset: SizeOption = "paper",
+    iterations: StepsOption = 0,
     seed: SeedOption = 0,
     output: OutputOption = None,
     as_json: Json = False,

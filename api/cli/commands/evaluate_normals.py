@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, SizeOption, StepsOption, open_model
 from api.cli.interrupt import cancelling
 from api.cli.terminal import Bars, Json, answer
 from graph.settings import settings
@@ -25,8 +25,8 @@ def normals(
         ),
     ],
     model: ModelOption,
-    preset: Annotated[str, typer.Option(help="paper, gpu-small or cpu-small.")] = "paper",
-    iterations: Annotated[int, typer.Option(min=0, help="Steps; 0: the preset's.")] = 0,
+    preset: SizeOption = "paper",
+    iterations: StepsOption = 0,
     seed: SeedOption = 0,
     output: OutputOption = None,
     as_json: Json = False,

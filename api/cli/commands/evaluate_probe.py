@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, WidthOption, open_model
 from api.cli.interrupt import cancelling
 from api.cli.terminal import Bars, Json, answer
 from graph.settings import settings
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def probe(
     data: Annotated[Path, typer.Option(help="Folder with train and val (or test): one folder of pictures per class.")],
     model: ModelOption,
-    preset: Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")] = "paper",
+    preset: WidthOption = "paper",
     seed: SeedOption = 0,
     output: OutputOption = None,
     as_json: Json = False,
@@ -31,7 +31,7 @@ def probe(
     (https://github.com/fastai/imagenette). The classifier's penalty is chosen on a fifth of the training pictures.
     Intervals are Wilson's 95 % over the test pictures. Run the command again to resume it.
     """
-    from training.evaluation.probe import evaluate_probe  # torch takes seconds: only those who measure pay
+    from training.evaluation.probe import evaluate_probe  # imports torch, which takes seconds
 
     subject = open_model(model, preset, seed)
     folder = output or subject.folder

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, open_model
+from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, WidthOption, open_model
 from api.cli.interrupt import cancelling
 from api.cli.terminal import Bars, Json, answer
 from graph.settings import settings
@@ -27,7 +27,7 @@ def units(
         Path | None, typer.Option(help="Search the pictures below this folder instead of the graph's patches.")
     ] = None,
     pack: Annotated[Path | None, typer.Option(help="Search the patches of this training pack.")] = None,
-    preset: Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")] = "paper",
+    preset: WidthOption = "paper",
     seed: SeedOption = 0,
     output: OutputOption = None,
     as_json: Json = False,
@@ -40,7 +40,7 @@ def units(
     """
     from api.cli.commands.evaluate import open_source
     from training.evaluation.patches import folder_patches, source_patches
-    from training.evaluation.units import evaluate_units  # torch takes seconds: only those who measure pay
+    from training.evaluation.units import evaluate_units  # imports torch, which takes seconds
 
     subject = open_model(model, preset, seed)
     folder = output or subject.folder
