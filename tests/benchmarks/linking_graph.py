@@ -12,8 +12,6 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import neo4j
 import numpy as np
@@ -25,10 +23,8 @@ from graph.linking.run import Linking
 from graph.linking.track_starts import TrackStarts
 from graph.queries.quadruples import stream
 from graph.records import IntraInstance, Patch, Video
-from graph.schema import apply_schema
-from graph.server.neo4j import Neo4jServer
-from graph.settings import load_settings
 from graph.videos import write_video
+from tests.temporary_neo4j import temporary_neo4j
 
 BATCH = 5000
 WARM, TURNS = 3, 3  # writes of each method: warm-up writes, and writes whose median counts
@@ -123,15 +119,8 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=60_000)
     parser.add_argument("--tracks", type=int, default=4, help="per patch; squared it is the quadruples to an edge")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as home:
-        server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
-        details = server.start()
-        try:
-            with details.connect() as connection:
-                apply_schema(connection)
-                compare(connection, details.bolt_uri, details.password, arguments)
-        finally:
-            server.stop()
+    with temporary_neo4j() as details, details.connect() as connection:
+        compare(connection, details.bolt_uri, details.password, arguments)
 
 
 def compare(connection: Connection, uri: str, password: str, arguments: argparse.Namespace) -> None:

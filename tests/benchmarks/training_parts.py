@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -57,25 +56,16 @@ def cypher_rate(quadruples: int) -> float:
     """Stream quadruples from a separate Neo4j server; returns quadruples a second."""
     # here, because a machine that only trains has no Neo4j
     from graph.generations.writer import write_generation
-    from graph.schema import apply_schema
-    from graph.server.neo4j import Neo4jServer
-    from graph.settings import load_settings
     from tests.benchmarks.linking_graph import make_linking, read_ours, write_patches
+    from tests.temporary_neo4j import temporary_neo4j
 
-    with TemporaryDirectory() as home:
-        server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
-        details = server.start()
-        try:
-            with details.connect() as connection:
-                apply_schema(connection)
-                write_patches(connection, 5000, 2)
-                generation = write_generation(connection, make_linking(5000, quadruples // 4, 1), "bench")
-                read_ours(connection, generation)
-                began = time.perf_counter()
-                count, _ = read_ours(connection, generation)
-                return count / (time.perf_counter() - began)
-        finally:
-            server.stop()
+    with temporary_neo4j() as details, details.connect() as connection:
+        write_patches(connection, 5000, 2)
+        generation = write_generation(connection, make_linking(5000, quadruples // 4, 1), "bench")
+        read_ours(connection, generation)
+        began = time.perf_counter()
+        count, _ = read_ours(connection, generation)
+        return count / (time.perf_counter() - began)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ import sys
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -21,10 +20,9 @@ from graph.linking.parameters import PAPER
 from graph.linking.run import link
 from graph.queries.browser_style import QUERIES, SavedQuery, style_command
 from graph.queries.quadruples import list_quadruples
-from graph.schema import apply_schema
-from graph.server.neo4j import Neo4jDetails, Neo4jServer
-from graph.settings import load_settings
+from graph.server.neo4j import Neo4jDetails
 from tests.graph.linking_data import make_world, write_world
+from tests.temporary_neo4j import temporary_neo4j
 
 SHOWN = ("01-quadruples", "02-children", "04-edges-between-videos", "05-closest-pairs", "06-one-video", "09-why-alike")
 COLOURS = 64  # size of a picture's palette
@@ -76,7 +74,6 @@ def fill(server: Neo4jDetails) -> dict[str, str]:
     """Write a small synthetic collection into the graph; returns the values for the queries' placeholders."""
     world = make_world(patches=90, videos=12, seed=3, kinds=4, noise=0.35)
     with server.connect() as connection:
-        apply_schema(connection)
         write_world(connection, world)
         write_generation(connection, link(world.features, world.starts, replace(PAPER, parents=4, smallest=4)), "hog")
         quadruple, _ = list_quadruples(connection, limit=1)[0]
@@ -89,23 +86,18 @@ def main() -> None:
     if program is None:
         sys.exit("No Chromium here (Debian and Ubuntu: apt install chromium).")
     arguments = ["--disable-gpu", "--no-first-run"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
-    with TemporaryDirectory() as home, sync_playwright() as playwright:
-        server = Neo4jServer(Path(home), load_settings({}).cache, bolt_port=0, http_port=0)
-        try:
-            details = server.start()
-            written = fill(details)
-            browser = playwright.chromium.launch(executable_path=program, args=arguments)
-            page = browser.new_page(viewport={"width": 1000, "height": 900})
-            page.set_default_timeout(60_000)
-            open_browser(page, details)
-            run(page, style_command())
-            page.get_by_text("shaft-width").first.wait_for()
-            for query in QUERIES:
-                if query.file in SHOWN:
-                    save(draw(page, query, written), folder / f"graph-{query.file}.png")
-            browser.close()
-        finally:
-            server.stop()
+    with temporary_neo4j() as details, sync_playwright() as playwright:
+        written = fill(details)
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.set_default_timeout(60_000)
+        open_browser(page, details)
+        run(page, style_command())
+        page.get_by_text("shaft-width").first.wait_for()
+        for query in QUERIES:
+            if query.file in SHOWN:
+                save(draw(page, query, written), folder / f"graph-{query.file}.png")
+        browser.close()
 
 
 if __name__ == "__main__":

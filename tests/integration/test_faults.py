@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def running(connection: Connection) -> bool:
     return "running" in states(connection)
 
 
+def mining(workshop: Workshop, connection: Connection, clips: list[Path]) -> "subprocess.Popen[str]":
+    """Start to ingest the clips; returns the command when one of its jobs runs."""
+    command = workshop.start("ingest", *clips)
+    wait_until(lambda: running(connection), "a job runs", command)
+    return command
+
+
 def only_line(err: str) -> str:
     """Return the only line that describes the failure, without progress bars and notes."""
     lines = [line for line in err.splitlines() if line.startswith("transitive: ")]
@@ -51,8 +59,7 @@ def test_a_mining_worker_killed_in_the_middle_is_replaced_and_nothing_is_lost_or
     workshop: Workshop, connection: Connection, clips: list[Path], undisturbed: dict[str, Sets]
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
-    command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs", command)
+    command = mining(workshop, connection, clips)
     os.kill(workshop.stack.workers["mining"].pid, signal.SIGKILL)
     result = finish(command)
     assert result.code == 0, result.err
@@ -65,8 +72,7 @@ def test_a_command_killed_in_the_middle_is_completed_by_running_it_again(
     workshop: Workshop, connection: Connection, clips: list[Path], undisturbed: dict[str, Sets]
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
-    command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs", command)
+    command = mining(workshop, connection, clips)
     command.kill()
     command.communicate()
     assert workshop.run("ingest", *clips).code == 0
@@ -78,8 +84,7 @@ def test_ctrl_c_cancels_what_waits_and_the_same_command_goes_on(
     workshop: Workshop, connection: Connection, clips: list[Path], undisturbed: dict[str, Sets]
 ) -> None:
     wanted = expected(workshop, connection, clips, undisturbed)
-    command = workshop.start("ingest", *clips)
-    wait_until(lambda: running(connection), "a job runs", command)
+    command = mining(workshop, connection, clips)
     command.send_signal(signal.SIGINT)
     result = finish(command)
     assert result.code == 1

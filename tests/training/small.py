@@ -3,8 +3,6 @@
 python -m tests.training.small OUTPUT RECIPE KILL_AT      trains, and sends itself SIGKILL after step KILL_AT
 """
 
-import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tests.training.kill import killed_at
 from tests.training.tiny import TinySource
 from training.loop import train
 from training.recipe import Recipe
@@ -59,11 +58,7 @@ def main() -> None:
     torch.set_num_threads(1)  # as in tests/training/conftest.py, because another order of sums changes the bits
     output, name, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
-    def progress(stage: str, done: int, total: int, unit: str) -> None:
-        if stage.startswith(f"train {name}") and done == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    train_small(output, name, progress=progress)
+    train_small(output, name, progress=killed_at(kill_at, f"train {name}"))
 
 
 if __name__ == "__main__":

@@ -25,10 +25,14 @@ def subject(small_model: Path, tmp_path: Path) -> Subject:
 
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders train and val of three classes that differ in colour, with 12 and 6 pictures per class."""
-    folder = tmp_path_factory.mktemp("labelled")
+    """train and val of three classes told apart by colour: 12 and 6 pictures each."""
+    return write_labelled(tmp_path_factory.mktemp("labelled"), {"train": 12, "val": 6})
+
+
+def write_labelled(folder: Path, counts: dict[str, int]) -> Path:
+    """Write folders of three classes told apart by colour, with so many pictures of each class."""
     generator = np.random.default_rng(0)
-    for part, count in (("train", 12), ("val", 6)):
+    for part, count in counts.items():
         for number, name in enumerate(("blue", "green", "red")):
             (folder / part / name).mkdir(parents=True)
             for index in range(count):

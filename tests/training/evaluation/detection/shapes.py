@@ -3,8 +3,6 @@
 python -m tests.training.evaluation.detection.shapes DATA OUTPUT HEAD PROPOSALS KILL_AT     SIGKILL after step KILL_AT
 """
 
-import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from graph.records import Progress, no_progress
 from tests.training.evaluation.normals.room import narrow_subject
+from tests.training.kill import killed_at
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import DetectionPreset, get_preset
 from training.evaluation.detection.voc import read_voc
@@ -73,12 +72,7 @@ def evaluate_shapes(
 def main() -> None:
     torch.set_num_threads(1)
     data, output, head, proposals, kill_at = sys.argv[1:]
-
-    def progress(stage: str, done: int, total: int, unit: str) -> None:
-        if unit == "steps" and done == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    evaluate_shapes(Path(data), Path(output), head, Path(proposals), progress)
+    evaluate_shapes(Path(data), Path(output), head, Path(proposals), killed_at(int(kill_at)))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 python -m tests.training.evaluation.normals.room DATA OUTPUT KILL_AT     SIGKILL after step KILL_AT
 """
 
-import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from PIL import Image
 
 from graph.records import Progress, no_progress
+from tests.training.kill import killed_at
 from training.evaluation.head_training import Schedule
 from training.evaluation.normals.evaluate import NormalsPreset, evaluate_normals
 from training.evaluation.normals.from_depth import Intrinsics
@@ -70,12 +69,7 @@ def evaluate(data: Path, output: Path, progress: Progress = no_progress) -> dict
 def main() -> None:
     torch.set_num_threads(1)
     data, output, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-
-    def progress(stage: str, done: int, total: int, unit: str) -> None:
-        if unit == "steps" and done == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    evaluate(data, output, progress)
+    evaluate(data, output, killed_at(kill_at))
 
 
 if __name__ == "__main__":
