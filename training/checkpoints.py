@@ -65,7 +65,7 @@ def read_checkpoint(output: Path, identity: Identity) -> dict[str, Any]:
     """Read what `write_checkpoint` wrote.
 
     Raises:
-        StorageError: the file is cut short or damaged.
+        StorageError: the file is truncated or damaged.
         Conflict: it belongs to another training; the message lists the differences.
     """
     path = output / FOLDER / NAME
@@ -74,7 +74,7 @@ def read_checkpoint(output: Path, identity: Identity) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(
-            f"{path} is cut short or damaged ({reason}). Delete {path.parent} and train again without --resume."
+            f"{path} is truncated or damaged ({reason}). Delete {path.parent} and train again without --resume."
         ) from None
     theirs, ours = state["identity"], identity.as_dict()
     differences = [

@@ -22,14 +22,14 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InvalidInput(f"{name!r} is no device. Say auto, cpu, cuda or cuda:N.") from None
+        raise InvalidInput(f"{name!r} is not a device. Use auto, cpu, cuda or cuda:N.") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise NoDevice(
             f"There is no device {name!r} here ({torch.cuda.device_count()} GPUs seen by torch {torch.__version__}). "
             "Use --device cpu, or a machine with the GPU and the CUDA build of torch."
         )
     if device.type not in ("cpu", "cuda"):
-        raise InvalidInput(f"{name!r} is not supported. Say auto, cpu, cuda or cuda:N.")
+        raise InvalidInput(f"{name!r} is not supported. Use auto, cpu, cuda or cuda:N.")
     return device
 
 

@@ -31,7 +31,7 @@ def export_torchvision(folder: Path, path: Path) -> list[str]:
     elif path.suffix in (".pth", ".pt"):
         torch.save(state, path)
     else:
-        raise InvalidInput(f"{path.name} has an unknown suffix. Say .safetensors, .pth or .onnx.")
+        raise InvalidInput(f"{path.name} has an unknown suffix. Use .safetensors, .pth or .onnx.")
     return sorted(state)
 
 

@@ -73,7 +73,7 @@ def load_imagenet(network: Network, file: Path | None) -> str:
 
 def _read(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
-        raise NotFound(f"{file} is no file of weights.")
+        raise NotFound(f"{file} is not a file of weights.")
     if file.suffix == ".safetensors":
         return read_weights(file)
     try:

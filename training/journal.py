@@ -54,7 +54,7 @@ class Journal:
 
 
 def read_log(output: Path) -> list[dict[str, Any]]:
-    """Return the lines of a model folder's log.jsonl, without a last line that a kill cut short; [] without a log."""
+    """Return the lines of a model folder's log.jsonl, without an incomplete last line; [] without a log."""
     path = output / LOG
     if not path.is_file():
         return []

@@ -70,7 +70,7 @@ def train(
         Conflict: the folder belongs to another training.
         NotFound: `resume` without a checkpoint, or no initial model.
         NoDevice: the device does not exist, or its memory is too small.
-        StorageError: a patch is missing, the disk is full, a checkpoint is cut short.
+        StorageError: a patch is missing, the disk is full, a checkpoint is truncated.
         Cancelled: raised by `progress`.
     """
     chosen = choose_device(device)

@@ -61,7 +61,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise StorageError(f"{folder / CARD} is damaged ({error}). Train the model again.") from None
     if missing := sorted({*Model.__slots__, "numbers"} - card.keys()):
-        raise InvalidInput(f"{folder / CARD} is no model card of this software: it lacks {', '.join(missing)}.")
+        raise InvalidInput(f"{folder / CARD} is not a model card of this software: it lacks {', '.join(missing)}.")
     require_name("model id", card["id"])  # a card of another machine names the folder that the model is copied to
     return card
 
@@ -84,7 +84,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise NotFound(f"{path} is missing. Train the model again.") from None
     except SafetensorError as error:
-        raise StorageError(f"{path} is cut short or damaged ({error}). Train the model again.") from None
+        raise StorageError(f"{path} is truncated or damaged ({error}). Train the model again.") from None
 
 
 def load_network(folder: Path) -> tuple[Network, Recipe, dict[str, Any]]:

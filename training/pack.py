@@ -95,7 +95,7 @@ class PackSource:
 
     Raises:
         NotFound: there is no such file.
-        StorageError: the file is cut short, no pack, or of another version.
+        StorageError: the file is truncated, not a pack, or of another version.
     """
 
     path: Path
@@ -112,7 +112,7 @@ class PackSource:
         except FileNotFoundError:
             raise NotFound(f"{self.path} does not exist. Make a pack with `transitive export --pack FILE`.") from None
         except (SafetensorError, KeyError, OSError) as error:
-            raise StorageError(f"{self.path} is cut short or no pack file ({error}). Export it again.") from None
+            raise StorageError(f"{self.path} is truncated or not a pack file ({error}). Export it again.") from None
         if about["format"] != _FORMAT:
             raise StorageError(f"{self.path} was written by another version ({about['format']}). Export it again.")
         return file

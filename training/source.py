@@ -161,7 +161,7 @@ class WithPictureFolder:
     @cached_property
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
-            raise InvalidInput(f"{self.folder} is no folder of pictures.")
+            raise InvalidInput(f"{self.folder} is not a folder of pictures.")
         found = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not found:
             raise InvalidInput(f"{self.folder} holds no picture ({', '.join(SUFFIXES)}).")

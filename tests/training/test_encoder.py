@@ -64,7 +64,7 @@ def test_wrong_images_and_folders_are_said(models, images, tmp_path):
     for name in ("model.json", "model.safetensors"):
         (tmp_path / name).write_bytes((models / "tracking" / name).read_bytes())
     (tmp_path / "model.safetensors").write_bytes((models / "tracking/model.safetensors").read_bytes()[:5000])
-    with pytest.raises(StorageError, match="cut short"):
+    with pytest.raises(StorageError, match="truncated"):
         Encoder.load(tmp_path, "cpu")
 
 

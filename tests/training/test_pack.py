@@ -54,7 +54,7 @@ def test_what_is_no_pack_is_said(tmp_path):
     with pytest.raises(NotFound, match="transitive export --pack"):
         PackSource(tmp_path / "none").table()
     (tmp_path / "half").write_bytes(b"\x10\0\0\0\0\0\0\0{")
-    with pytest.raises(StorageError, match="cut short or no pack"):
+    with pytest.raises(StorageError, match="truncated or not a pack"):
         PackSource(tmp_path / "half").table()
 
 
