@@ -1,9 +1,12 @@
 """Shared fixtures: one real Neo4j and one real Redis for the whole test run, started at their first use."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from graph.connection import Connection
 from graph.schema import apply_schema
@@ -78,3 +81,37 @@ def home(
     settings.cache_clear()
     yield folder
     settings.cache_clear()
+
+
+_QUIET = [
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where screenshots are kept for people to look at; git ignores it."""
+    folder = Path(__file__).parents[1] / ".artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """One empty page of a fresh browser; skipped where no Chromium is installed (apt install chromium)."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium on this machine (Debian and Ubuntu: apt install chromium)")
+    arguments = _QUIET + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        page = browser.new_page(viewport={"width": 1400, "height": 1100})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()

@@ -14,6 +14,7 @@ from api.http.routes.patches import get_similar
 from api.http.service import Service, ServiceDep
 from api.responses import SimilarItem
 from graph import models
+from graph.generations.catalogue import get_generation
 from graph.records import Model
 from graph.vectors.selection import Selection
 from training.journal import read_log
@@ -83,6 +84,7 @@ def show_model(
         model=model,
         facts=_facts(card),
         measures={_MEASURES.get(k, k): v for k, v in last_measures(shared, model_id).items()},
+        linked=or_none(lambda: get_generation(shared.connection, model.generation)) is not None,
         embedded=model_id in embedded,
         others=others,
         other=other,

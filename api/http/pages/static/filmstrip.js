@@ -54,6 +54,7 @@ async function between(strip, file, steps) {
     canvas.getContext("2d")?.drawImage(video, x, y, w, h, 0, 0, SIDE, SIDE);
     end?.before(canvas);
   }
+  end?.remove();
 }
 
 /** @param {SVGSVGElement} svg @param {string} file @param {number} time */

@@ -3,8 +3,10 @@
 
 import { ask } from "./api.js";
 import { find, make } from "./dom.js";
+import { sendResumable, videoId } from "./resumable.js";
 
 const AT_ONCE = 2;
+const MOST_HASHED = 256 * 2 ** 20; // bytes; a larger file is sent sooner than it is hashed here
 const ENDED = ["done", "failed", "cancelled"];
 
 /** @typedef {{file: File, row: HTMLElement, bar: HTMLProgressElement, told: HTMLElement, job?: string, outcome?: "added" | "there" | "failed"}} Entry */
@@ -60,35 +62,18 @@ function next() {
 async function upload(entry) {
   if (entry.file.size > limit) throw new Error(`The file is larger than ${size(limit)}. Put it on the server and run transitive ingest.`);
   if (!entry.file.size) throw new Error("The file is empty.");
-  const job = await sent(entry);
-  if (job.state === "done") return end(entry, "there", "");
-  entry.job = job.id;
-  follow(entry);
-}
-
-/**
- * Send the file as a form; answers with the job.
- * @param {Entry} entry
- * @returns {Promise<{id: string, state: string}>}
- */
-function sent(entry) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch tells no progress of what it sends
-    request.open("POST", "/videos");
-    request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => {
-      entry.bar.value = event.loaded / event.total / 2;
-      entry.told.textContent = `sending, ${Math.round((100 * event.loaded) / event.total)} %`;
-    });
-    request.addEventListener("load", () => {
-      if (request.status === 202) resolve(request.response);
-      else reject(new Error(request.response?.detail ?? `The server answered ${request.status}.`));
-    });
-    request.addEventListener("error", () => reject(new Error("The connection broke. Drop the file again.")));
-    const form = new FormData();
-    form.append("file", entry.file, entry.file.name);
-    request.send(form);
+  if (entry.file.size <= MOST_HASHED) {
+    entry.told.textContent = "looking whether it is here";
+    const id = await videoId(entry.file, (share) => { entry.bar.value = share / 4; });
+    const here = await fetch(`/videos/${id}`);
+    if (here.ok && (await here.json()).status === "ready") return end(entry, "there", "", id);
+  }
+  const address = await sendResumable(entry.file, (share) => {
+    entry.bar.value = (1 + share) / 4;
+    entry.told.textContent = `sending, ${Math.round(100 * share)} %`;
   });
+  entry.job = address.split("/").pop() ?? "";
+  follow(entry);
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
