@@ -54,10 +54,12 @@ def show_models(shared: ServiceDep) -> Response:
         Compared(model, last_measures(shared, model.id), shared.files.embedded(model.id))
         for model in models.newest_models(shared.connection)
     ]
+    current = models.current_model(shared.connection)
     shown = [name for name in _MEASURES if any(name in row.measures for row in rows)]
     return answer(
         "models.html",
         rows=rows,
+        current=current.id if current else "",
         measures={name: _MEASURES[name] for name in shown},
         recipes=sorted(RECIPES),
         presets=list(PRESETS),
@@ -73,6 +75,7 @@ def show_model(
 ) -> Response:
     """Show one model, and its nearest neighbours beside those of another."""
     model = models.get_model(shared.connection, model_id)
+    current = models.current_model(shared.connection)
     card = or_none(lambda: read_card(shared.context.models / model.id)) or {}
     embedded = [
         known.id for known in models.newest_models(shared.connection, embedding=True) if shared.files.embedded(known.id)
@@ -85,6 +88,7 @@ def show_model(
         facts=_facts(card),
         measures={_MEASURES.get(k, k): v for k, v in last_measures(shared, model_id).items()},
         linked=or_none(lambda: get_generation(shared.connection, model.generation)) is not None,
+        current=current is not None and current.id == model_id,
         embedded=model_id in embedded,
         others=others,
         other=other,

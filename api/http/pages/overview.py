@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.http.pages.render import answer
 from api.http.service import Service, ServiceDep
-from graph import jobs, models, videos
-from graph.errors import NotFound, Unavailable
+from graph import jobs, models
+from graph.errors import Unavailable
 from graph.generations.catalogue import unlinked_videos
 from graph.queries.counts import graph_counts
 from graph.server.neo4j import Neo4jServer
@@ -25,8 +25,8 @@ class Stale:
     """What is behind the videos that are there."""
 
     unlinked: int  # videos with tracks that the current generation does not know
-    model: str  # whose embeddings are counted; "" before the first
-    unembedded: int  # patches without an embedding of that model
+    model: str  # the current model; "" where none was chosen
+    unembedded: int  # patches without an embedding of it
 
 
 @router.get("/")
@@ -44,7 +44,7 @@ def overview(request: Request, shared: ServiceDep) -> Response:
     return answer(
         "overview.html",
         counts=counts,
-        stale=_stale(shared, any(model.embedding_dim for model in found)),
+        stale=_stale(shared),
         models=found[:RECENT],
         running=[entry.job for entry in jobs.unfinished_jobs(shared.connection) if entry.job.kind != "segment"][
             :RECENT
@@ -56,16 +56,9 @@ def overview(request: Request, shared: ServiceDep) -> Response:
     )
 
 
-def _stale(shared: Service, has_model: bool) -> Stale:
-    unlinked = unlinked_videos(shared.connection)
-    try:
-        model = shared.embedded_model(None)
-    except NotFound:
-        missing = graph_counts(shared.connection).patches if has_model else 0
-        return Stale(unlinked, "", missing)
-    there = set(shared.context.shards.names(f"embeddings/{model}"))
-    behind = [video for video in videos.video_ids_with_tracks(shared.connection) if video not in there]
-    return Stale(unlinked, model, videos.count_patches(shared.connection, behind) if behind else 0)
+def _stale(shared: Service) -> Stale:
+    model, missing = shared.without_embedding()
+    return Stale(unlinked_videos(shared.connection), model, missing)
 
 
 def _disk(shared: Service) -> Path:

@@ -70,7 +70,7 @@ export class PointPainter {
     gl.uniform2f(gl.getUniformLocation(program, "middle"), x, y);
     gl.uniform2f(gl.getUniformLocation(program, "scale"), (2 * zoom) / canvas.clientWidth, (2 * zoom) / canvas.clientHeight);
     const dense = Math.sqrt((canvas.clientWidth * canvas.clientHeight) / this.count);
-    gl.uniform1f(gl.getUniformLocation(program, "size"), ratio * Math.min(14, Math.max(2, (dense * zoom) / canvas.clientHeight)));
+    gl.uniform1f(gl.getUniformLocation(program, "size"), ratio * Math.min(9, Math.max(2, (dense * zoom) / canvas.clientHeight)));
     gl.drawArrays(gl.POINTS, 0, this.count);
   }
 
