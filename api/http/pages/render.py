@@ -12,17 +12,6 @@ from api.http.pages.navigation import NAVIGATION
 from api.responses import JobResponse
 from graph.records import ENDED, Job
 
-# A page may load what this server serves, and nothing else: no frame, no outside address, no script or style inside
-# the page. `blob:` and `data:` are pictures that a script of ours made or the user dropped.
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self'; "
-        "connect-src 'self'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
-
 JOB_KINDS = {
     "ingest": "Ingest",
     "segment": "Segment",
@@ -49,8 +38,8 @@ def page(template: str, **shown: object) -> str:
 
 
 def answer(template: str, **shown: object) -> Response:
-    """Answer with a rendered template and the pages' security headers."""
-    return HTMLResponse(page(template, **shown), headers=HEADERS)
+    """Answer with a rendered template; `api.http.door` adds the security headers."""
+    return HTMLResponse(page(template, **shown))
 
 
 def _seconds(value: float) -> str:

@@ -38,7 +38,7 @@ def static_file(
     file = _FILES.get(name)
     if file is None:
         raise NotFound(f"The pages have no file {name!r}.")
-    headers = {"ETag": file.tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
     if if_none_match == file.tag:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.kind, headers=headers)

@@ -107,4 +107,4 @@ def get_file(video_id: VideoId, shared: ServiceDep) -> FileResponse:
     kind = _KINDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     if not kind.startswith("video/"):
         kind = "application/octet-stream"  # never a page or a script, whatever the file is called
-    return FileResponse(path, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+    return FileResponse(path, media_type=kind)

@@ -1,4 +1,4 @@
-"""What the pages ask for: time lines, files with ranges, training logs, links to judge, maps, and one stream of jobs."""
+"""What the pages ask for: time lines, files in ranges, training logs, links to judge, maps, and a stream of jobs."""
 
 import json
 from dataclasses import replace
