@@ -24,6 +24,7 @@ from training.model_folder import MAP
 from workers.stages.map import MAP_ROW
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)  # a machine under load is slow, and nothing here is timed
 
 MODEL = "transitive-of-the-pages"
 WIDTHS = (400, 1280, 2560)  # pixels: a phone, a laptop, a large screen
