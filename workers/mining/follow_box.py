@@ -1,4 +1,4 @@
-"""Tracking of one given box through a video, frame by frame, in the video's own pixels."""
+"""Tracking of one given box through a video, frame by frame, in stored pixels."""
 
 from math import isfinite
 from pathlib import Path
@@ -19,8 +19,8 @@ from workers.mining.sheet import write_png
 TRACKERS = ("batched-kcf", "cv2-kcf")
 Box = tuple[float, float, float, float]
 
-_SIDE = 56.0  # of the box in the luma that is searched, as the core of a mined object has
-_TILE = 240  # pixels of a frame on the sheet
+_SIDE = 56.0  # maximum side of the box in luma pixels, like the core of a mined object
+_TILE = 240  # width of a frame on the sheet, in pixels
 
 
 def follow_box(
@@ -34,16 +34,18 @@ def follow_box(
     tracker: str = TRACKERS[0],
     sheet: Path | None = None,
 ) -> dict[str, Any]:
-    """Follow x, y, w, h from `frame` (counted from 0) for `frames` frames; `boxes` holds one per frame after the first.
+    """Track the box x, y, w, h from `frame` (counted from 0) for `frames` frames.
+
+    The result has one entry in `boxes` and in `peaks` for each frame after the first; `sheet` is written as a PNG.
 
     Raises:
-        BadVideo: the file is no video that can be read.
-        InvalidInput: the frame, the box or the tracker is not there.
+        BadVideo: the file cannot be read as a video.
+        InvalidInput: the frame does not exist, or the box or the tracker is invalid.
     """
     if tracker not in TRACKERS:
-        raise InvalidInput(f"There is no tracker {tracker}. Take one of: {', '.join(TRACKERS)}.")
+        raise InvalidInput(f"Unknown tracker {tracker}. Use one of: {', '.join(TRACKERS)}.")
     if frames < 1 or frame < 0:
-        raise InvalidInput("Frames are counted from 0, and at least one must be followed.")
+        raise InvalidInput("The first frame must be at least 0, and the number of frames at least 1.")
     if not all(isfinite(number) for number in box) or min(box[2:]) < 4:
         raise InvalidInput("The box must be at least 4 pixels wide and high: X,Y,W,H.")
     cv2.setNumThreads(1)
@@ -70,7 +72,7 @@ def follow_box(
     if not seen:
         raise InvalidInput(f"{path.name} has no frame {frame}: it has {clip.decoded}, counted from 0.")
     if len(seen) == 1:
-        raise InvalidInput(f"{path.name} ends at frame {frame}: there is nothing after it to follow the box into.")
+        raise InvalidInput(f"{path.name} ends at frame {frame}, so the box cannot be tracked. Name an earlier frame.")
     if sheet is not None:
         write_png(sheet, _drawn(seen))
     return {
@@ -86,7 +88,7 @@ def follow_box(
 def _check(box: Box, clip: Clip) -> None:
     x, y, w, h = box
     if x >= clip.width or y >= clip.height or x + w <= 0 or y + h <= 0:
-        raise InvalidInput(f"The box lies outside the picture, which has {clip.width}×{clip.height} pixels.")
+        raise InvalidInput(f"The box is outside the picture, which has {clip.width}×{clip.height} pixels.")
 
 
 def _start(tracker: str, here: Frame, box: Box, clip: Clip) -> BatchedKCF | OpenCVKCF:
@@ -105,7 +107,7 @@ def _kept(here: Frame, sheet: Path | None) -> Frame:
 
 
 def _drawn(seen: list[tuple[Frame, Box, float]], columns: int = 6) -> Pixels:
-    """Draw the box on every frame, in rows."""
+    """Return a picture of all frames in rows, with the box drawn on each."""
     tiles = []
     for here, box, peak in seen:
         colour = np.ascontiguousarray(here.colour())

@@ -1,7 +1,7 @@
 """A batched KCF tracker (Henriques et al. 2015; section 4.3): one call moves all tracks to their next frame.
 
-A kernelized correlation filter (Henriques et al. 2015; section 4.3) of our own: grey and gradient channels on a small
-grid, a Gaussian kernel, real FFTs over the whole batch. No learning, no supervision. See docs/decisions/0102.
+The kernelized correlation filter uses grey and gradient channels on a small grid, a Gaussian kernel, and real FFTs over
+the whole batch. It needs no training data. See docs/decisions/0102-batched-kcf.md.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ Spectrum = NDArray[np.complex64]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The filter's numbers, chosen on one part of `python -m tests.benchmarks.mining_tracking`."""
+    """The filter's parameters, tuned on the tuning part of `python -m tests.benchmarks.mining_tracking`."""
 
-    grid: int = 48  # samples per side of the searched window
-    padding: float = 1.6  # searched window, in sides of the object: with 2 the ground in it won too often
+    grid: int = 48  # samples per side of the search window
+    padding: float = 1.6  # side of the search window / side of the object; with 2, tracks followed the ground too often
     sigma: float = 0.25  # bandwidth of the kernel
-    target: float = 0.06  # width of the wanted response, in sides of the object
-    ridge: float = 1e-3
-    scales: tuple[float, ...] = (1 / 1.08, 1.08)  # other sizes tried ...
-    scale_every: int = 5  # ... in every fifth update, which costs two fifths more
-    scale_penalty: float = 0.98  # a peak at another size must be higher by this
-    rate: float = 0.06  # how fast the model follows the object's looks
+    target: float = 0.06  # standard deviation of the target response / side of the object
+    ridge: float = 1e-3  # regularisation
+    scales: tuple[float, ...] = (1 / 1.08, 1.08)  # other sizes that are tested ...
+    scale_every: int = 5  # ... in every fifth update, for two fifths more time
+    scale_penalty: float = 0.98  # factor on the peaks at other sizes
+    rate: float = 0.06  # learning rate of the model
 
 
 class BatchedKCF:
-    """B tracks, each in its own sequence of lumas."""
+    """Tracker of B objects, each in its own sequence of lumas."""
 
     def __init__(self, lumas: Sequence[Luma], centres: Array, sizes: Array, numbers: Filter | None = None) -> None:
         """Start on `lumas[b]` at `centres` (B, 2) with `sizes` (B, 2), both x, y in luma pixels."""
@@ -76,7 +76,7 @@ class BatchedKCF:
         return peak
 
     def _find(self, lumas: Sequence[Luma], scale: float) -> tuple[Array, Real]:
-        """Search windows of `scale` times the size: shifts (B, 2) in luma pixels and peaks (B,)."""
+        """Search windows of `scale` times the size; returns shifts (B, 2) in luma pixels and peaks (B,)."""
         grid = self._numbers.grid
         looks, energy = self._look(lumas, scale)
         kernel = self._kernel(looks, energy, self._model, self._energy)
@@ -84,7 +84,7 @@ class BatchedKCF:
         return shift * self._pitch * scale, peak
 
     def _look(self, lumas: Sequence[Luma], scale: float = 1.0) -> tuple[Spectrum, Real]:
-        """Take the tapered channels around every centre: spectra (B, C, grid, grid/2+1) and energies (B,)."""
+        """Return spectra (B, C, grid, grid/2+1) and energies (B,) of the tapered channels around each centre."""
         grid = self._numbers.grid
         windows = np.empty((len(lumas), grid, grid), np.float32)
         for b, luma in enumerate(lumas):
@@ -99,12 +99,12 @@ class BatchedKCF:
         return np.asarray(fft.rfft2(channels, overwrite_x=True), np.complex64), np.asarray(energy, np.float32)
 
     def _kernel(self, a: Spectrum, a_energy: Real, b: Spectrum, b_energy: Real) -> Spectrum:
-        """Correlate with a Gaussian kernel: spectrum (B, grid, grid/2+1)."""
+        """Return the spectrum (B, grid, grid/2+1) of the correlation with a Gaussian kernel."""
         grid = self._numbers.grid
         cross = fft.irfft2((a * b.conj()).sum(axis=1), s=(grid, grid))
         scale = np.float32(-1 / (self._numbers.sigma**2 * a.shape[1] * grid * grid))
         cross *= -2 * scale
-        cross += (scale * (a_energy + b_energy))[:, None, None]  # minus the squared distance, which is never below 0
+        cross += (scale * (a_energy + b_energy))[:, None, None]  # minus the squared distance, so at most 0
         np.exp(np.minimum(cross, 0, out=cross), out=cross)
         return np.asarray(fft.rfft2(cross, overwrite_x=True), np.complex64)
 
@@ -113,7 +113,7 @@ class BatchedKCF:
 
 
 def _channels(windows: Real) -> Real:
-    """Make grey and four one-sided gradient channels, (B, 5, grid, grid), of about unit variance each."""
+    """Return grey and four one-sided gradient channels, (B, 5, grid, grid), of about unit variance each."""
     grey = windows - windows.mean(axis=(1, 2), keepdims=True)
     grey /= np.sqrt(np.einsum("bij,bij->b", grey, grey) / grey[0].size)[:, None, None] + 4
     out = np.empty((len(windows), 5, *windows.shape[1:]), np.float32)
@@ -129,7 +129,7 @@ def _channels(windows: Real) -> Real:
 
 
 def _peaks(response: Real) -> tuple[Array, Real]:
-    """Find each map's highest place to a fraction of a sample: shifts (B, 2) as x, y and heights (B,)."""
+    """Return the sub-sample position (B, 2) as x, y and the height (B,) of each response map's peak."""
     count, grid, _ = response.shape
     each = np.arange(count)
     row, column = np.divmod(response.reshape(count, -1).argmax(axis=1), grid)
@@ -142,6 +142,6 @@ def _peaks(response: Real) -> tuple[Array, Real]:
 
 
 def _vertex(left: Real, middle: Real, right: Real) -> Array:
-    """Place the top of the parabola through three samples, in -0.5..0.5."""
+    """Return the vertex of the parabola through three samples, in -0.5..0.5."""
     bend = 2 * middle - left - right
     return np.clip(0.5 * (right - left) / np.where(bend > 1e-9, bend, np.inf), -0.5, 0.5)

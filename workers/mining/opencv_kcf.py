@@ -1,4 +1,4 @@
-"""OpenCV's KCF tracker behind the interface of kcf.py, one track at a time, for comparison."""
+"""OpenCV's KCF tracker with the interface of kcf.py, for comparison; it tracks one object at a time."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from workers.mining.pixels import Pixels
 
-_SIDE = 96  # pixels of the box it works on; at 227, a prime, it does 2 updates a second instead of 200
+_SIDE = 96  # maximum side of the tracked box in pixels; at 227, a prime, it does 2 updates a second instead of 200
 
 
 class OpenCVKCF:
-    """B tracks, each in its own sequence of RGB pictures; OpenCV 5 crashes on single-channel ones."""
+    """Tracker of B objects, each in its own sequence of RGB pictures; OpenCV 5 crashes on single-channel pictures."""
 
     def __init__(
         self,
@@ -21,9 +21,9 @@ class OpenCVKCF:
         sizes: NDArray[np.float64],
         side: float = _SIDE,
     ) -> None:
-        """Start in `pictures[b]` at `centres` (B, 2) with `sizes` (B, 2), x, y in pixels of the picture.
+        """Start on `pictures[b]` at `centres` (B, 2) with `sizes` (B, 2), both x, y in pixels of the picture.
 
-        Pictures with larger boxes than `side` squared are scaled down to it.
+        A picture is scaled down if its box's area exceeds the square of `side`.
         """
         self.centres = np.array(centres, np.float64)
         self.sizes = np.array(sizes, np.float64)
@@ -36,7 +36,7 @@ class OpenCVKCF:
             self._trackers.append(tracker)
 
     def update(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Move every track to its next picture; returns 1 where OpenCV found the object, 0 where it gave up."""
+        """Move every track to its next picture; returns (B,) 1 if OpenCV found the object, else 0."""
         found = np.zeros(len(pictures), np.float32)
         for b, picture in enumerate(pictures):
             done, (x, y, w, h) = self._trackers[b].update(self._scaled(b, picture))

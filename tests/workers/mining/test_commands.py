@@ -86,7 +86,7 @@ def test_track_speaks_in_pixels_of_the_upright_picture(tmp_path: Path, degrees: 
     [
         (["--frame", "0", "--box", "600,10,50,50"], "outside the picture, which has 480×320"),
         (["--frame", "900", "--box", "10,10,50,50"], "has no frame 900: it has 40"),
-        (["--frame", "0", "--box", "10,10,50,50", "--tracker", "magic"], "no tracker magic"),
+        (["--frame", "0", "--box", "10,10,50,50", "--tracker", "magic"], "Unknown tracker magic"),
         (["--frame", "0", "--box", "10,10,1,1"], "at least 4 pixels"),
         (["--frame", "0", "--box", "10,nan,50,50"], "at least 4 pixels"),
         (["--frame", "0", "--box", "10,10,inf,50"], "at least 4 pixels"),
