@@ -33,6 +33,14 @@ class _Pool(nn.Module):
         return pooled
 
 
+class _Resize(GeneralizedRCNNTransform):  # type: ignore[misc]
+    """Torchvision's resizing and padding; the trunk's own function has normalised the pixels."""
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Return the picture as it is, without the two passes over it."""
+        return image
+
+
 class Detector(nn.Module):
     """A subject's convolutions up to conv5_3, proposals (given, or from a network), and a box head."""
 
@@ -48,8 +56,7 @@ class Detector(nn.Module):
         for layer in self.features:
             stage += isinstance(layer, nn.MaxPool2d)
             layer.requires_grad_(stage > FREEZES.index(freeze))
-        # The pixels are normalised by the trunk's own function before, so this only resizes and pads.
-        self.resize = GeneralizedRCNNTransform(preset.shorter, preset.longer, [0.0] * 3, [1.0] * 3)
+        self.resize = _Resize(preset.shorter, preset.longer, [0.0] * 3, [1.0] * 3)
         self.rpn: Any = None
         if preset.head == "faster":
             anchors = AnchorGenerator((preset.anchors,), ((0.5, 1.0, 2.0),))
