@@ -51,7 +51,7 @@ def read_features(
 def _read_video(shards: Shards, model: str, video: str, ids: Sequence[str]) -> NDArray[Any]:
     name = f"features/{model}/{video}"
     if not shards.exists(name):
-        raise NotFound(f"Video {video} has no features of model {model}. Compute them, then link again.")
+        raise NotFound(f"There are no features of model {model} for video {video}. Compute them, then link.")
     stored, vectors = shards.read_vectors(name)
     place = {patch: position for position, patch in enumerate(stored)}
     missing = [patch for patch in ids if patch not in place]

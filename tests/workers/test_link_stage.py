@@ -235,7 +235,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(context: StageContext, world: 
     write_world(context.connection, world)
     refused(NotFound, "no features of model net for video")
     add(context, world)
-    refused(InvalidInput, "K = 401 parents are more than the 400 patches", parents=401)
+    refused(InvalidInput, "400 patches cannot form 401 parents", parents=401)
     video = world.videos[4].id
     name = f"features/net/{video}"
     ids, vectors = context.shards.read_vectors(name)

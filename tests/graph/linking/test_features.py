@@ -69,7 +69,7 @@ def test_nan_is_refused_by_name(poison: float) -> None:
     vectors = np.ones((3, 4), np.float16)
     vectors[1, 2] = poison
     for kind in (np.float16, np.float32):
-        with pytest.raises(InvalidInput, match="patch b hold NaN or infinity"):
+        with pytest.raises(InvalidInput, match="patch b contain NaN or infinity"):
             check_finite(vectors.astype(kind), list("abc"))
     check_finite(np.float16([[65504, -65504, 0, 6e-8]]), ["d"])
 

@@ -131,7 +131,7 @@ def test_the_rule_passes_through_the_paper_and_never_leaves_negatives_out() -> N
     [
         (PAPER, 3, "3 patches cannot be linked in groups of 4"),
         (LinkParameters(), 1, "1 patches cannot be linked in groups of 2"),
-        (LinkParameters(parents=50), 20, "K = 50 parents are more than the 20 patches"),
+        (LinkParameters(parents=50), 20, "20 patches cannot form 50 parents"),
         (LinkParameters(group=1), 20, "at least 2"),
         (LinkParameters(neighbours=0), 20, "neighbours must be at least 1"),
         (LinkParameters(smallest=-1), 20, "cannot be negative"),

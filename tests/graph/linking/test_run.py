@@ -156,7 +156,7 @@ def test_nan_and_infinity_are_refused_with_the_patch_named(poison: float) -> Non
 
 def test_wrong_inputs_are_refused() -> None:
     world = make_world(30, 5)
-    with pytest.raises(InvalidInput, match="30 patches need as many vectors"):
+    with pytest.raises(InvalidInput, match="30 patches need 30 vectors"):
         link(world.features[:29], world.starts, PAPER)
     with pytest.raises(InvalidInput, match="contain a duplicate"):
         link(world.features, [*world.starts[:29], world.starts[0]], PAPER)
