@@ -35,13 +35,21 @@ RETURN collect(a.id) AS a, collect(b.id) AS b, collect(e.distance) AS distance
 _LINKS = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 WHERE e.generation = $generation AND e.bucket = $bucket AND {LIVE}
-RETURN a.id AS a, b.id AS b ORDER BY a, b
+RETURN a.id AS a, b.id AS b, e.distance AS distance, e.parent AS parent, e.held_out AS held_out ORDER BY a, b
 """
+
+Edge = tuple[str, str, float, int, bool]  # ids of the two starts, distance, parent, held out
 
 
 def links_of_bucket(connection: Connection, generation: str, bucket: int) -> list[tuple[str, str]]:
     """Return the inter-instance edges in one bucket of a generation as sorted pairs of track starts' ids."""
-    return [(row["a"], row["b"]) for row in connection.read(_LINKS, generation=generation, bucket=bucket)]
+    return [(a, b) for a, b, *_ in edges_of_bucket(connection, generation, bucket)]
+
+
+def edges_of_bucket(connection: Connection, generation: str, bucket: int) -> list[Edge]:
+    """Return the inter-instance edges of one bucket of a generation, sorted by their ids."""
+    rows = connection.read(_LINKS, generation=generation, bucket=bucket)
+    return [(row["a"], row["b"], row["distance"], row["parent"], row["held_out"]) for row in rows]
 
 
 def members_of(connection: Connection, generation: Generation, parent: int) -> tuple[int, list[str]]:

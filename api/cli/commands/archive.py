@@ -18,6 +18,7 @@ from graph.generations import catalogue
 from graph.records import Progress
 from graph.settings import Settings, settings
 from workers.stage_context import StageContext
+from workers.stages.export_as import ExportFormat, export_as
 from workers.stages.pack import export_pack
 
 _BUSY = "{count} jobs are not finished, so an export would be incomplete. Wait for them, or cancel them."
@@ -35,11 +36,16 @@ def export(
         Path | None,
         typer.Option(help="File to write instead, for `train --pack`: patches, tracks, links, quadruples and frames."),
     ] = None,
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="Write FOLDER for another tool: patches and tracks, without the whole graph."),
+    ] = None,
     generation: Annotated[str, typer.Option(help="Generation of the pack. Default: the current one.")] = "",
     as_json: Json = False,
 ) -> None:
     """Write the graph and its files into a folder, or (--pack) the input of a training into one file.
 
+    --format writes patches and tracks for FiftyOne, as COCO JSON, MOTChallenge text or Parquet tables instead.
     `transitive import` reads the folder into an empty home. `transitive train --pack` reads the file on a machine
     without servers.
     """
@@ -47,8 +53,13 @@ def export(
         raise typer.BadParameter("Name a folder for all of it, or a file by --pack for a training.")
     if folder is not None and folder.expanduser().exists():
         raise WrongCall(f"{folder} exists already. Name a folder that does not.")
+    if format_ is not None and folder is None:
+        raise WrongCall("--format writes a folder: name it.")
     with open_session() as session, Bars() as bars:
         context = session.context
+        if format_ is not None and folder is not None:
+            _answer_as(context, format_, folder.expanduser().absolute(), bars, as_json)
+            return
         facts = _export_pack(context, pack, generation) if pack else _export_all(context, folder, bars)
     if pack:
         size, linked = facts["bytes"] / 1e6, facts["generation"]
@@ -56,6 +67,12 @@ def export(
         return
     rows = {name: f"{count:,}" for name, count in facts["counts"].items()}
     answer(facts, as_json, table({"exported to": str(folder), "MB": f"{facts['bytes'] / 1e6:,.1f}", **rows}))
+
+
+def _answer_as(context: StageContext, kind: ExportFormat, folder: Path, progress: Progress, as_json: bool) -> None:
+    counts = export_as(context, kind, folder, progress)
+    facts = {"folder": str(folder), "format": kind.value, **counts}
+    answer(facts, as_json, table({"exported to": folder, **{name: f"{count:,}" for name, count in counts.items()}}))
 
 
 def import_(

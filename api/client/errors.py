@@ -1,0 +1,55 @@
+"""Errors of the client; the text of each is the `detail` of the server's problem (RFC 9457)."""
+
+import json
+
+
+class ClientError(Exception):
+    """The server failed, or answered something that is not understood."""
+
+
+class InvalidInput(ClientError):
+    """What was sent cannot be used (4xx)."""
+
+
+class NotFound(ClientError):
+    """There is no such video, patch, job, model or generation (404)."""
+
+
+class Refused(ClientError):
+    """The server does not allow this, or not without another key (401, 403)."""
+
+
+class Conflict(ClientError):
+    """Another run is in the way, or the present state does not allow this (409)."""
+
+
+class Unavailable(ClientError):
+    """The server, or a part of it, does not answer; trying again later may help (503, 429, no connection)."""
+
+
+class StorageFull(ClientError):
+    """The server's disk is full, or a file on it is missing (507)."""
+
+
+class JobFailed(ClientError):
+    """A job that was waited for failed or was cancelled; the text is its reason."""
+
+
+_KINDS: dict[int, type[ClientError]] = {
+    401: Refused,
+    403: Refused,
+    404: NotFound,
+    409: Conflict,
+    429: Unavailable,
+    503: Unavailable,
+    507: StorageFull,
+}
+
+
+def error_of(status: int, body: bytes, address: str) -> ClientError:
+    """Return the error that an answer of this status (400 or more) stands for."""
+    try:
+        detail = str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"{address} answered with status {status}."
+    return _KINDS.get(status, InvalidInput if status < 500 else ClientError)(detail)

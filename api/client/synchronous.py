@@ -1,0 +1,275 @@
+"""The synchronous client."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import httpx
+
+from . import calls, resumption, types
+from .calls import Call, Item, Query, Result, Vectors
+from .errors import ClientError, JobFailed, NotFound, Unavailable, error_of
+from .events import Events
+from .resumption import Progress
+
+_WAIT_S = 0.5  # before the first repetition; doubled for each further one
+
+
+class Client:
+    """A connection to one server; safe to share between threads."""
+
+    def __init__(self, url: str, key: str = "", timeout_s: float = 60.0, retries: int = 3) -> None:
+        """Speak to the server at `url`, with an API key where it asks for one; nothing is sent yet.
+
+        A call that may be repeated is sent up to `retries` times more where no answer comes or a part is away.
+        """
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=headers)
+        self._retries = retries
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    # videos and jobs
+
+    def add_video(self, path: Path, progress: Progress | None = None) -> types.Job:
+        """Upload a video file in resumable pieces; the job tells how its mining ends.
+
+        Nothing is sent where the server has the video: the job is done then, and has no id. `progress` is called with
+        the bytes sent and the bytes of the file.
+        """
+        video = resumption.video_id(path)
+        try:
+            if self.video(video).status == "ready":
+                return resumption.already_there(video, path)
+        except NotFound:
+            pass
+        total = path.stat().st_size
+        created = self._answer(calls.begin_upload(resumption.creation_headers(path)))
+        address = created.headers["location"]
+        offset = 0
+        while offset < total:
+            offset = self._send_chunk(address, path, offset)
+            if progress is not None:
+                progress(offset, total)
+        return self.job(self.call(calls.job_of_upload(address)))
+
+    def add_video_on_server(self, path: str) -> types.Job:
+        """Ask for a file that the server can read."""
+        return self.call(calls.job("/videos", {"path": path}))
+
+    def videos(self, conditions: Query | None = None) -> Iterator[types.Video]:
+        """Yield every video; the conditions are those of `GET /videos`, such as `{"status": "ready"}`."""
+        return self._every(types.Video, "/videos", conditions)
+
+    def video(self, video_id: str) -> types.Video:
+        """Read one video; raises `NotFound`."""
+        return self.call(calls.one(types.Video, "GET", f"/videos/{video_id}"))
+
+    def delete_video(self, video_id: str) -> None:
+        """Remove a video and all that came from it."""
+        self.call(calls.nothing("DELETE", f"/videos/{video_id}"))
+
+    def job(self, job_id: str) -> types.Job:
+        """Read a job's progress."""
+        return self.call(calls.one(types.Job, "GET", f"/jobs/{job_id}"))
+
+    def jobs(self, conditions: Query | None = None) -> Iterator[types.Job]:
+        """Yield jobs, newest first; the conditions are those of `GET /jobs`, such as `{"state": "running"}`."""
+        return self._every(types.Job, "/jobs", conditions)
+
+    def cancel(self, job_id: str) -> types.Job:
+        """Ask a job to stop."""
+        return self.call(calls.one(types.Job, "DELETE", f"/jobs/{job_id}"))
+
+    def follow(self, job_id: str) -> Iterator[types.Job]:
+        """Yield a job at every change until it has ended or the connection is lost."""
+        with self._http.stream("GET", f"/jobs/{job_id}/events", timeout=None) as response:
+            if response.is_error:
+                raise error_of(response.status_code, response.read(), str(response.url))
+            events = Events()
+            for line in response.iter_lines():
+                yield from events.job(line)
+
+    def wait(self, job: types.Job | str) -> types.Job:
+        """Wait until a job has ended; raises `JobFailed` with its reason when it failed or was cancelled."""
+        found = self.job(job) if isinstance(job, str) else job
+        while not found.ended:
+            try:
+                for _ in self.follow(found.id):
+                    pass
+            except httpx.TransportError:
+                time.sleep(_WAIT_S)
+            found = self.job(found.id)  # a stream may have been cut before the end
+        if found.state != "done":
+            raise JobFailed(found.reason or f"Job {found.id} was cancelled.")
+        return found
+
+    # patches and vectors
+
+    def patches(self, video_id: str | None = None, conditions: Query | None = None) -> Iterator[types.Patch]:
+        """Yield patches, of one video or of all; conditions as of `GET /patches`, such as `{"role": "end"}`."""
+        return self._every(types.Patch, "/patches", {"video": video_id, **(conditions or {})})
+
+    def patch(self, patch_id: str) -> types.Patch:
+        """Read one patch."""
+        return self.call(calls.one(types.Patch, "GET", f"/patches/{patch_id}"))
+
+    def image(self, patch_id: str) -> bytes:
+        """Read a patch's 96×96 JPEG."""
+        return self.call(calls.bytes_of(f"/patches/{patch_id}/image"))
+
+    def mark_no_object(self, patch_ids: Sequence[str], no_object: bool = True, by: str = "") -> list[str]:
+        """Mark the tracks of patches as no object, or take the marks away; returns the ids of all patches marked."""
+        return self.call(calls.mark(patch_ids, no_object, by))
+
+    def neighbours(
+        self, patch_id: str, kind: Literal["intra", "inter", "both"] = "both", depth: int = 1
+    ) -> types.Neighbours:
+        """Read what is linked to a patch, and why."""
+        query: Query = {"kind": kind, "depth": depth}
+        return self.call(calls.one(types.Neighbours, "GET", f"/patches/{patch_id}/neighbours", query))
+
+    def embedding(self, patch_id: str, model: str | None = None) -> types.Vector:
+        """Read one patch's embedding."""
+        return self.call(calls.one(types.Vector, "GET", f"/patches/{patch_id}/embedding", {"model": model}))
+
+    def similar(self, patch_id: str, k: int = 10, model: str | None = None) -> types.Similar:
+        """Find the patches most like a patch."""
+        return self.call(calls.one(types.Similar, "GET", f"/patches/{patch_id}/similar", {"k": k, "model": model}))
+
+    def similar_to_picture(self, picture: bytes, k: int = 10, model: str | None = None) -> types.Similar:
+        """Find the patches most like a picture (JPEG, PNG or WebP)."""
+        return self.call(calls.similar_to_picture(picture, k, model))
+
+    def embed(self, pictures: Sequence[bytes], model: str | None = None) -> Vectors:
+        """Encode N pictures to float32 (N, E) of length 1."""
+        return self.call(calls.embed(pictures, model))
+
+    def embeddings(self, patch_ids: Sequence[str], model: str | None = None) -> Vectors:
+        """Read the embeddings of N patches as float32 (N, E), in their order; raises `NotFound` when one is missing."""
+        return self.call(calls.matrix("/embeddings/lookup", json={"ids": list(patch_ids), "model": model}))
+
+    # the graph and models
+
+    def stats(self) -> types.Stats:
+        """Read counts of the graph."""
+        return self.call(calls.one(types.Stats, "GET", "/graph/stats"))
+
+    def quadruples(self, conditions: Query | None = None) -> Iterator[types.Quadruple]:
+        """Yield quadruples; the conditions are those of `GET /graph/quadruples`, such as `{"parent": 3}`."""
+        return self._every(types.Quadruple, "/graph/quadruples", conditions)
+
+    def path(self, from_id: str, to_id: str) -> types.Path:
+        """Find how two patches are connected; raises `NotFound` when they are not."""
+        return self.call(calls.one(types.Path, "GET", "/graph/path", {"from": from_id, "to": to_id}))
+
+    def judge_link(self, a: str, b: str, state: Literal["rejected", "accepted", "open"], by: str = "") -> types.Link:
+        """Reject or accept the link of two patches, or take that back (open)."""
+        return self.call(calls.judge(a, b, state, by))
+
+    def judged_links(self, state: Literal["rejected", "accepted"] | None = None) -> Iterator[types.Link]:
+        """Yield the links that people judged."""
+        return self._every(types.Link, "/links", {"state": state})
+
+    def clusters(self, conditions: Query | None = None) -> Iterator[types.Cluster]:
+        """Yield the parent clusters of a generation, the current one unless `{"generation": …}` names another."""
+        return self._every(types.Cluster, "/clusters", conditions)
+
+    def cluster(self, cluster_id: int) -> types.ClusterDetail:
+        """Read one parent cluster with its first children."""
+        return self.call(calls.one(types.ClusterDetail, "GET", f"/clusters/{cluster_id}"))
+
+    def link(self, parameters: Query | None = None) -> types.Job:
+        """Start linking; the parameters are those of `POST /links`, such as `{"group": 2}`."""
+        return self.call(calls.job("/links", dict(parameters or {})))
+
+    def train(self, recipe: str, preset: str = "paper", seed: int = 0) -> types.Job:
+        """Start a training; the job's result is the model's id."""
+        return self.call(calls.job("/trainings", {"recipe": recipe, "preset": preset, "seed": seed}))
+
+    def embed_missing(self, model: str = "") -> types.Job:
+        """Start embedding the patches that have no embedding of a model, the current one if none is named."""
+        return self.call(calls.job("/embeddings/jobs", {"model": model}))
+
+    def models(self) -> Iterator[types.Model]:
+        """Yield every trained network."""
+        return self._every(types.Model, "/models")
+
+    def model(self, model_id: str) -> types.Model:
+        """Read one trained network."""
+        return self.call(calls.one(types.Model, "GET", f"/models/{model_id}"))
+
+    def current_model(self) -> types.Model:
+        """Read the model in use; raises `NotFound` before one was chosen."""
+        return self.call(calls.one(types.Model, "GET", "/models/current"))
+
+    def use_model(self, model_id: str) -> types.Model:
+        """Make a model the current one."""
+        return self.call(calls.one(types.Model, "PUT", "/models/current", json={"model": model_id}))
+
+    def ready(self) -> types.Ready:
+        """Read whether everything the server needs is there; raises nothing when it is not."""
+        return types.read(types.Ready, self._http.get("/readyz").json())
+
+    def call(self, call: Call[Result]) -> Result:
+        """Send a call, again where that is allowed and helps; raises `ClientError`."""
+        response = self._answer(call)
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return call.parse(response.content, response.json() if is_json else None)
+
+    def _every(self, kind: type[Item], path: str, conditions: Query | None = None) -> Iterator[Item]:
+        page = self.call(calls.page(kind, path, conditions))
+        yield from page.items
+        while page.following is not None:
+            page = self.call(calls.page(kind, page.following))
+            yield from page.items
+
+    def _send_chunk(self, address: str, path: Path, offset: int) -> int:
+        """Send the next bytes; where that breaks off, ask how far they came. Returns where to go on."""
+        for attempt in range(self._retries + 1):
+            try:
+                chunk = resumption.read_chunk(path, offset)
+                headers = resumption.chunk_headers(offset)
+                sent = self._answer(calls.append(address, headers, chunk))
+                return int(sent.headers["upload-offset"])
+            except ClientError as error:
+                if attempt == self._retries or not isinstance(error, Unavailable):
+                    raise
+                time.sleep(_WAIT_S * 2**attempt)
+                offset = int(self._answer(calls.nothing("HEAD", address)).headers["upload-offset"])
+        raise AssertionError("unreachable")
+
+    def _answer(self, call: Call[Any]) -> httpx.Response:
+        for attempt in range(self._retries + 1):
+            try:
+                response = self._http.request(
+                    call.method,
+                    call.path,
+                    params=call.sent_query or None,
+                    json=call.json,
+                    files=call.files,
+                    content=call.content,
+                    headers=dict(call.headers),
+                )
+                if not response.is_error:
+                    return response
+                failure = error_of(response.status_code, response.content, str(response.url))
+            except httpx.TransportError as error:
+                failure = Unavailable(f"The API at {self._http.base_url} does not answer ({error}).")
+                failure.__cause__ = error
+            if attempt == self._retries or not call.repeatable or not isinstance(failure, Unavailable):
+                raise failure
+            time.sleep(_WAIT_S * 2**attempt)
+        raise AssertionError("unreachable")

@@ -1,0 +1,1 @@
+"""Writers of patches, tracks and links in the formats of other tools."""
