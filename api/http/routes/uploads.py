@@ -49,7 +49,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.options("/uploads", status_code=204, summary="What of tus this server speaks")
+@router.options("/uploads", status_code=204, responses=problem_responses(412), summary="What of tus is spoken here")
 def describe(shared: ServiceDep, response: Response) -> None:
     """Tell the version, the extensions and the largest upload in headers."""
     response.headers["Tus-Version"] = VERSION
