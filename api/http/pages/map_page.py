@@ -1,7 +1,7 @@
 """The page of a model's map."""
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from api.http.pages.render import answer
 from api.http.routes.models import ModelId
@@ -20,12 +20,12 @@ def _embedded(shared: Service) -> list[str]:
 
 @router.get("/browse/map")
 def newest_map(shared: ServiceDep) -> Response:
-    """Lead to the map of the newest model that has one, else to the newest with embeddings."""
+    """Show the map of the newest model that has one, else of the newest with embeddings."""
     known = _embedded(shared)
     mapped = [model for model in known if (shared.context.models / model / MAP).is_file()]
     if not known:
         return answer("map.html", models=[], model="", mapped=False, patches=0)
-    return RedirectResponse(f"/browse/map/{(mapped or known)[0]}")
+    return show_map((mapped or known)[0], shared)
 
 
 @router.get("/browse/map/{model_id}")

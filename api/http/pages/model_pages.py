@@ -11,6 +11,7 @@ from api.http.pages.render import answer
 from api.http.pages.there import or_none
 from api.http.routes.models import ModelId
 from api.http.routes.patches import get_similar
+from api.http.routes.units import get_units
 from api.http.service import Service, ServiceDep
 from api.responses import SimilarItem
 from graph import models
@@ -87,6 +88,7 @@ def show_model(
         model=model,
         facts=_facts(card),
         measures={_MEASURES.get(k, k): v for k, v in last_measures(shared, model_id).items()},
+        units=or_none(lambda: get_units(model_id, shared)),
         linked=or_none(lambda: get_generation(shared.connection, model.generation)) is not None,
         current=current is not None and current.id == model_id,
         embedded=model_id in embedded,

@@ -1,5 +1,6 @@
 """Pages of patches: the filtered gallery, and one patch with its track, its links and what models find near it."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +12,7 @@ from api.http.pages.there import or_none
 from api.http.routes.neighbours import edge_response
 from api.http.routes.paging import AfterPatch, cut
 from api.http.routes.patches import PatchId, get_similar
+from api.http.routes.units import get_units
 from api.http.routes.video_media import get_timeline
 from api.http.service import Service, ServiceDep
 from api.responses import SimilarResponse
@@ -85,11 +87,42 @@ def show_patch(
         drawing=draw_neighbourhood(around),
         similar=[found for name in chosen[:2] if (found := _similar(shared, patch_id, name))],
         models=known,
+        units=[entry for name in known for entry in _units(shared, patch_id, name)],
     )
 
 
 def _similar(shared: Service, patch_id: str, model: str) -> SimilarResponse | None:
     return or_none(lambda: get_similar(patch_id, shared, Selection(), SIMILAR, model))
+
+
+@dataclass(frozen=True, slots=True)
+class RespondingUnit:
+    """A unit that responds to a patch more than to nearly all others."""
+
+    model: str
+    layer: str
+    number: int
+    response: float
+    others: list[str]  # the other patches of its highest responses
+
+
+def _units(shared: Service, patch_id: str, model: str) -> list[RespondingUnit]:
+    """Return the measured units of a model that have the patch among their highest responses."""
+    found = or_none(lambda: get_units(model, shared))
+    if found is None:
+        return []
+    return [
+        RespondingUnit(
+            model,
+            found.layer,
+            unit.number,
+            one.response,
+            [example.patch for example in unit.examples if example.patch != patch_id],
+        )
+        for unit in found.units
+        for one in unit.examples
+        if one.patch == patch_id
+    ]
 
 
 def _path(shared: Service, video_id: str, start_id: str) -> list[dict[str, object]]:
