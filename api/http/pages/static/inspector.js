@@ -73,20 +73,27 @@ async function undo() {
   await save(links[place], "open", before);
 }
 
+/** @type {Promise<void>} the judgements that are being saved: one after the other, so that an undo is never overtaken */
+let saving = Promise.resolve();
+
 /**
  * @param {Link} link
  * @param {string} state
  * @param {string} before what it is again where saving fails
  */
-async function save(link, state, before) {
-  try {
-    await send("PATCH", `/links/${link.a}/${link.b}`, { state, by: "inspector" });
-    say(state === "open" ? "Undone." : `Saved: ${state === "accepted" ? "alike" : "not alike"}.`);
-  } catch (error) {
-    link.state = before;
-    say(`Not saved: ${error instanceof Error ? error.message : error}`);
-  }
-  show();
+function save(link, state, before) {
+  say("Saving…");
+  saving = saving.then(async () => {
+    try {
+      await send("PATCH", `/links/${link.a}/${link.b}`, { state, by: "inspector" });
+      say(state === "open" ? "Undone." : `Saved: ${state === "accepted" ? "alike" : "not alike"}.`);
+    } catch (error) {
+      link.state = before;
+      say(`Not saved: ${error instanceof Error ? error.message : error}`);
+    }
+    show();
+  });
+  return saving;
 }
 
 function show() {

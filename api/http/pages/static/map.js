@@ -109,7 +109,8 @@ function move(event) {
   const now = /** @type {[number, number]} */ ([event.offsetX, event.offsetY]);
   travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
   if (corners.length) {
-    corners.push(now);
+    const last = corners[corners.length - 1];
+    if (Math.hypot(now[0] - last[0], now[1] - last[1]) > 3) corners.push(now);
     lasso.setAttribute("points", corners.map((one) => one.join(",")).join(" "));
   } else if (down.size === 2) {
     const [other] = [...down].filter(([id]) => id !== event.pointerId).map(([, place]) => place);

@@ -37,7 +37,10 @@ export function gridOf({ x: xs, y: ys, count }) {
  */
 export function inside({ x: xs, y: ys, count }, polygon) {
   const found = [];
+  const across = polygon.map(([x]) => x), up = polygon.map(([, y]) => y);
+  const left = Math.min(...across), right = Math.max(...across), low = Math.min(...up), high = Math.max(...up);
   for (let i = 0; i < count; i += 1) {
+    if (xs[i] < left || xs[i] > right || ys[i] < low || ys[i] > high) continue;
     let odd = false;
     for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a, a += 1) {
       const [ax, ay] = polygon[a], [bx, by] = polygon[b];

@@ -7,6 +7,7 @@ import { find, make, patchCard } from "./dom.js";
 /** @typedef {{patch_id: string, video_id: string, similarity: number}} Found */
 
 const drop = document.querySelector("#drop");
+const MOST = 1000; // patches of one answer
 const SIDE = 512; // a larger picture is made smaller before it is sent: the network sees 96 pixels
 /** @type {Blob | null} */
 let picture = null;
@@ -23,8 +24,8 @@ if (drop instanceof HTMLElement) {
   addEventListener("paste", (event) => { const file = event.clipboardData?.files[0]; if (file) take(file); });
   form.addEventListener("change", (event) => {
     const changed = event.target instanceof Element ? event.target.getAttribute("name") : "";
-    if (changed === "model" || changed === "k") search();
-    else show();
+    if (changed === "least") show();
+    else search();
   });
   form.addEventListener("submit", (event) => { event.preventDefault(); search(); });
 }
@@ -56,9 +57,11 @@ async function search() {
   const body = new FormData();
   body.append("file", picture, "picture.png");
   const begin = performance.now();
+  // of one video's many, only the first few are wanted: ask for as many as one request may
+  const count = Number(fields.get("each")) ? MOST : Number(fields.get("k"));
   find("#said").textContent = "Searching…";
   try {
-    const answer = await ask(`/similar?k=${fields.get("k")}&model=${encodeURIComponent(String(fields.get("model")))}`, { method: "POST", body });
+    const answer = await ask(`/similar?k=${count}&model=${encodeURIComponent(String(fields.get("model")))}`, { method: "POST", body });
     found = answer.items;
     show();
     find("#said").append(` ${((performance.now() - begin) / 1000).toFixed(2)} s, by ${answer.model}.`);
@@ -71,16 +74,18 @@ async function search() {
 
 function show() {
   const fields = new FormData(/** @type {HTMLFormElement} */ (find("#choice")));
-  const least = Number(fields.get("least")), each = Number(fields.get("each"));
+  const least = Number(fields.get("least")), each = Number(fields.get("each")), most = Number(fields.get("k"));
   /** @type {Map<string, number>} */
   const seen = new Map();
-  const kept = found.filter((one) => {
+  /** @type {Found[]} */
+  const kept = [];
+  found.forEach((one) => {
     const count = (seen.get(one.video_id) ?? 0) + 1;
-    if (one.similarity < least || (each && count > each)) return false;
+    if (one.similarity < least || (each && count > each) || kept.length === most) return;
+    kept.push(one);
     seen.set(one.video_id, count);
-    return true;
   });
   find("#found").replaceChildren(...kept.map((one) => patchCard(one.patch_id, `cosine ${one.similarity.toFixed(3)}`, "")));
-  if (picture) find("#said").textContent = `${kept.length} of the ${found.length} nearest, from ${seen.size} video${seen.size === 1 ? "" : "s"}.`;
+  if (picture) find("#said").textContent = `${kept.length} patches, the nearest first, from ${seen.size} video${seen.size === 1 ? "" : "s"}.`;
   if (!kept.length && found.length) find("#found").append(make("li", { class: "caption" }, "None is so near: lower the least cosine."));
 }
