@@ -11,20 +11,11 @@ from dataclasses import asdict
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound
 from graph.records import Model
-from graph.rows import as_record
+from graph.rows import as_record, get_record, list_records
 
 _WRITE = """
 MERGE (m:Model {id: $id})
 SET m = $properties
-"""
-_GET = """
-MATCH (m:Model {id: $id})
-RETURN m {.*} AS model
-"""
-_LIST = """
-MATCH (m:Model)
-WHERE m.id > $after
-RETURN m {.*} AS model ORDER BY m.id LIMIT $limit
 """
 _NEWEST = """
 MATCH (m:Model)
@@ -56,15 +47,12 @@ def write_model(connection: Connection, model: Model) -> None:
 
 def get_model(connection: Connection, model_id: str) -> Model:
     """Read one model; raises `NotFound`."""
-    rows = connection.read(_GET, id=model_id)
-    if not rows:
-        raise NotFound(f"There is no model {model_id}. List the models to see their ids.")
-    return as_record(Model, rows[0]["model"])
+    return get_record(connection, Model, model_id)
 
 
 def list_models(connection: Connection, after: str = "", limit: int = 100) -> list[Model]:
     """Return up to `limit` models in the order of their ids, starting after the id `after`."""
-    return [as_record(Model, row["model"]) for row in connection.read(_LIST, after=after, limit=limit)]
+    return list_records(connection, Model, after, limit)
 
 
 def newest_models(

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 from graph.connection import Connection, Row, Statement
-from graph.errors import Conflict, NotFound
+from graph.errors import Conflict
 from graph.generations.recount import recount_without_video
 from graph.records import IntraInstance, Patch, Video
-from graph.rows import as_record
+from graph.rows import as_record, get_record, list_records, not_found
 
 ROWS = 5000  # rows bound to one statement
 ROWS_AT_ONCE = 20_000  # rows written in one transaction: 50 MB of the server's heap, whatever the video's length
@@ -59,14 +59,9 @@ MATCH (v:Video {id: $id, writer: $writer})
 SET v = $properties
 RETURN v.id AS id
 """
-_GET_VIDEO = """
-MATCH (v:Video {id: $id})
-RETURN v {.*} AS video
-"""
-_LIST_VIDEOS = """
-MATCH (v:Video)
-WHERE v.id > $after
-RETURN v {.*} AS video ORDER BY v.id LIMIT $limit
+_READY = """
+MATCH (v:Video {id: $id, status: 'ready'})
+RETURN v.id AS id
 """
 _READY_IDS = """
 MATCH (v:Video)
@@ -97,10 +92,6 @@ _REPORTS = """
 UNWIND $ids AS id
 MATCH (v:Video {id: id})
 RETURN v.id AS id, v.report AS report ORDER BY v.id
-"""
-_GET_PATCH = """
-MATCH (p:Patch {id: $id})
-RETURN p {.*} AS patch
 """
 _LIST_PATCHES = """
 MATCH (p:Patch)
@@ -145,8 +136,7 @@ def write_video(
     failed until the last one; the next call removes what a killed call left. Raises `Unavailable`, `StorageError`, and
     `Conflict` when another run writes the same long video.
     """
-    rows = connection.read(_GET_VIDEO, id=video.id)
-    if rows and rows[0]["video"].get("status") == "ready":
+    if connection.read(_READY, id=video.id):
         return
     _delete_patches(connection, video.id)  # in small transactions, because a killed run may have left many
     me: dict[str, Any] = {"id": video.id, "writer": uuid4().hex}
@@ -167,15 +157,12 @@ def write_video(
 
 def get_video(connection: Connection, video_id: str) -> Video:
     """Read one video; raises `NotFound`."""
-    rows = connection.read(_GET_VIDEO, id=video_id)
-    if not rows:
-        raise _no_video(video_id)
-    return as_record(Video, rows[0]["video"])
+    return get_record(connection, Video, video_id)
 
 
 def list_videos(connection: Connection, after: str = "", limit: int = 100) -> list[Video]:
     """Return up to `limit` videos in the order of their ids, starting after the id `after`."""
-    return [as_record(Video, row["video"]) for row in connection.read(_LIST_VIDEOS, after=after, limit=limit)]
+    return list_records(connection, Video, after, limit)
 
 
 def ready_video_ids(connection: Connection) -> list[str]:
@@ -212,10 +199,7 @@ def notes_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[str]]
 
 def get_patch(connection: Connection, patch_id: str) -> Patch:
     """Read one patch; raises `NotFound`."""
-    rows = connection.read(_GET_PATCH, id=patch_id)
-    if not rows:
-        raise NotFound(f"There is no patch {patch_id}. List the patches of a video to see their ids.")
-    return as_record(Patch, rows[0]["patch"])
+    return get_record(connection, Patch, patch_id)
 
 
 def list_patches(connection: Connection, video_id: str, after: str = "", limit: int = 100) -> list[Patch]:
@@ -236,14 +220,10 @@ def delete_video(connection: Connection, video_id: str) -> None:
     from the first transaction on. If the call is killed, a second call or a new ingestion completes the deletion.
     """
     if not connection.write(_RETIRE, id=video_id):
-        raise _no_video(video_id)
+        raise not_found(Video, video_id)
     _delete_patches(connection, video_id)
     recount_without_video(connection, video_id)
     connection.write(_DELETE_VIDEO, id=video_id)
-
-
-def _no_video(video_id: str) -> NotFound:
-    return NotFound(f"There is no video {video_id}. List the videos to see their ids.")
 
 
 def _delete_patches(connection: Connection, video_id: str) -> None:
