@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from training.evaluation.detection.dataset import Labelled
 
 OVERLAP = 0.5  # least intersection over union of a hit
+_DRAWS = 500
 
 
 @dataclass(frozen=True)
@@ -43,37 +44,70 @@ def eleven_points(hits: NDArray[np.bool_], positives: int) -> float:
     return float(np.mean(best))
 
 
-def voc07(truth: Sequence[Labelled], found: Sequence[Found], classes: int) -> list[float]:
-    """Return the average precision of labels 1 … `classes`; nan for a class without an object.
+@dataclass(frozen=True)
+class Judged:
+    """The detections of one class in one picture, and how many objects there were to find."""
+
+    scores: NDArray[np.float32]  # (D,) the highest first
+    hits: NDArray[np.bool_]  # (D,)
+    positives: int
+
+
+def judge(truth: Labelled, found: Found, label: int) -> Judged:
+    """Judge the detections of a class in a picture.
 
     A detection belongs to the object that it overlaps most. The first detection of an object is a hit, every further
     one is wrong, and one of a difficult object counts neither way.
     """
-    result = []
-    for label in range(1, classes + 1):
-        wanted = [one.boxes[one.labels == label] for one in truth]
-        ignored = [one.ignored[one.labels == label] for one in truth]
-        positives = sum(int((~hard).sum()) for hard in ignored)
-        if not positives:
-            result.append(float("nan"))
-            continue
-        listed = [
-            (float(score), picture, box)
-            for picture, one in enumerate(found)
-            for box, score in zip(one.boxes[one.labels == label], one.scores[one.labels == label], strict=True)
-        ]
-        taken = [np.zeros(len(boxes), np.bool_) for boxes in wanted]
-        hits = []
-        for _, picture, box in sorted(listed, key=lambda entry: -entry[0]):
-            shared = overlaps(box, wanted[picture]) if len(wanted[picture]) else np.zeros(1, np.float32)
-            best = int(shared.argmax())
-            if shared[best] < OVERLAP:
-                hits.append(False)
-            elif not ignored[picture][best]:
-                hits.append(not taken[picture][best])
-                taken[picture][best] = True
-        result.append(eleven_points(np.array(hits, np.bool_), positives))
-    return result
+    wanted, ignored = truth.boxes[truth.labels == label], truth.ignored[truth.labels == label]
+    boxes, scores = found.boxes[found.labels == label], found.scores[found.labels == label]
+    taken = np.zeros(len(wanted), np.bool_)
+    kept, hits = [], []
+    for place in np.argsort(-scores, kind="stable"):
+        shared = overlaps(boxes[place], wanted) if len(wanted) else np.zeros(1, np.float32)
+        best = int(shared.argmax())
+        if shared[best] >= OVERLAP:
+            if ignored[best]:
+                continue
+            hits.append(not taken[best])
+            taken[best] = True
+        else:
+            hits.append(False)
+        kept.append(scores[place])
+    return Judged(np.array(kept, np.float32), np.array(hits, np.bool_), int((~ignored).sum()))
+
+
+def average_precision(pictures: Sequence[Judged]) -> float:
+    """Return the average precision of one class over pictures; nan where there is no object."""
+    positives = sum(one.positives for one in pictures)
+    if not positives:
+        return float("nan")
+    order = np.argsort(-np.concatenate([one.scores for one in pictures]), kind="stable")
+    return eleven_points(np.concatenate([one.hits for one in pictures])[order], positives)
+
+
+def voc07(truth: Sequence[Labelled], found: Sequence[Found], classes: int) -> list[float]:
+    """Return the average precision of labels 1 … `classes`; nan for a class without an object."""
+    return [
+        average_precision([judge(one, here, label) for one, here in zip(truth, found, strict=True)])
+        for label in range(1, classes + 1)
+    ]
+
+
+def voc07_interval(
+    truth: Sequence[Labelled], found: Sequence[Found], classes: int, seed: int = 0
+) -> tuple[float, float]:
+    """Return the ends of the mAP's 95 % interval over test pictures, from 500 draws with replacement."""
+    judged = [[judge(one, here, n + 1) for one, here in zip(truth, found, strict=True)] for n in range(classes)]
+    draws = np.random.default_rng(seed)
+    means = []
+    for _ in range(_DRAWS):
+        rows = draws.integers(len(truth), size=len(truth))
+        each = np.array([average_precision([pictures[row] for row in rows]) for pictures in judged])
+        if not np.isnan(each).all():
+            means.append(float(np.nanmean(each)))
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def voc07_scores(truth: Sequence[Labelled], found: Sequence[Found], classes: Sequence[str]) -> dict[str, float]:

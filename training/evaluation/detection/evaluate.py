@@ -14,7 +14,7 @@ from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
-from training.evaluation.detection.average_precision import Found, voc07_scores
+from training.evaluation.detection.average_precision import Found, voc07_interval, voc07_scores
 from training.evaluation.detection.batches import BatchReader, pixels_of, read_proposals
 from training.evaluation.detection.coco_average_precision import coco_average_precision
 from training.evaluation.detection.dataset import Detection, Labelled
@@ -94,6 +94,8 @@ def evaluate_detection(
         scores = _measure(data, found)
         facts = {"model": subject.id, "preset": asdict(preset), "freeze": freeze, "seed": seed}
         facts |= {"train": len(usable), "test": len(data.test), "seconds": round(seconds, 1), "AP": scores}
+        if data.metric == "voc07":
+            facts["mAP, 95 % over test pictures"] = voc07_interval(data.test, found, len(data.classes))
         with replacement(output / "detection.png") as temporary:
             draw_detections(data.test, found, data.classes).save(temporary, "PNG")
         atomic_write(output / "detection.json", json.dumps(facts, indent=2) + "\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.evaluation.detection.average_precision import Found, eleven_points, overlaps, voc07
+from training.evaluation.detection.average_precision import Found, eleven_points, overlaps, voc07, voc07_interval
 from training.evaluation.detection.dataset import Box, Labelled, labelled
 from training.evaluation.detection.voc import read_voc
 
@@ -53,6 +53,14 @@ def test_the_overlap_of_boxes_and_its_limit() -> None:
     less = found([(0, 0, 10, 4.9)], [0.9])
     assert voc07([picture([A])], [half], 1) == [1.0]
     assert voc07([picture([A])], [less], 1) == [0.0]
+
+
+def test_the_interval_over_pictures_holds_the_measure_and_is_a_point_for_equal_pictures() -> None:
+    good, bad = found([A], [0.9]), found([FAR], [0.9])
+    truth = [picture([A])] * 10
+    low, high = voc07_interval(truth, [good] * 5 + [bad] * 5, 1)
+    assert 0 < low < voc07(truth, [good] * 5 + [bad] * 5, 1)[0] < high < 1
+    assert voc07_interval(truth, [good] * 10, 1) == (1.0, 1.0)
 
 
 def test_a_class_without_objects_has_no_average() -> None:

@@ -99,6 +99,8 @@ def test_a_killed_training_ends_as_one_that_was_not(room: Path, tmp_path: Path) 
     assert all(np.array_equal(first[name], second[name]) for name in second)
     facts = json.loads((whole / "normals.json").read_text())
     assert (facts["train"], facts["test"]) == (5, 1)
+    low, high = facts["mean, 95 % over test pictures"]
+    assert low == pytest.approx(high) == pytest.approx(facts["measures"]["mean"])  # one test picture
     assert facts["one normal for all pixels"]["mean"] > 1
     with Image.open(whole / "normals.png") as picture:
         assert picture.size == (3 * 48, 32)
