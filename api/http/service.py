@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from api.http.micro_batches import MicroBatches
 from api.http.patch_files import PatchFiles
 from api.http.resumable import ResumableUploads
 from api.http.similar_patches import SimilarPatches
@@ -25,7 +26,7 @@ from workers.stage_context import StageContext
 from workers.stages.encoding import missing_videos
 
 if TYPE_CHECKING:
-    from training.encoder import Encoder
+    pass
 
 PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
 
@@ -39,7 +40,7 @@ class Service:
     similar: SimilarPatches
     inbox: Inbox
     sources: SourceFiles
-    _encoders: dict[str, "Encoder"] = field(default_factory=dict)
+    _encoders: dict[str, MicroBatches] = field(default_factory=dict)
     _loading: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -166,8 +167,8 @@ class Service:
         missing = missing_videos(self.context, f"embeddings/{current.id}")
         return current.id, videos.count_patches(self.connection, missing) if missing else 0
 
-    def encoder(self, model_id: str | None) -> tuple[Model, "Encoder"]:
-        """Return a model with an embedding, loaded once; raises `NotFound`."""
+    def encoder(self, model_id: str | None) -> tuple[Model, MicroBatches]:
+        """Return a model with an embedding and its encoder, loaded once; raises `NotFound`."""
         model = (
             models.get_model(self.connection, model_id)
             if model_id
@@ -179,7 +180,8 @@ class Service:
         with self._loading:
             if model.id not in self._encoders:
                 settings = self.context.settings
-                self._encoders[model.id] = Encoder.load(self.context.models / model.id, settings.device)
+                encoder = Encoder.load(self.context.models / model.id, settings.device)
+                self._encoders[model.id] = MicroBatches(encoder.embed)
             return model, self._encoders[model.id]
 
 

@@ -36,7 +36,7 @@ class Lookup(BaseModel):
 def _embed(shared: Service, model: str | None, sent: list[tuple[str, bytes]]) -> tuple[str, Vectors]:
     patches = pictures_to_patches(sent)
     known, encoder = shared.encoder(model)
-    return known.id, encoder.embed(patches)
+    return known.id, encoder.encode(patches)
 
 
 async def _read(files: list[UploadFile]) -> list[tuple[str, bytes]]:
