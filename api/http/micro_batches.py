@@ -1,6 +1,7 @@
 """Micro-batches: pictures of requests that arrive together are encoded together.
 
-Requests that arrive while a batch is encoded wait and become the next batch. A request that is alone is encoded at once.
+Requests that arrive while a batch is encoded wait and become the next batch. A request that is alone is encoded
+at once.
 """
 
 import threading
