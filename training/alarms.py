@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PATIENCE = 5  # measurements in a row
-HELD_OUT_DROP = {"auc": 0.05, "recall@1": 0.1}  # below its best; AUC alone is soon close to 1
+PATIENCE = 5  # consecutive measurements
+HELD_OUT_DROP = {"auc": 0.05, "recall@1": 0.1}  # drop below the best value; recall is added, because AUC saturates
 _OLD_NAMES = {"best_health": "best_held_out"}  # in checkpoints written before 2026-11-28
 
 
@@ -30,11 +30,11 @@ class Alarms:
         """Check one mini-batch and return the texts of new alarms.
 
         Args:
-            mean_hinge: mean of its hinges; exactly the margin where all images have the same vector, 0 where every
-                negative is farther than its positive by the margin. None for a loss without hinges.
-            rank: effective rank of its embeddings.
-            without_negative: share of pairs without an allowed negative. Where most have none, the loss is small and
-                tells nothing.
+            mean_hinge: mean of its hinges. It equals the margin if all vectors are equal, and 0 if every negative is farther
+            than its positive by the margin. None for a loss without hinges.
+        rank: effective rank of its embeddings.
+            without_negative: share of pairs without an allowed negative. If most pairs have none, the loss is small but
+            meaningless.
         """
         at_margin = mean_hinge is not None and abs(mean_hinge - self.margin) < 1e-4 * self.margin
         at_zero = mean_hinge is not None and mean_hinge < 1e-6 and without_negative <= 0.5

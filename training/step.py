@@ -84,7 +84,7 @@ def compute_loss(
     Args:
         model: `network`, perhaps wrapped for DDP or compiled.
         network: the bare network.
-        recipe: whose losses.
+        recipe: recipe whose losses are computed.
         inputs: the mini-batch; under DDP `pixels` is this rank's share, all else belongs to the whole batch.
         seed: of the training, for augmentation and for the noise of context prediction.
         step: number of the mini-batch.
@@ -131,7 +131,7 @@ def compute_loss(
 
 
 def images_to_rank(network: Network, recipe: Recipe, inputs: StepInput, seed: int, step: int) -> Tensor | None:
-    """Return this rank's normalised images of the graph: as they are for the paper's loss, as views for InfoNCE."""
+    """Return this rank's normalised images of the graph, unchanged for the paper's loss and as views for InfoNCE."""
     count = len(inputs.pixels)
     if not count:
         return None

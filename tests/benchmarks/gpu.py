@@ -39,7 +39,7 @@ REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 
 
 class Clock:
-    """Times work on one device."""
+    """Timer of work on one device."""
 
     def __init__(self, device: torch.device, repeats: int) -> None:
         self.device, self.repeats = device, repeats
@@ -95,7 +95,7 @@ def layer_times(network: Network, images: int, flops: dict[nn.Module, float], ra
         if isinstance(layer, nn.Linear) and value.ndim == 4:
             value = value.contiguous().flatten(1)
         if not isinstance(layer, nn.Conv2d | nn.Linear):
-            layer = nn.ReLU() if isinstance(layer, nn.ReLU) else layer  # in place it would change its own input
+            layer = nn.ReLU() if isinstance(layer, nn.ReLU) else layer  # an in-place ReLU would change its input
         given = value.requires_grad_(True)
 
         def forward(layer: nn.Module = layer, given: torch.Tensor = given) -> torch.Tensor:
@@ -190,7 +190,7 @@ def main() -> None:
 
     time_step("as it is")
 
-    # encoding is not told that all batches have one shape, as training is
+    # training sets cudnn.benchmark for batches of one shape, encoding does not
     torch.backends.cudnn.benchmark = False
     trunk = sum(value for layer, value in each.items() if isinstance(layer, nn.Conv2d))
     found: list[torch.Tensor] = []

@@ -117,7 +117,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patches", type=int, default=20_000)
     parser.add_argument("--edges", type=int, default=60_000)
-    parser.add_argument("--tracks", type=int, default=4, help="per patch; squared it is the quadruples to an edge")
+    parser.add_argument(
+        "--tracks", type=int, default=4, help="tracks per patch; an edge has the square of this number of quadruples"
+    )
     arguments = parser.parse_args()
     with temporary_neo4j() as details, details.connect() as connection:
         compare(connection, details.bolt_uri, details.password, arguments)

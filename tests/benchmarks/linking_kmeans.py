@@ -61,15 +61,15 @@ def run(kind: str, file: Path, parents: int, iterations: int, threads: int) -> N
     width = 4608
     before = anonymous_mib()
     watch = Watch()
-    mapped = np.memmap(file, np.float16, "c").reshape(-1, width)  # as linking maps its sample; nothing writes to it
+    mapped = np.memmap(file, np.float16, "c").reshape(-1, width)  # mapped as in linking, and only read
     if kind == "faiss":
-        data = np.empty(mapped.shape, np.float32)  # it takes nothing else
+        data = np.empty(mapped.shape, np.float32)  # faiss requires float32
         for start in range(0, len(data), 4096):
             data[start : start + 4096] = mapped[start : start + 4096]
         wall, cpu = time.perf_counter(), time.process_time()
         kmeans = faiss.Kmeans(width, parents, niter=iterations, seed=1, max_points_per_centroid=len(data))
         kmeans.train(data)
-        kmeans.index.search(data, 1)  # the last assignment, which ours makes too
+        kmeans.index.search(data, 1)  # the final assignment, which is also part of ours
         centroids = kmeans.centroids
     else:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""Search among many embeddings: our index beside faiss called directly on the same files, and over HTTP.
+"""Benchmark of searching many embeddings: our index against direct calls of faiss, and over HTTP.
 
     python -m tests.benchmarks.vector_search [--rows 1000000] [--width 1024] [--seconds 15]
 
@@ -48,7 +48,7 @@ Vectors = NDArray[np.float32]
 
 
 def generator(width: int) -> Callable[[np.random.Generator, int], Vectors]:
-    """Return a function that draws so many vectors of length 1."""
+    """Return a function that draws a given number of vectors of length 1."""
     fixed = np.random.default_rng(1)
     centres = fixed.standard_normal((2000, 64), np.float32)
     first = fixed.standard_normal((64, 256), np.float32) / 8
@@ -84,7 +84,7 @@ def nearest(shards: Shards, questions: Vectors) -> list[set[str]]:
 
 
 def latencies(call: Callable[[int], object], count: int) -> list[float]:
-    """Return the seconds of so many calls, one after the other."""
+    """Return the seconds of each of `count` sequential calls."""
     taken = []
     for number in range(count):
         start = time.perf_counter()

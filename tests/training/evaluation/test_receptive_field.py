@@ -29,7 +29,7 @@ def test_the_geometry_is_the_gradients_of_vgg16(last: int, size: int, side: int,
     features = vgg16_features(0.02)
     for layer in features:
         if isinstance(layer, nn.Conv2d):
-            nn.init.uniform_(layer.weight, 0.0, 0.1)  # positive: no ReLU hides a pixel
+            nn.init.uniform_(layer.weight, 0.0, 0.1)  # positive weights, so that no ReLU blocks a gradient
     field = receptive_field(features, last)
     assert field.size == size
     place = int(at * side / field.stride)
@@ -43,7 +43,7 @@ def test_the_measured_field_is_where_a_response_comes_from() -> None:
     image = torch.zeros((1, 3, 96, 96))
 
     def respond(images: torch.Tensor) -> torch.Tensor:
-        return images[:, :, 30:42, 60:72].square().sum((1, 2, 3))  # one place of the square exactly
+        return images[:, :, 30:42, 60:72].square().sum((1, 2, 3))  # exactly one position of the measuring square
 
     field = measured_field(respond, image, seed=0)
     assert field.shape == (96, 96)

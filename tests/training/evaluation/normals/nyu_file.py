@@ -1,4 +1,4 @@
-"""A small file in the layout of NYUv2's labelled pictures, and the official split's beside it."""
+"""A small file in the layout of NYUv2's labelled pictures, and a file of its official split."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SMALL_CAMERA = Intrinsics(CAMERA.fx / 10, CAMERA.fy / 10, CAMERA.cx / 10, CAMERA
 
 
 def write_nyu(folder: Path) -> Path:
-    """Write five tilted planes, each with a hole in its measured depth; colours tell row and column apart."""
+    """Write five tilted planes, each with a hole in its measured depth; colours encode row and column."""
     folder.mkdir()
     colours, depths, raw = [], [], []
     rows, columns = np.indices(SHAPE)
