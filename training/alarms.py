@@ -30,11 +30,11 @@ class Alarms:
         """Check one mini-batch and return the texts of new alarms.
 
         Args:
-            mean_hinge: mean of its hinges. It equals the margin if all vectors are equal, and 0 if every negative is farther
-            than its positive by the margin. None for a loss without hinges.
-        rank: effective rank of its embeddings.
-            without_negative: share of pairs without an allowed negative. If most pairs have none, the loss is small but
-            meaningless.
+            mean_hinge: mean of its hinges. It equals the margin if all vectors are equal, and 0 if every negative is
+                farther than its positive by the margin. None for a loss without hinges.
+            rank: effective rank of its embeddings.
+            without_negative: share of pairs without an allowed negative. If most pairs have none, the loss is small
+                but meaningless.
         """
         at_margin = mean_hinge is not None and abs(mean_hinge - self.margin) < 1e-4 * self.margin
         at_zero = mean_hinge is not None and mean_hinge < 1e-6 and without_negative <= 0.5
