@@ -172,6 +172,25 @@ class ModelResponse(Response):
     current: bool = Field(False, description="Whether new videos are embedded by it and answers use it.")
 
 
+class GenerationResponse(Response):
+    """A linking run: what it was made from, and what it found."""
+
+    id: str
+    current: bool
+    feature_model: str
+    created_at: str
+    patches: int = Field(description="Starts of tracks that were clustered.")
+    parents: int
+    children: int
+    edges: int
+    quadruples: int
+    track_length: int = Field(description="Frames from A to A', the fewest of its tracks.")
+    held_out: list[str] = Field(description="Videos kept out of training.")
+    joined: str = Field(description="The generation whose parents were kept; empty when linked from the ground up.")
+    parameters: dict[str, Any]
+    quality: dict[str, Any] = Field(description="The quality report.")
+
+
 class StatsResponse(Response):
     """How much of everything the graph holds (of the current generation where that applies)."""
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from graph import jobs
 from graph.connection import Connection
 from graph.errors import Cancelled, StorageError, Unavailable
+from workers.stage_timings import StageClock
 
 _WRITE_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
@@ -28,6 +29,7 @@ class JobProgress:
         self._owner = owner
         self._now = ("", 0, 0, "")  # stage, done, total, unit
         self._written = 0.0
+        self.clock = StageClock()
         self._cancelled = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -37,6 +39,8 @@ class JobProgress:
         """Report progress; raises `Cancelled` when the job was cancelled or another worker claimed it."""
         changed = stage != self._now[0]
         self._now = (stage, done, total, unit)
+        if changed:
+            self.clock.enter(stage)
         if changed or time.monotonic() - self._written >= _WRITE_SECONDS:
             self._write()
         if self._cancelled:
@@ -51,6 +55,7 @@ class JobProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the heartbeat."""
+        self.clock.enter("")
         self._closed.set()
         self._thread.join()
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Literal
 from uuid import uuid4
 
+import redis
 from celery import Task
 from celery.signals import setup_logging, worker_ready
 
@@ -22,6 +23,7 @@ from workers import queue, recovery
 from workers.progress import JobProgress
 from workers.requests import parse_request, to_arguments
 from workers.stage_context import StageContext
+from workers.stage_timings import add_timings
 
 _RETRY_SECONDS = 10
 _log = logging.getLogger(__name__)
@@ -144,6 +146,7 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         with JobProgress(context.connection, job_id, owner) as progress:
             result = stage(context, request, progress)
             progress.flush()
+        _add_timings(context, job, progress)
         if following is None:
             jobs.finish_job(context.connection, job_id, "done", owner=owner, result=str(result))
             _submit_following(context, job, str(result))
@@ -158,6 +161,14 @@ def perform(task: Task, job_id: str, stage: Stage, following: tuple[str, str] | 
         raise task.retry(countdown=_RETRY_SECONDS) from None
     except Exception as error:
         _close_failed(context, job_id, owner, error)
+
+
+def _add_timings(context: StageContext, job: Job, progress: JobProgress) -> None:
+    """Add the stages' times to the sums of `/metrics`; a job does not fail because they cannot be stored."""
+    try:
+        add_timings(context.redis_url, job.kind, progress.clock.seconds)
+    except redis.RedisError as error:
+        _log.warning("job %s: its timings are not in /metrics: %s", job.id, error)
 
 
 def _submit_following(context: StageContext, job: Job, result: str) -> None:

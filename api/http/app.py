@@ -25,6 +25,7 @@ from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import (
     embeddings,
     feedback,
+    generations,
     health,
     inspection,
     job_stream,
@@ -105,6 +106,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         neighbours,
         embeddings,
         graph_routes,
+        generations,
         inspection,
         maps,
         feedback,

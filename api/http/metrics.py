@@ -1,15 +1,19 @@
-"""Prometheus metrics: requests by route, their times, and the state of the queues."""
+"""Prometheus metrics: requests by route, their times, the state of the queues, and the time of the workers' stages."""
 
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.errors import Unavailable
 from workers import recovery
+from workers.stage_timings import StageTiming, read_timings
 
 __all__ = ["MEDIA_TYPE", "Measured", "Measurements", "Measures"]
 
@@ -26,6 +30,8 @@ class Measurements:
             "transitive_http_request_seconds", "Time to the end of an answer.", ["route"], registry=self.registry
         )
         self.waiting = Gauge("transitive_queue_jobs", "Jobs waiting in a queue.", ["queue"], registry=self.registry)
+        self.stages = _StageTimings()
+        self.registry.register(self.stages)
         self.redis_up = Gauge("transitive_redis_up", "Whether Redis answers.", registry=self.registry)
 
     def text(self, redis_url: str) -> bytes:
@@ -33,11 +39,30 @@ class Measurements:
         try:
             for name, count in recovery.waiting_count(redis_url).items():
                 self.waiting.labels(name).set(count)
+            self.stages.found = read_timings(redis_url)
             self.redis_up.set(1)
         except Unavailable:  # that Redis is away is a measure too
             self.waiting.clear()
+            self.stages.found = []
             self.redis_up.set(0)
         return generate_latest(self.registry)
+
+
+class _StageTimings(Collector):
+    """Collector of the workers' stage timings, which Redis sums."""
+
+    def __init__(self) -> None:
+        self.found: list[StageTiming] = []
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the seconds and the runs of every stage."""
+        names = ["kind", "stage"]
+        seconds = CounterMetricFamily("transitive_stage_seconds", "Time in a stage of the workers' jobs.", labels=names)
+        runs = CounterMetricFamily("transitive_stage_runs", "Jobs that went through a stage.", labels=names)
+        for one in self.found:
+            seconds.add_metric([one.kind, one.stage], one.seconds)
+            runs.add_metric([one.kind, one.stage], one.runs)
+        yield from (seconds, runs)
 
 
 class Measured:

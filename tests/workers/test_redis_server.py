@@ -5,13 +5,16 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from redis import AuthenticationError, Redis
 
 from graph.errors import Unavailable
+from graph.server.detached_process import write_private
 from tests.ports import quiet_port
 from workers import redis_server
 from workers.redis_server import RedisServer, jar_binary
@@ -77,6 +80,31 @@ def test_the_port_moves_when_another_program_took_it(server, jar_cache, tmp_path
     with socket.create_server(("127.0.0.1", port)):
         assert port_of(server.start()) > port
     assert value(server.url()) == b"mine"
+
+
+def test_two_homes_that_start_at_once_get_servers_of_their_own(jar_cache, tmp_path):
+    """Both find the same port free and have the same password, as copied homes do."""
+    port = quiet_port()
+    homes = [RedisServer(tmp_path / name, jar_cache, port=port) for name in ("one", "two", "three")]
+    for name in ("one", "two", "three"):
+        write_private(tmp_path / name / "secrets" / "redis_password", "the-same\n")
+    barrier = threading.Barrier(len(homes))
+
+    def start(home: RedisServer) -> str:
+        barrier.wait()
+        return home.start()
+
+    try:
+        with ThreadPoolExecutor(len(homes)) as pool:
+            urls = list(pool.map(start, homes))
+        for number, url in enumerate(urls):
+            with Redis.from_url(url) as client:
+                client.set("key", number)
+        assert [value(url) for url in urls] == [b"0", b"1", b"2"]
+        assert len(set(map(port_of, urls))) == len(homes)
+    finally:
+        for home in homes:
+            home.stop()
 
 
 def test_the_binary_in_the_jar_serves_where_none_is_installed(server, jar_cache, monkeypatch):

@@ -140,6 +140,7 @@ def test_every_route_is_described_and_names_its_problems(schema: dict[str, Any])
         ("PUT", "/models/current"), ("GET", "/models/{model_id}"), ("GET", "/models/{model_id}/index"),
         ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/models/{model_id}/log"),
         ("GET", "/jobs/{job_id}/training"), ("GET", "/models/{model_id}/units"),
+        ("GET", "/generations/{generation_id}"), ("DELETE", "/generations/{generation_id}"),
     }  # fmt: skip
     for path, methods in schema["paths"].items():
         for operation in methods.values():

@@ -45,6 +45,23 @@ def second(second_home: Path, jar_cache: Path, neo4j_server: Neo4jDetails) -> It
     server.stop()
 
 
+def test_a_port_that_another_home_took_at_the_same_moment_is_given_up(
+    neo4j_server: Neo4jDetails, tmp_path: Path, jar_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other home's server answers at our port; ours cannot listen there and starts again on other ports."""
+    server = Neo4jServer(tmp_path, jar_cache)
+    other = ports(neo4j_server)
+    chosen = iter([other, Neo4jServer(tmp_path, jar_cache, *(0, 0))._choose_ports()])
+    monkeypatch.setattr(server, "_choose_ports", lambda: next(chosen))
+    try:
+        details = server.start()
+        assert not set(ports(details)) & set(other)
+        with details.connect() as connection:
+            assert connection.read("RETURN 1 AS one") == [{"one": 1}]
+    finally:
+        server.stop()
+
+
 def test_two_homes_run_side_by_side_and_share_nothing(second, connection, neo4j_server):
     details = second.details()
     assert not set(ports(details)) & set(ports(neo4j_server))
