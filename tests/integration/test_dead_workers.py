@@ -48,3 +48,14 @@ def test_the_api_alone_notices_a_dead_mining_worker_and_queues_its_job_again(
         stages = client.get("/metrics").text
         assert 'transitive_stage_runs_total{kind="ingest"' in stages
     assert connection.read("MATCH (v:Video) RETURN count(v) AS n") == [{"n": 1}]
+
+
+def test_the_api_comes_back_on_its_port_after_a_kill(workshop: Workshop) -> None:
+    port = workshop.stack.api.port
+    for _ in range(2):
+        os.kill(workshop.stack.api.pid, signal.SIGKILL)
+        workshop.stack.up()
+        assert workshop.stack.api.port == port
+        assert workshop.stack.api.listens()
+    mode = workshop.stack.home.stat().st_mode
+    assert not mode & 0o077, "others could read the home"

@@ -66,6 +66,22 @@ def test_a_generation_of_a_running_training_stays(
     assert client.delete(f"/generations/{old}").status_code == 204
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"group": 30, "neighbours": 1000, "parents": 1, "smallest": 1},
+        {"group": 100, "neighbours": 100, "parents": 1},
+    ],
+)
+def test_a_linking_that_could_take_too_much_is_refused_before_it_is_queued(
+    client: httpx.Client, generations: tuple[str, str], asked: dict[str, int]
+) -> None:
+    answer = client.post("/links", json=asked)
+    assert answer.status_code == 422
+    assert "could take" in answer.json()["detail"]
+    assert client.get("/jobs").json()["items"] == []
+
+
 @pytest.mark.parametrize("name", ["..%2F..%2Fx", "0123", "x" * 12, "0123456789ab' OR 1=1"])
 def test_a_name_that_is_no_generation_is_refused(client: httpx.Client, name: str) -> None:
     assert client.delete(f"/generations/{name}").status_code in (404, 422)

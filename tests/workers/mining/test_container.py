@@ -38,6 +38,12 @@ def test_the_larger_stream_counts_where_no_flag_says_otherwise(tmp_path: Path) -
     assert mine(path).video.width == 320
 
 
+def test_a_file_with_nothing_but_a_thumbnail_is_a_still_picture(shared_data: Path) -> None:
+    """The shared file holds the drone's thumbnail alone; `test_a_single_picture_before_the_video` has both streams."""
+    with pytest.raises(BadVideo, match="still picture: one frame"):
+        mine(shared_data / "regressions/several-streams/thumbnail_first.mp4")
+
+
 @pytest.mark.parametrize("default", [False, True])
 def test_a_single_picture_before_the_video(tmp_path: Path, default: bool) -> None:
     large = [cv2.resize(crossing(1)[0], (640, 480), interpolation=cv2.INTER_LINEAR)]

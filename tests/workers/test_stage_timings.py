@@ -1,0 +1,66 @@
+"""Stage timings: what jobs spent in each stage, summed in Redis, shown by `/metrics` and the dashboard."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from api.http.metrics import Measurements
+from graph.errors import Unavailable
+from workers.stage_timings import StageClock, StageTiming, add_timings, read_timings
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
+
+
+@pytest.fixture
+def emptied(redis_url: str) -> Iterator[str]:
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("transitive:stages")
+        yield redis_url
+        client.delete("transitive:stages")
+
+
+def test_each_stage_has_the_time_until_the_next_one() -> None:
+    times = iter([0.0, 1.0, 4.0, 4.5, 9.5])
+    clock = StageClock(lambda: next(times))
+    for stage in ("mining", "writing patches", "mining", ""):
+        clock.enter(stage)
+    assert clock.seconds == {"mining": 8.0, "writing patches": 0.5}
+
+
+def test_jobs_add_up_and_stages_may_have_spaces(emptied: str) -> None:
+    add_timings(emptied, "ingest", {"mining": 2.0, "writing patches": 0.5})
+    add_timings(emptied, "ingest", {"mining": 3.0})
+    add_timings(emptied, "train", {"training": 7.25})
+    assert read_timings(emptied) == [
+        StageTiming("ingest", "mining", 5.0, 2),
+        StageTiming("ingest", "writing patches", 0.5, 1),
+        StageTiming("train", "training", 7.25, 1),
+    ]
+    text = Measurements().text(emptied).decode()
+    assert 'transitive_stage_seconds_total{kind="ingest",stage="mining"} 5.0' in text
+    assert 'transitive_stage_runs_total{kind="ingest",stage="mining"} 2.0' in text
+
+
+def test_a_redis_that_is_away_is_said() -> None:
+    with pytest.raises(Unavailable, match="does not answer"):
+        read_timings("redis://127.0.0.1:1/0")
+
+
+def test_the_dashboard_shows_metrics_that_there_are(emptied: str) -> None:
+    add_timings(emptied, "ingest", {"mining": 1.0})
+    measurements = Measurements()
+    measurements.requests.labels("GET", "/videos", "200").inc()
+    measurements.seconds.labels("/videos").observe(0.1)
+    there = set(re.findall(r"^(transitive_\w+)", measurements.text(emptied).decode(), re.MULTILINE))
+    shown = {
+        name
+        for panel in json.loads(DASHBOARD.read_text())["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"transitive_\w+", target["expr"])
+    }
+    assert len(shown) >= 5
+    assert shown <= there
