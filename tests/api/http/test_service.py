@@ -182,6 +182,11 @@ def test_an_unknown_query_parameter_is_refused_and_the_known_ones_named(
     assert client.get("/jobs?limit=3").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/jobs?state=sleeping", "/videos?status=half", "/jobs?kind=dance", "/jobs?state="])
+def test_a_filter_that_nothing_can_fit_is_refused(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 422
+
+
 @pytest.mark.parametrize(
     "path", [f"/clusters/{10**20}", f"/clusters?after={10**20}", f"/graph/quadruples?parent={2**63}"]
 )
