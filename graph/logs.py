@@ -1,6 +1,6 @@
-"""Logs of the API, the workers and trainings: text, or one JSON object a line, with the job they belong to.
+"""Logging of the API, the workers and trainings: text, or one JSON object per line, with the job's id.
 
-Secrets never reach a log: passwords of the settings and texts that look like API keys are replaced.
+Passwords of the settings and texts that look like API keys are replaced before a line is written.
 """
 
 import json
@@ -22,7 +22,7 @@ _HIDDEN = "***"
 
 @contextmanager
 def log_job(job_id: str) -> Iterator[None]:
-    """Name `job_id` in the log lines of this block."""
+    """Add `job_id` to the log lines of this block."""
     token = _current_job.set(job_id)
     try:
         yield
@@ -31,14 +31,14 @@ def log_job(job_id: str) -> Iterator[None]:
 
 
 class LogLine(logging.Formatter):
-    """Formatter of one line; a trace follows in text, and is a field in JSON."""
+    """Formatter of log lines; a traceback follows the line in text, and is a field in JSON."""
 
     def __init__(self, as_json: bool, secrets: frozenset[str] = frozenset()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._as_json, self._secrets = as_json, secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, its secrets hidden."""
+        """Return the line of a record without secrets."""
         job = _current_job.get()
         if not self._as_json:
             text = super().format(record)
@@ -60,7 +60,7 @@ class LogLine(logging.Formatter):
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Send all logs of this process to standard error in the form that TRANSITIVE_LOG_FORMAT names."""
+    """Send all logs of this process to standard error in the format of TRANSITIVE_LOG_FORMAT."""
     redis = settings.redis_url.get_secret_value()
     secrets = {settings.neo4j_password.get_secret_value(), redis, urlsplit(redis).password or ""} - {""}
     handler = logging.StreamHandler(sys.stderr)

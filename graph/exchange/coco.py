@@ -1,7 +1,7 @@
 """Writer of COCO-style JSON (https://cocodataset.org/#format-data) with videos and track ids.
 
-`images` are the frames that hold a box; their `frame_id` counts from 0. Whole frames are not kept after mining, so
-`file_name` says where a picture would be: readers take the frames from the videos, by `videos[].name`.
+`images` are the frames that have a box; their `frame_id` counts from 0. Whole frames are not kept after mining, so
+`file_name` is only a name: readers extract the frames from the videos named in `videos[].name`.
 """
 
 import json
@@ -14,7 +14,7 @@ from graph.exchange.objects import VideoObjects
 
 
 def write_coco(videos: Iterable[VideoObjects], file: Path) -> dict[str, int]:
-    """Write all videos into one file; returns how many videos, tracks and boxes there are."""
+    """Write all videos into one file; returns the numbers of videos, tracks and boxes."""
     content: dict[str, list[dict[str, Any]]] = {
         "videos": [],
         "images": [],

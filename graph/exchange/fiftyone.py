@@ -1,9 +1,9 @@
-"""Writer of FiftyOne's FiftyOneImageDetectionDataset layout, one picture a patch.
+"""Writer of FiftyOne's FiftyOneImageDetectionDataset layout, with one picture per patch.
 
     data/<patch id>.jpg      the 96×96 JPEG
     labels.json              {"classes": […], "labels": {<patch id>: [detection]}}
 
-The detection of a patch is the whole picture. Its label is the patch's parent cluster; its attributes say where the
+The detection of a patch covers the whole picture. Its label is the patch's parent cluster; its attributes say where the
 patch comes from. Load it with `fiftyone.Dataset.from_dir(FOLDER, fiftyone.types.FiftyOneImageDetectionDataset)`.
 """
 
@@ -20,7 +20,7 @@ _NO_PARENT = "no parent"
 
 
 def write_fiftyone(videos: Iterable[VideoObjects], shards: Shards, folder: Path) -> dict[str, int]:
-    """Write every patch of a track; returns how many videos, tracks and boxes there are."""
+    """Write all patches of tracks; returns the numbers of videos, tracks and boxes."""
     (folder / "data").mkdir(parents=True)
     labels: dict[str, list[dict[str, Any]]] = {}
     counts = {"videos": 0, "tracks": 0, "boxes": 0}

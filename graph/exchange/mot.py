@@ -1,4 +1,4 @@
-"""Writer of MOTChallenge text (https://motchallenge.net): a folder a video, with gt/gt.txt and seqinfo.ini.
+"""Writer of MOTChallenge text (https://motchallenge.net): one folder per video, with gt/gt.txt and seqinfo.ini.
 
 A row is `frame,id,left,top,width,height,confidence,class,visibility`; frames, ids and pixels count from 1.
 """
@@ -9,11 +9,11 @@ from pathlib import Path
 from graph.exchange.names import file_stem
 from graph.exchange.objects import VideoObjects
 
-_LEAST = 1e-6  # the format's 0 means that a row does not count
+_LEAST = 1e-6  # in this format, 0 marks a row that is ignored
 
 
 def write_mot(videos: Iterable[VideoObjects], folder: Path) -> dict[str, int]:
-    """Write every video below `folder`; returns how many videos, tracks and boxes there are."""
+    """Write every video below `folder`; returns the numbers of videos, tracks and boxes."""
     counts = {"videos": 0, "tracks": 0, "boxes": 0}
     for one in videos:
         place = folder / file_stem(one.video)

@@ -9,6 +9,6 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def file_stem(video: Video) -> str:
-    """Return a file name without a suffix: the video's name in plain letters, and the first digits of its id."""
+    """Return a file name without suffix: the video's name in ASCII, and the first digits of its id."""
     stem = _UNSAFE.sub("_", PurePath(video.name).stem).strip("._")[:100]
     return f"{stem or 'video'}-{video.id[:8]}"

@@ -1,8 +1,8 @@
-"""The objects of one video as the formats of other tools see them: one track with its boxes for each start.
+"""The objects of one video for the formats of other tools: one track with its boxes for each track start.
 
 (a:Patch {role: "start"})-[:INTRA_INSTANCE]->(b:Patch)      (a)-[:IN_PARENT]->(:ParentCluster)
 
-Tracks that people marked as no object are left out.
+Tracks marked as no object are left out.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class TrackedObject:
-    """A track start (A) and its ends (A'); `confidence` is that of its surest track, 0..1."""
+    """A track start (A) and its ends (A'); `confidence` is the maximum of its tracks, 0..1."""
 
     number: int  # from 1, within its video
     patches: tuple[Patch, ...]  # A first, then the ends by their frame

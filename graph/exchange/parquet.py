@@ -26,7 +26,7 @@ _PATCH_FIELDS = ("id", "video_id", "frame", "time_s", "x", "y", "w", "h", "role"
 
 
 class _Tables:
-    """Parquet files that grow by one row group at a time."""
+    """Writer of Parquet files that adds one row group at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class _Tables:
 def write_parquet(
     connection: Connection, every: Iterable[VideoObjects], shards: Shards, folder: Path
 ) -> dict[str, int]:
-    """Write the tables into `folder`; returns how many videos, tracks, boxes, links and vectors there are."""
+    """Write the tables into `folder`; returns the numbers of videos, tracks, boxes, links and vectors."""
     folder.mkdir(parents=True)
     counts = {"videos": 0, "tracks": 0, "boxes": 0, "links": 0, "vectors": 0}
     model = current_model(connection)

@@ -1,4 +1,4 @@
-"""Bounds of a linking: an estimate of its memory and edges before any work, and a cap on the children of one patch.
+"""Bounds of a linking: an estimate of its memory and edges before it starts, and a cap on the children of a patch.
 
 The number of mutual groups grows combinatorially with the lists: a patch with n mutual neighbours is in at most
 C(n, group - 1) children. The paper's lists of 10 and groups of 4 give 120 at most (section 4.2).
@@ -19,9 +19,9 @@ _BYTES = 8  # of a group's member: 4 as int32, twice while groups are concatenat
 
 
 def check_bounds(parameters: LinkParameters, count: int) -> None:
-    """Raise `InvalidInput` where linking `count` starts could take too much memory or give too many edges.
+    """Raise `InvalidInput` if linking `count` starts could take too much memory or give too many edges.
 
-    The estimate is the worst case of a parent of mean size: each patch is mutual with its whole list. `parameters` are
+    The estimate is the worst case for a parent of mean size: each patch is mutual with its whole list. `parameters` are
     resolved.
     """
     size = -(-count // parameters.parents)
@@ -45,9 +45,9 @@ def check_bounds(parameters: LinkParameters, count: int) -> None:
 def keep_tightest(
     groups: NDArray[np.int32], widths: NDArray[np.float64], most: int = MOST_CHILDREN
 ) -> NDArray[np.bool_]:
-    """Return (G,) which groups are kept: those among the `most` tightest of each of their members.
+    """Return the mask (G,) of the groups to keep: those among the `most` tightest of each of their members.
 
-    `groups` is (G, size) row numbers, `widths` (G,) the largest distance inside each; equal widths go by order.
+    `groups` is (G, size) row numbers, `widths` (G,) the largest distance inside each; ties are ordered by position.
     """
     members = groups.shape[1] if groups.ndim == 2 else 0
     flat = groups.ravel()

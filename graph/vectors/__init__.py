@@ -1,1 +1,1 @@
-"""Indexes of embeddings: search among millions of vectors without reading them all."""
+"""Indexes of embeddings, for searching millions of vectors without reading all of them."""

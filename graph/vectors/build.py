@@ -2,7 +2,7 @@
 
     shards ──read once──▸ vectors.f16 ──sample──▸ components, lists ──blocks──▸ inverted.faiss ──questions──▸ recall
 
-The manifest is written last, so a killed build leaves the old index as it was; the next build removes the rest.
+The manifest is written last, so a killed build leaves the old index unchanged; the next build deletes the remains.
 """
 
 import shutil
@@ -23,28 +23,28 @@ from graph.vectors.manifest import Manifest, read_manifest, write_manifest
 from graph.vectors.segment import EXACT_ROWS, Segment
 from graph.vectors.selection import Selection
 
-LEAST_ROWS = EXACT_ROWS  # fewer vectors are compared one by one, without an index
+LEAST_ROWS = EXACT_ROWS  # fewer vectors are compared directly, without an index
 MOST_SEGMENTS = 8
 WANTED_RECALL = 0.97  # of the ten nearest, at the time of building; 0.95 is promised
 _COMPONENTS = (128, 256, 512)  # tried in this order until the wanted recall is reached
 _VISITED = (8, 16, 32, 64, 128, 256)
 _QUESTIONS = 200
 _BLOCK = 65_536
-_SAMPLE_OF_LIST = 40  # vectors that the centre of a list is made from; faiss asks for 39
+_SAMPLE_OF_LIST = 40  # vectors per list for training its centre; faiss requires 39
 
 
 def update_index(shards: Shards, model: str, folder: Path, progress: Progress) -> Manifest | None:
-    """Bring a model's index up to date with its shards; None where it has too few vectors to need one.
+    """Update a model's index from its shards; returns None if it has too few vectors to need an index.
 
-    New videos become a segment. The index is built anew when it has `MOST_SEGMENTS`, when it holds four times the
-    vectors that its lists were made for, or when a quarter of its vectors belong to deleted videos. Raises
-    `StorageError` where the disk is full.
+    New videos become a segment. The index is rebuilt when it has `MOST_SEGMENTS`, when it has four times the
+    vectors for which its lists were made, or when a quarter of its vectors belong to deleted videos. Raises
+    `StorageError` when the disk is full.
     """
     manifest = read_manifest(folder)
     _remove_leftovers(folder, manifest)
     try:
         return _update(shards, model, folder, manifest, progress)
-    except (OSError, RuntimeError) as error:  # faiss raises RuntimeError where it cannot write
+    except (OSError, RuntimeError) as error:  # faiss raises RuntimeError when it cannot write
         _remove_leftovers(folder, manifest)
         raise StorageError(
             f"The index in {folder} could not be written ({error}). Free some space and embed again; "
@@ -109,12 +109,12 @@ def _rebuild(
 
 
 def list_count(rows: int) -> int:
-    """Return how many lists an index of so many rows has: the power of two nearest to 4·√rows (faiss' guideline)."""
+    """Return the number of lists for this number of rows: the power of two nearest to 4·√rows (faiss' guideline)."""
     return int(1 << round(np.log2(4 * np.sqrt(rows))))
 
 
 def _collect(shards: Shards, model: str, target: Path, versions: Mapping[str, str], progress: Progress) -> int:
-    """Write the rows of the videos' shards one after the other; returns how many."""
+    """Write the rows of the videos' shards in sequence; returns their number."""
     target.mkdir(parents=True)
     keys: list[NDArray[np.uint64]] = []
     starts = [0]
@@ -148,7 +148,7 @@ def _fill(target: Path, inverted: InvertedFile, rows: int, dimension: int, progr
 
 
 def _tenth_cosine(vectors: NDArray[np.float16], asked: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (Q,) cosines of each question's tenth nearest row beside itself, over all vectors, a block at a time."""
+    """Return (Q,) cosines of each question's tenth nearest row besides itself, over all vectors, by blocks."""
     best = np.full((len(asked), 0), -1, np.float32)
     for start in range(0, len(vectors), _BLOCK):
         _, cosines = nearest_by_cosine(vectors[start : start + _BLOCK].astype(np.float32), asked, 11)
@@ -157,10 +157,10 @@ def _tenth_cosine(vectors: NDArray[np.float16], asked: NDArray[np.float32]) -> N
 
 
 def _measure(segment: Segment, asked: NDArray[np.float32], tenth: NDArray[np.float32]) -> tuple[int, float]:
-    """Return the fewest lists to visit that give the wanted recall (or the most that were tried), and the recall.
+    """Return the fewest lists to visit that reach the required recall (or the most that were tried), and the recall.
 
-    The questions are rows of the segment; each finds itself, which does not count. An answer is right when it is no
-    farther than the tenth nearest row, so equal pictures do not count as misses.
+    The questions are rows of the segment; a match with itself does not count. An answer is right if it is no
+    farther than the tenth nearest row, so equal pictures do not count as errors.
     """
     everything = frozenset(segment.videos)
     visited, recall = _VISITED[0], 0.0
@@ -176,9 +176,9 @@ def _measure(segment: Segment, asked: NDArray[np.float32], tenth: NDArray[np.flo
 
 
 def _remove_leftovers(folder: Path, manifest: Manifest | None) -> None:
-    """Remove segments that no manifest names: of replaced indexes and of builds that were killed.
+    """Delete segments that no manifest names: those of replaced indexes and of killed builds.
 
-    Processes that have such a segment open keep it, as its files are mapped.
+    A process that has such a segment open can still use it, because its files are memory-mapped.
     """
     kept = set(manifest.segments) if manifest else set()
     for path in folder.glob("segment-*"):

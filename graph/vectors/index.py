@@ -16,7 +16,7 @@ from graph.vectors.selection import Selection
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched in one state of the shards: the videos of each segment, and the shards that none holds."""
+    """The data to search for one state of the shards: the videos of each segment, and shards without a segment."""
 
     versions: Mapping[str, str]  # video → version of its shard
     current: tuple[frozenset[str], ...]  # beside each segment
@@ -25,14 +25,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """The open segments of an index; safe to share between threads."""
+    """The open segments of an index. Threads may share it."""
 
     manifest: Manifest
     segments: tuple[Segment, ...]
 
     @classmethod
     def open(cls, folder: Path) -> "VectorIndex | None":
-        """Open the index of a folder; None where there is none, or where its files are gone."""
+        """Open the index of a folder; returns None if it or its files do not exist."""
         for _ in range(2):  # a build may replace the segments between the two reads
             manifest = read_manifest(folder)
             if manifest is None:
@@ -43,7 +43,7 @@ class VectorIndex:
         return None
 
     def plan(self, versions: Mapping[str, str]) -> Plan:
-        """Decide what is searched where. Rows of deleted videos, and of videos embedded anew, are left out."""
+        """Return the data to search, without rows of deleted videos and of videos that were embedded again."""
         remaining = dict(versions)
         current = []
         for segment in self.segments:
@@ -53,7 +53,7 @@ class VectorIndex:
         return Plan(versions, tuple(current), tuple(sorted(remaining)))
 
     def search(self, query: NDArray[np.float32], k: int, plan: Plan, wanted: Selection) -> list[Found]:
-        """Find about the `k` nearest rows of each segment to `query` (D,) of length 1."""
+        """Return approximately the `k` rows of each segment that are nearest to `query` (D,) of length 1."""
         visited = self.manifest.visited
         return [
             found
@@ -63,5 +63,5 @@ class VectorIndex:
 
 
 def index_folder(settings: Settings, model: str) -> Path:
-    """Return the folder of a model's index on this machine."""
+    """Return the local folder of a model's index."""
     return settings.home.absolute() / "indexes" / model

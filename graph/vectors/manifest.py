@@ -7,21 +7,21 @@ from pathlib import Path
 from graph.atomic_write import atomic_write
 from graph.errors import StorageError
 
-_FORM = 1  # of the files; an index of another form is built anew
+_FORM = 1  # version of the files; an index of another version is rebuilt
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index holds and how it is searched."""
+    """Content and search parameters of an index."""
 
     dimension: int
     segments: tuple[str, ...]  # folders beside the manifest
     rows: int
-    trained_rows: int  # how many rows the lists were made for
-    components: int  # principal components that the codes keep
+    trained_rows: int  # number of rows for which the lists were made
+    components: int  # principal components in the codes
     lists: int
     visited: int  # lists that a search visits
-    recall: float  # share of the ten nearest that were found, over held-out questions
+    recall: float  # share of the ten nearest that are found, over held-out questions
     built_at: str  # ISO 8601, UTC
     form: int = _FORM
 
@@ -31,7 +31,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Read the manifest of an index; None where there is none, or one of another version of the software."""
+    """Read the manifest of an index; returns None if there is none or if it has another version."""
     try:
         values = json.loads((folder / "manifest.json").read_text())
     except FileNotFoundError:
@@ -46,5 +46,5 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Switch the index to these segments, in one step."""
+    """Switch the index atomically to these segments."""
     atomic_write(folder / "manifest.json", json.dumps(asdict(manifest), indent=1))

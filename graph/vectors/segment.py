@@ -1,11 +1,11 @@
-"""A segment of a vector index: the vectors of some videos in one folder, mapped into memory.
+"""A segment of a vector index: the memory-mapped vectors of some videos in one folder.
 
     rows.npz         keys (N,) uint64: the patch ids; order (N,): rows sorted by key; videos, versions, starts (V + 1,)
-    vectors.f16      (N, D) float16, row by row: candidates are compared by these
+    vectors.f16      (N, D) float16 in row order, with which candidates are compared
     inverted.faiss   an inverted file over the same rows
-    trained.faiss    the same inverted file without rows; only in the first segment, later ones begin with it
+    trained.faiss    the same inverted file without rows; only in the first segment, as the base of later ones
 
-The rows of a video lie beside each other. A segment is never changed: new videos become a new segment.
+The rows of a video are adjacent. A segment never changes; new videos become a new segment.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from graph.nearest import InvertedFile
 from graph.vectors.selection import Selection
 
-EXACT_ROWS = 20_000  # so many rows or fewer are all compared: about 10 ms on one core
-FIRST_CANDIDATES = 100  # rows that the codes propose and the vectors order; more where more answers are wanted
+EXACT_ROWS = 20_000  # up to this number of rows, all are compared: about 10 ms on one core
+FIRST_CANDIDATES = 100  # candidates that the codes find and the vectors order; more if more answers are requested
 
 Found = tuple[str, str, float]  # patch, video, cosine
 
 
 @dataclass(frozen=True)
 class Segment:
-    """An open segment; safe to share between threads."""
+    """An open segment. Threads may share it."""
 
     folder: Path
     dimension: int
@@ -51,7 +51,7 @@ class Segment:
         return cls(folder, dimension, keys, order, videos, versions, starts, vectors, inverted)
 
     def __len__(self) -> int:
-        """Return how many vectors there are, those of deleted videos included."""
+        """Return the number of vectors, including those of deleted videos."""
         return len(self.keys)
 
     @cached_property
@@ -59,22 +59,22 @@ class Segment:
         return {video: place for place, video in enumerate(self.videos)}
 
     def count(self, videos: Collection[str]) -> int:
-        """Return how many rows belong to these videos."""
+        """Return the number of rows of these videos."""
         lengths = np.diff(self.starts)
         return int(sum(lengths[self._places[video]] for video in videos))
 
     def current(self, versions: Mapping[str, str]) -> frozenset[str]:
-        """Return the videos whose shards are still those that the segment was built from."""
+        """Return the videos whose shards have not changed since the segment was built."""
         pairs = zip(self.videos, self.versions, strict=True)
         return frozenset(video for video, version in pairs if versions.get(video) == version)
 
     def search(
         self, query: NDArray[np.float32], k: int, current: frozenset[str], wanted: Selection, visited: int
     ) -> list[Found]:
-        """Find about the `k` rows of highest cosine with `query` (D,) of length 1 among `current` videos.
+        """Return approximately the `k` rows of `current` videos with the highest cosine to `query` (D,) of length 1.
 
-        Few permitted rows are all compared. Otherwise the inverted file visits `visited` lists, more of them where the
-        filter permits a small share of the rows, and the stored vectors order what it proposes.
+        If few rows are permitted, all are compared. Otherwise the inverted file visits `visited` lists, or more if the
+        filter permits a small share of the rows, and the stored vectors order the candidates.
         """
         allowed = self._allowed(current, wanted)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -95,7 +95,7 @@ class Segment:
         ]
 
     def _allowed(self, current: frozenset[str], wanted: Selection) -> NDArray[np.bool_] | None:
-        """Return the mask (N,) of permitted rows; None where every row is."""
+        """Return the mask (N,) of permitted rows, or None if all rows are permitted."""
         alive = self._alive(current)
         if wanted == Selection():
             return alive
@@ -113,7 +113,7 @@ class Segment:
 
     def _alive(self, current: frozenset[str]) -> NDArray[np.bool_] | None:
         if current not in self._dead:
-            self._dead.clear()  # the videos changed: masks of earlier states are not asked for again
+            self._dead.clear()  # the videos have changed, so masks of earlier states are not needed any more
             self._dead[current] = None if len(current) == len(self.videos) else self._mask_of_videos(sorted(current))
         return self._dead.get(current)
 

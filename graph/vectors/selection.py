@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which patches a search may find; the default is every patch."""
+    """Conditions on the patches that a search may find; the default permits every patch."""
 
     video: str = ""  # only patches of this video; "": of every video
     without_videos: frozenset[str] = frozenset()  # no patches of these
