@@ -53,6 +53,7 @@ function show(model) {
   for (const [key, title, unit] of wanted) {
     /** @type {[number, number][]} */
     const points = lines.filter((line) => typeof line[key] === "number").map((line) => [Number(line.step), Number(line[key])]);
-    if (points.length > 1) charts.append(lineChart(title, "step", unit, points));
+    const counts = key.startsWith("health_") && new Set(points.map(([, y]) => y)).size === 1; // of what was measured
+    if (points.length > 1 && !counts) charts.append(lineChart(title, "step", unit, points));
   }
 }
