@@ -46,7 +46,7 @@ def health(
     pack: Pack = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on the videos kept out of training, without labels."""
+    """Measure a model on the videos kept out of training, without labels. The paper has no such table."""
     from training.evaluation.measure import evaluate_held_out  # imports torch, which takes seconds
 
     with open_source(pack) as (source, context), Bars() as bars:
@@ -64,7 +64,11 @@ def retrieval(
     picture: Annotated[Path | None, typer.Option(help="Draw nearest neighbours (figure 7) to this file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure nearest neighbours over labelled pictures."""
+    """Measure nearest neighbours over labelled pictures, by class (section 6.1, figure 7).
+
+    The paper's data are the objects cut out of PASCAL VOC 2007's trainval
+    (http://host.robots.ox.ac.uk/pascal/VOC/voc2007/); any folder with one folder of pictures per class will do.
+    """
     from training.encoder import Encoder
     from training.evaluation.measure import evaluate_retrieval
 

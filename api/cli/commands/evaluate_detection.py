@@ -9,6 +9,7 @@ from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, SizeO
 from api.cli.interrupt import cancelling
 from api.cli.proposals import proposals_of
 from api.cli.terminal import Bars, Json, answer
+from api.cli.usage import checked_arguments
 from graph.errors import InvalidInput
 from graph.settings import settings
 
@@ -46,9 +47,10 @@ def detection(
     from training.evaluation.detection.presets import get_preset, with_iterations
     from training.evaluation.detection.voc import read_voc
 
-    if layout not in ("voc", "coco"):
-        raise InvalidInput(f"--format {layout} is not known. Say voc or coco.")
-    numbers = get_preset(preset, head, "coco" if layout == "coco" else "voc07")
+    with checked_arguments():
+        if layout not in ("voc", "coco"):
+            raise InvalidInput(f"--format {layout} is not known. Say voc or coco.")
+        numbers = get_preset(preset, head, "coco" if layout == "coco" else "voc07")
     if iterations:
         numbers = with_iterations(numbers, iterations)
     pictures = read_coco(data) if layout == "coco" else read_voc(data)

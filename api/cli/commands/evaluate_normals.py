@@ -8,6 +8,7 @@ import typer
 from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, SizeOption, StepsOption, open_model
 from api.cli.interrupt import cancelling
 from api.cli.terminal import Bars, Json, answer
+from api.cli.usage import checked_arguments
 from graph.settings import settings
 
 
@@ -42,7 +43,8 @@ def normals(
     from training.evaluation.normals.evaluate import evaluate_normals, get_preset, with_iterations
     from training.evaluation.normals.layouts import open_normals_data
 
-    numbers = get_preset(preset)
+    with checked_arguments():
+        numbers = get_preset(preset)
     if iterations:
         numbers = with_iterations(numbers, iterations)
     pictures = open_normals_data(data)

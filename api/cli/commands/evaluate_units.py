@@ -32,11 +32,11 @@ def units(
     output: OutputOption = None,
     as_json: Json = False,
 ) -> None:
-    """Show the six patches of highest response for conv5_3 units, dark where pixels barely affect it (figure 8).
+    """Show the six patches of highest response for conv5_3 units (section 6.1, figure 8).
 
-    The patches are the graph's, a pack's, or the pictures of a folder. A unit is selective when its six highest
-    responses lie many deviations above its mean. Fields are measured as in Zhou et al. 2015. Writes units.png and
-    units.json with the patches' ids. Run the command again to resume it.
+    Pixels that barely affect the response are dark. The patches are the graph's, a pack's, or the pictures of a folder.
+    A unit is selective when its six highest responses lie many deviations above its mean. Fields are measured as in
+    Zhou et al. 2015. Writes units.png and units.json with the patches' ids. Run the command again to resume it.
     """
     from api.cli.commands.evaluate import open_source
     from training.evaluation.patches import folder_patches, source_patches
