@@ -43,7 +43,7 @@ class InvertedFile:
 
     @classmethod
     def train(cls, sample: NDArray[np.float32], components: int, lists: int) -> "InvertedFile":
-        """Learn the components and the centres of the lists from a sample (S, D); the result holds no vectors."""
+        """Return an empty index whose components and list centres are trained on a sample (S, D)."""
         width = min(components, sample.shape[1])
         index = faiss.index_factory(sample.shape[1], f"PCA{width},IVF{lists},SQ8", faiss.METRIC_L2)
         index.train(np.ascontiguousarray(sample))
@@ -56,7 +56,7 @@ class InvertedFile:
 
     @classmethod
     def map(cls, path: Path) -> "InvertedFile":
-        """Open a saved file for searching; its lists stay on the disk and are mapped into memory."""
+        """Open a saved file for searching; its lists are memory-mapped."""
         return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
 
     def save(self, path: Path) -> None:
@@ -65,11 +65,11 @@ class InvertedFile:
 
     @property
     def lists(self) -> int:
-        """How many lists there are."""
+        """Number of lists."""
         return int(self._lists.nlist)
 
     def add(self, vectors: NDArray[np.float32]) -> None:
-        """Append vectors (N, D); their rows follow the rows that are there."""
+        """Append vectors (N, D); their rows follow the existing rows."""
         self._whole.add(np.ascontiguousarray(vectors))
 
     def search(

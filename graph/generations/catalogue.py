@@ -183,9 +183,9 @@ def delete_generation(connection: Connection, generation: str, progress: Progres
 
 
 def _training_with(connection: Connection, generation: Generation) -> str:
-    """Return the id of an unfinished training that uses this generation, "" for none.
+    """Return the id of an unfinished training that uses this generation, or "".
 
-    A training that names no generation took one when it began: every generation that was there then counts as used.
+    A training that names no generation chose one at its start, so every generation that existed then counts as used.
     """
     for entry in jobs.unfinished_jobs(connection):
         if entry.job.kind != "train":

@@ -109,7 +109,7 @@ class LocalProcess:
         return find_process(int(state["pid"]), state["born"])
 
     def listens_on(self, *ports: int) -> bool:
-        """Return whether the process itself listens on these ports, so that what answers there is no other server."""
+        """Return whether the process itself listens on these ports, and not another server."""
         process = self.process()
         if process is None:
             return False

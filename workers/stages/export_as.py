@@ -26,9 +26,9 @@ class ExportFormat(StrEnum):
 
 
 def export_as(context: StageContext, kind: ExportFormat, folder: Path, progress: Progress) -> dict[str, int]:
-    """Write `folder`, which does not exist yet, wholly or not at all; returns counts of what was written.
+    """Write the new folder `folder` completely or not at all; returns the counts of what was written.
 
-    Raises `NotFound` where no video has a track, and `StorageError`.
+    Raises `NotFound` if no video has a track, and `StorageError`.
     """
     total = len(video_ids_with_tracks(context.connection))
     if not total:
