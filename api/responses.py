@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from graph.records import JobKind, JobState, Role
+from graph.records import JobKind, JobState, Origin, Role
 
 Item = TypeVar("Item")
 
@@ -39,6 +39,8 @@ class VideoResponse(Response):
     status: Literal["ready", "failed"]
     reason: str = Field(description="Why mining failed; empty when it did not.")
     ingested_at: str = Field(description="ISO 8601, UTC.")
+    origin: Origin = Field("mined", description="Whether its tracks were mined here or imported.")
+    tool: str = Field("", description="What made the imported tracks.", examples=["ByteTrack"])
     report: dict[str, Any] = Field(
         description="What mining counted: windows, tracks, cuts, damaged frames, and what was refused, by reason; {} "
         "where it failed.",

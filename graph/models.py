@@ -13,6 +13,7 @@ from graph.errors import InvalidInput, NotFound
 from graph.records import Model
 from graph.rows import as_record, get_record, list_records
 
+ONNX_RECIPE = "onnx"  # recipe of a model that is an imported ONNX file; it is used only if it is named
 _WRITE = """
 MERGE (m:Model {id: $id})
 SET m = $properties
@@ -98,7 +99,7 @@ def require_embedding(model: Model) -> Model:
 
 
 def choose_model(connection: Connection, model_id: str = "") -> Model:
-    """Return the named model, else the current one, else the newest one with an embedding.
+    """Return the named model, else the current one, else the newest trained one with an embedding.
 
     Raises `NotFound`, and `InvalidInput` for a named model without an embedding.
     """
@@ -107,7 +108,7 @@ def choose_model(connection: Connection, model_id: str = "") -> Model:
     current = current_model(connection)
     if current:
         return current
-    known = newest_models(connection, embedding=True)
+    known = [model for model in newest_models(connection, embedding=True) if model.recipe != ONNX_RECIPE]
     if not known:
         raise NotFound("There is no model with an embedding yet. Train recipe transitive first.")
     return known[0]

@@ -6,7 +6,8 @@ from hashlib import blake2b
 from typing import Literal, Protocol
 
 Role = Literal["start", "end"]
-JobKind = Literal["ingest", "segment", "link", "train", "embed", "index", "map"]
+Origin = Literal["mined", "imported"]  # imported: tracks of another tool
+JobKind = Literal["ingest", "segment", "import", "link", "train", "embed", "index", "map"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
 ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # a job leaves these only if requested again
 
@@ -29,7 +30,10 @@ def patch_id(video_id: str, frame: int, x: int, y: int, w: int, h: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video file; its id is the BLAKE2b hash of its bytes (32 hexadecimal digits)."""
+    """A video file; its id is the BLAKE2b hash of its bytes (32 hexadecimal digits).
+
+    With imported tracks it is a video or a series of pictures, and its id is the hash of the media and of the tracks.
+    """
 
     id: str
     name: str
@@ -41,6 +45,8 @@ class Video:
     status: Literal["ready", "failed"] = "ready"
     reason: str = ""  # why mining failed, for people
     ingested_at: str = ""  # ISO 8601, UTC
+    origin: Origin = "mined"
+    tool: str = ""  # name of the tool that made imported tracks
     report: str = ""  # JSON: the counts of mining, and how many windows and tracks were rejected for which reason
 
     @property
@@ -79,6 +85,7 @@ class IntraInstance:
     track_length: int  # frames
     confidence: float  # 0..1
     trust: dict[str, float] = field(default_factory=dict)  # tracker's measurements: peaks, errors, agreement
+    origin: Origin = "mined"
 
 
 @dataclass(frozen=True, slots=True)

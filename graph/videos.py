@@ -1,8 +1,8 @@
 """The videos of the graph with their patches and tracks: write, read and delete.
 
-(:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at})
+(:Video {id, name, fps, width, height, frames, duration_s, status, reason, ingested_at, origin, tool})
 (:Video)-[:HAS_PATCH]->(:Patch {id, video_id, video_name, url, frame, time_s, x, y, w, h, role})
-(:Patch {role: "start"})-[:INTRA_INSTANCE {track_length, confidence, …trust}]->(:Patch {role: "end"})
+(:Patch {role: "start"})-[:INTRA_INSTANCE {track_length, confidence, origin, …trust}]->(:Patch {role: "end"})
 """
 
 from collections.abc import Iterator, Sequence
@@ -238,14 +238,16 @@ def _patch_row(patch: Patch, video: Video, pages: str) -> Row:
 
 
 def _track_row(track: IntraInstance) -> Row:
-    properties = {**track.trust, "track_length": track.track_length, "confidence": track.confidence}
+    facts = {"track_length": track.track_length, "confidence": track.confidence, "origin": track.origin}
+    properties = {**track.trust, **facts}
     return {"start_id": track.start_id, "end_id": track.end_id, "properties": properties}
 
 
 def _track(row: Row) -> IntraInstance:
     properties: dict[str, Any] = dict(row["properties"])
     length, confidence = properties.pop("track_length"), properties.pop("confidence")
-    return IntraInstance(row["start_id"], row["end_id"], length, confidence, properties)
+    origin = properties.pop("origin", "mined")  # tracks written before 2026-11-28 have none
+    return IntraInstance(row["start_id"], row["end_id"], length, confidence, properties, origin)
 
 
 def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -20,6 +20,7 @@ from torch import nn
 from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.identifiers import require_name
+from graph.models import ONNX_RECIPE
 from graph.records import Model
 from training.networks import Network
 from training.recipe import Recipe
@@ -73,6 +74,8 @@ def card_model(card: dict[str, Any]) -> Model:
 
 def card_recipe(card: dict[str, Any]) -> Recipe:
     """Return the card's recipe; cards written before 2026-11-28 have another name for `held_out_every`."""
+    if card["recipe"] == ONNX_RECIPE:
+        raise InvalidInput(f"{card['id']} is an ONNX encoder: it can be linked by and searched with, not trained.")
     numbers = {"held_out_every" if name == "health_every" else name: value for name, value in card["numbers"].items()}
     return Recipe(**{**numbers, "positives": tuple(numbers["positives"])})
 

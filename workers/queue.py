@@ -28,6 +28,7 @@ QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {
     "ingest": "mining",
     "segment": "mining",  # one segment of a long video, submitted by its ingest job
+    "import": "mining",
     "link": "torch",
     "train": "torch",
     "embed": "torch",

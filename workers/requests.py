@@ -15,13 +15,14 @@ from graph.errors import InvalidInput
 from graph.linking.parameters import LARGEST_SEED, LinkParameters
 from graph.records import JobKind
 from training.recipes import get_recipe, with_iterations
+from workers.importing.sequences import TrackFormat
 from workers.mining.recipe import Mining
 
 if TYPE_CHECKING:
     from workers.mining.decode import Segment  # imports PyAV, which the API and most workers do not need
 
 # fields without influence on the result: location and name of a file, the mode of resuming, parts of the job's title
-_NOT_IN_ID = frozenset({"path", "name", "resume", "segments"})
+_NOT_IN_ID = frozenset({"path", "name", "media", "resume", "segments"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,30 @@ class SegmentRequest:
     def target(self) -> str:
         """What the job is called in lists."""
         return f"{PurePath(self.path).name}, segment {self.segment.number + 1} of {self.segments}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """Import the tracks of one video or of one series of pictures, which another tool made."""
+
+    kind: ClassVar[JobKind] = "import"
+
+    path: str  # annotation file, or folder of an object's pictures
+    name: str  # of the sequence in it
+    format: TrackFormat
+    video: str  # hash of the media and of the tracks
+    media: str = ""  # video, or folder of its frames; "": beside the tracks
+    tool: str = ""  # that made the tracks; "": named after the format
+    track_length: int = Mining().track_length  # frames from A to A' (section 4.3)
+
+    def __post_init__(self) -> None:
+        if self.track_length < 1:
+            raise InvalidInput("The track's length must be one frame at least.")
+
+    @property
+    def target(self) -> str:
+        """What the job is called in lists."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +189,16 @@ class MapRequest:
         return self.model
 
 
-JobRequest = IngestRequest | SegmentRequest | LinkRequest | TrainRequest | EmbedRequest | IndexRequest | MapRequest
+JobRequest = (
+    IngestRequest
+    | SegmentRequest
+    | ImportRequest
+    | LinkRequest
+    | TrainRequest
+    | EmbedRequest
+    | IndexRequest
+    | MapRequest
+)
 
 
 def job_id(request: JobRequest) -> str:
@@ -195,6 +229,8 @@ def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
                 return IngestRequest(**given)
             case "segment":
                 return _segment_request(given)
+            case "import":
+                return ImportRequest(**given)
             case "link":
                 names = {one.name for one in fields(LinkParameters)}
                 parameters = LinkParameters(**{name: given.pop(name) for name in names & set(given)})

@@ -55,6 +55,12 @@ def _segment() -> Stage:
     return mine_one
 
 
+def _import() -> Stage:
+    from workers.stages.import_tracks import import_tracks
+
+    return import_tracks
+
+
 def _prepare_link() -> Stage:
     from workers.stages.features import prepare_link
 
@@ -103,6 +109,7 @@ def _add_task(name: str, load: Callable[[], Stage], following: tuple[str, str] |
 
 _add_task("ingest", _ingest)
 _add_task("segment", _segment)
+_add_task("import", _import)
 _add_task("link", _prepare_link, following=("link_graph", "graph"))
 _add_task("link_graph", _link)
 _add_task("train", _train)

@@ -1,4 +1,4 @@
-"""Ingestion of files as jobs that a command waits for; `ingest`, `demo` and `compare` share it."""
+"""Ingestion as jobs that a command waits for; `ingest`, `import-tracks`, `demo` and `compare` share it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from api.cli.waiting import Waiting
 from graph.connection import Connection
 from graph.records import ENDED, Job
 from graph.videos import ready_video_ids
-from workers.requests import IngestRequest
+from workers.requests import IngestRequest, JobRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,19 @@ def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, 
         say(f"{double.name} has the bytes of another file; it is taken once.")
     if not found.new:
         return Outcome([], [], [], found)
+    ended = run_jobs(session, [ingest_request(video, numbers) for video in found.new])
+    return Outcome(ended["done"], ended["failed"], ended["cancelled"], found)
+
+
+def run_jobs(session: Session, requests: Sequence[JobRequest]) -> dict[str, list[Job]]:
+    """Ask for one job a video and wait for all, with a bar for each that runs; returns the jobs by their last state."""
     with Waiting(session) as waiting, Bars() as bars:
-        jobs = [waiting.submit(ingest_request(video, numbers)) for video in found.new]
+        jobs = [waiting.submit(request) for request in requests]
         ended = waiting.until_finished(bars, _Drawing())
     by_state: dict[str, list[Job]] = {"done": [], "failed": [], "cancelled": []}
     for job in jobs:
         by_state[ended[job.id].state].append(ended[job.id])
-    return Outcome(by_state["done"], by_state["failed"], by_state["cancelled"], found)
+    return by_state
 
 
 def say_failures(outcome: Outcome) -> None:

@@ -37,6 +37,7 @@ FAMILIES = {
     "mining": ("mine", "track"),
     "grow": ("grow",),
     "key": ("key",),
+    "import_tracks": ("import-tracks",),
 }
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 

@@ -4,7 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -24,9 +24,6 @@ from workers import queue, recovery
 from workers.requests import IngestRequest, JobRequest, job_id
 from workers.stage_context import StageContext
 from workers.stages.encoding import missing_videos
-
-if TYPE_CHECKING:
-    pass
 
 PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
 
@@ -175,12 +172,12 @@ class Service:
             else models.get_model(self.connection, self.embedded_model(None))
         )
         models.require_embedding(model)
-        from training.encoder import Encoder  # torch takes seconds and 400 MB: only servers that encode pay that
+        from training.encoders import open_encoder  # torch takes seconds and 400 MB: only servers that encode pay that
 
         with self._loading:
             if model.id not in self._encoders:
                 settings = self.context.settings
-                encoder = Encoder.load(self.context.models / model.id, settings.device)
+                encoder = open_encoder(self.context.models / model.id, settings.device)
                 self._encoders[model.id] = MicroBatches(encoder.embed)
             return model, self._encoders[model.id]
 

@@ -40,10 +40,13 @@ MATCH (a:Patch)-[:REJECTED]->(b:Patch)
 MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = $generation
 SET e.rejected = true
 """
-# The shortest track. Tracks of videos above 40 frames a second are longer, because skipped frames count as well.
+# The shortest track. Tracks of videos above 40 frames a second are longer, because skipped frames count as well. The
+# last pair of an imported track may be shorter than requested, so imported tracks count only without mined ones, by the
+# longest.
 _TRACK_LENGTH = """
 MATCH (:ParentCluster {generation: $generation})<-[:IN_PARENT]-(:Patch)-[e:INTRA_INSTANCE]->()
-RETURN coalesce(min(e.track_length), 0) AS length
+WITH e.track_length AS length, coalesce(e.origin, 'mined') AS origin
+RETURN coalesce(min(CASE origin WHEN 'mined' THEN length END), max(length), 0) AS length
 """
 # (:Current)-[:IS]->(g). The same transaction checks the lock's owner: a run that lost the lock must not switch.
 _SWITCH = """

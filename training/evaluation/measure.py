@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
-from training.encoder import Encoder
+from training.encoders import PatchEncoder
 from training.evaluation.kinds import known_starts, neighbours_by_kind
 from training.evaluation.retrieval import draw_neighbours, labelled_pictures, retrieval
 from training.held_out import MOST_DISTRACTORS, choose_held_out_tracks
@@ -19,7 +19,7 @@ from training.source import PatchTable, TrainingSource
 _READ = 512
 
 
-def _vectors(encoder: Encoder, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
+def _vectors(encoder: PatchEncoder, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
     out: dict[str, NDArray[np.floating]] = {"pool5": encoder.pool5(pictures)}
     if encoder.model.embedding_dim:
         out["embedding"] = encoder.embed(pictures)
@@ -36,7 +36,7 @@ def require_held_out_tracks(source: TrainingSource) -> tuple[PatchTable, HeldOut
 
 
 def evaluate_held_out(
-    encoder: Encoder, source: TrainingSource, progress: Progress = no_progress
+    encoder: PatchEncoder, source: TrainingSource, progress: Progress = no_progress
 ) -> dict[str, dict[str, float]]:
     """Measure all tracks of held-out videos, without labels: {"pool5": metrics, "embedding": metrics}.
 
@@ -49,7 +49,7 @@ def evaluate_held_out(
 
 
 def evaluate_by_kind(
-    encoder: Encoder, source: TrainingSource, kinds: Sequence[str], progress: Progress = no_progress
+    encoder: PatchEncoder, source: TrainingSource, kinds: Sequence[str], progress: Progress = no_progress
 ) -> dict[str, dict[str, float]]:
     """Measure how often the nearest track of another video shows the same kind of object, asked by held-out videos.
 
@@ -71,7 +71,7 @@ def evaluate_by_kind(
 
 
 def _encode_rows(
-    encoder: Encoder,
+    encoder: PatchEncoder,
     source: TrainingSource,
     table: PatchTable,
     rows: NDArray[np.int64],
@@ -88,7 +88,7 @@ def _encode_rows(
     return {name: np.concatenate(vectors) for name, vectors in parts.items()}
 
 
-def evaluate_retrieval(encoder: Encoder, folder: Path, picture: Path | None = None) -> dict[str, dict[str, float]]:
+def evaluate_retrieval(encoder: PatchEncoder, folder: Path, picture: Path | None = None) -> dict[str, dict[str, float]]:
     """Measure nearest neighbours among a folder of labelled pictures, and draw figure 7 to the file `picture`."""
     pictures, labels, _ = labelled_pictures(folder)
     vectors = _vectors(encoder, pictures)

@@ -23,6 +23,7 @@ from graph.errors import BadVideo, TransitiveError
 from workers.mining.container import NVIDIA
 from workers.mining.decode import count_frames
 from workers.mining.follow_box import follow_box
+from workers.mining.given_tracks import cut_video
 from workers.mining.isolated import HEADER
 from workers.mining.recipe import Limits
 from workers.mining.segments import cut_into_segments
@@ -57,6 +58,7 @@ _TASKS: dict[str, Callable[..., Any]] = {
     "sheet": draw_sheet,
     "track": follow_box,
     "count": count_frames,
+    "given": cut_video,
 }
 
 

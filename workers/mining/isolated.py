@@ -22,6 +22,7 @@ from typing import Any, Self
 from graph.errors import BadVideo
 from graph.records import Progress, no_progress
 from workers.mining.decode import Count, Segment
+from workers.mining.given_tracks import GivenTracks
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
 
@@ -64,6 +65,14 @@ def mine_segment_isolated(
     arguments = {"recipe": recipe, "segment": segment, "identifier": identifier}
     mined: MinedVideo = _isolated("segment", path, limits, progress, arguments)
     return mined
+
+
+def cut_tracks_isolated(
+    path: Path, limits: Limits, progress: Progress, given: GivenTracks, recipe: Mining
+) -> MinedVideo:
+    """Cut the patches of given tracks out of a video in a child process, as `given_tracks.cut_video` does."""
+    cut: MinedVideo = _isolated("given", path, limits, progress, {"given": given, "recipe": recipe})
+    return cut
 
 
 def sheet_isolated(

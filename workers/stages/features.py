@@ -11,7 +11,7 @@ from graph.generations import catalogue
 from graph.linking.hog import hog
 from graph.records import Progress
 from training.devices import choose_device
-from training.encoder import Encoder
+from training.encoders import open_encoder
 from training.recipe import STARTS, Recipe
 from training.recipes import get_recipe
 from workers.requests import LinkRequest, TrainRequest
@@ -22,7 +22,7 @@ from workers.stages.train import train
 
 def compute_features(context: StageContext, model_id: str, progress: Progress) -> int:
     """Write the missing shards features/<model>/<video>; returns the number of shards written."""
-    encoder = Encoder.load(context.models / model_id, context.settings.device)
+    encoder = open_encoder(context.models / model_id, context.settings.device)
     return encode_missing(context, f"features/{model_id}", encoder.pool5, "computing features", progress)
 
 

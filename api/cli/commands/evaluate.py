@@ -20,7 +20,7 @@ from workers.stage_context import StageContext
 from workers.training_source import GraphSource
 
 if TYPE_CHECKING:
-    from training.encoder import Encoder
+    from training.encoders import PatchEncoder
 
 Pack = Annotated[Path | None, typer.Option(help="Read patches from this training pack instead of the graph.")]
 _COUNTS = ("tracks", "ends", "links")  # whole numbers among the measures
@@ -69,13 +69,13 @@ def retrieval(
     The paper's data are the objects cut out of PASCAL VOC 2007's trainval
     (http://host.robots.ox.ac.uk/pascal/VOC/voc2007/); any folder with one folder of pictures per class will do.
     """
-    from training.encoder import Encoder
+    from training.encoders import open_encoder
     from training.evaluation.measure import evaluate_retrieval
 
     if not data.is_dir():
         raise WrongCall(f"{data} is no folder. Give a folder with one folder of pictures for each class.")
     if model and Path(model).is_dir():
-        encoder = Encoder.load(Path(model), settings().device)
+        encoder = open_encoder(Path(model), settings().device)
     else:
         with open_source(None) as (_, context):
             encoder = _encoder(model, context)
@@ -121,19 +121,19 @@ def open_source(pack: Path | None) -> Iterator[tuple[TrainingSource, StageContex
         yield GraphSource(context, catalogue.require_generation(context.connection)), context
 
 
-def _encoder(model: str, context: StageContext | None) -> "Encoder":
+def _encoder(model: str, context: StageContext | None) -> "PatchEncoder":
     from graph.models import choose_model
-    from training.encoder import Encoder
+    from training.encoders import open_encoder
 
     if model and Path(model).is_dir():
-        return Encoder.load(Path(model), settings().device)
+        return open_encoder(Path(model), settings().device)
     if context is None:
         raise InvalidInput("With --pack, name the model's folder: --model DIR.")
     known = context.models / model if model and (context.models / model).is_dir() else None
-    return Encoder.load(known or context.models / choose_model(context.connection, model).id, settings().device)
+    return open_encoder(known or context.models / choose_model(context.connection, model).id, settings().device)
 
 
-def _answer(encoder: "Encoder", found: dict[str, dict[str, float]], as_json: bool) -> None:
+def _answer(encoder: "PatchEncoder", found: dict[str, dict[str, float]], as_json: bool) -> None:
     lines = [f"model {encoder.model.id}"]
     for vectors, numbers in found.items():
         lines += [

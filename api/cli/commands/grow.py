@@ -32,7 +32,7 @@ def grow(
 
     Every round leaves a generation and a model. Run again, it finds what is done and goes on.
     """
-    from training.encoder import Encoder
+    from training.encoders import open_encoder
     from training.evaluation import growth
     from training.evaluation.measure import evaluate_held_out
 
@@ -51,7 +51,7 @@ def grow(
 
         def measure(model: str) -> dict[str, float]:
             source = GraphSource(context, catalogue.require_generation(session.connection))
-            encoder = Encoder.load(context.models / model, context.settings.device)
+            encoder = open_encoder(context.models / model, context.settings.device)
             return evaluate_held_out(encoder, source, bars)["pool5"]
 
         first = catalogue.get_generation(session.connection, link(features)).feature_model

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
+from api.cli.onnx_file import Deviation, Mean, Size, check_onnx, resolve_onnx
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.usage import checked_arguments
@@ -33,8 +34,11 @@ def register(app: typer.Typer) -> None:
 
 def link(
     features: Annotated[
-        str, typer.Option(help="Model whose pool5 features to use, hog, or newest: the newest start.")
+        str, typer.Option(help="Model whose pool5 features to use, hog, onnx:FILE, or newest: the newest start.")
     ] = _NEWEST,
+    size: Size = 0,
+    mean: Mean = "",
+    deviation: Deviation = "",
     start: Annotated[
         str, typer.Option(help="Which start: context, contrast, or newest: the newest network of both.")
     ] = _NEWEST,
@@ -88,7 +92,9 @@ def link(
         )
     with checked_arguments():
         request = LinkRequest(features, start, preset, join, asked)
+        check_onnx(features, size, mean, deviation)
     with open_session() as session, Bars() as bars:
+        request = replace(request, features=resolve_onnx(session, features, size, mean, deviation))
         announce_start(session.connection, request)
         if detach:
             detached(session, request, as_json)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.interrupt import cancelling
+from api.cli.onnx_file import Deviation, Mean, Size, check_onnx, resolve_onnx
 from api.cli.session import open_session
 from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.usage import WrongCall, checked_arguments
@@ -89,20 +90,26 @@ def train(
 
 
 def embed(
-    model: Annotated[str, typer.Option(help="Model's id. Default: the current one, else the newest.")] = "",
+    model: Annotated[
+        str, typer.Option(help="Model's id, or onnx:FILE. Default: the current model, else the newest.")
+    ] = "",
     missing: Annotated[
         bool, typer.Option("--missing", help="Only by the current model; fail where none is in use.")
     ] = False,
+    size: Size = 0,
+    mean: Mean = "",
+    deviation: Deviation = "",
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compute the embedding of every patch that has none of this model yet."""
     if missing and model:
         raise typer.BadParameter("--missing embeds by the current model: leave --model out, or `transitive use` it.")
+    check_onnx(model, size, mean, deviation)
     with open_session() as session, Bars() as bars:
         if missing and current_model(session.connection) is None:
             raise NotFound("No model is in use yet. `transitive use MODEL` names one.")
-        asked = EmbedRequest(choose_model(session.connection, model).id)
+        asked = EmbedRequest(choose_model(session.connection, resolve_onnx(session, model, size, mean, deviation)).id)
         if detach:
             detached(session, asked, as_json)
             return

@@ -32,6 +32,17 @@ from training.recipes import get_recipe
 NPY, ARROW = "application/x-npy", "application/vnd.apache.arrow.stream"
 
 
+def test_a_file_is_never_a_model_over_http(world: World, tmp_path: Path) -> None:
+    (tmp_path / "encoder.onnx").write_bytes(b"onnx")
+    for name in (f"onnx:{tmp_path}/encoder.onnx", str(tmp_path / "encoder.onnx")):
+        answers = [
+            world.client.post("/similar", params={"model": name}, files={"file": picture(1)}),
+            world.client.post("/embeddings", params={"model": name}, files={"files": picture(1)}),
+            world.client.get(f"/patches/{world.patches[0].id}/similar", params={"model": name}),
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
 def test_one_embedding_is_the_stored_one(world: World) -> None:
     asked = world.patches[0].id
     answer = world.client.get(f"/patches/{asked}/embedding").json()

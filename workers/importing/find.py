@@ -1,0 +1,46 @@
+"""Recognition of the format of tracks by the path that a person names."""
+
+from pathlib import Path
+
+from graph.errors import InvalidInput
+from workers.importing.coco import read_coco
+from workers.importing.folders import read_object_folders
+from workers.importing.mot import read_mot
+from workers.importing.sequences import TrackedSequence, TrackFormat
+
+_TEXT = (".txt", ".csv")
+
+
+def read_sequences(path: Path, media: Path | None = None) -> list[TrackedSequence]:
+    """Read MOTChallenge text, a folder of a MOTChallenge sequence, COCO-style JSON, or folders of pictures.
+
+    `media` is the video or the folder of its frames, where it is not beside the tracks. Raises `InvalidInput`.
+    """
+    if media is not None and not media.exists():
+        raise InvalidInput(f"There is no video {media}.")
+    if path.is_dir() and (path / "gt" / "gt.txt").is_file():
+        path = path / "gt" / "gt.txt"
+    if path.is_dir():
+        if media is not None:
+            raise InvalidInput(f"{path} is a folder of pictures, which needs no --video.")
+        return read_object_folders(path)
+    if not path.is_file():
+        raise InvalidInput(f"There is no {path}.")
+    if path.stat().st_size == 0:
+        raise InvalidInput(f"{path} is empty.")
+    if path.suffix.lower() in _TEXT:
+        return read_mot(path, media)
+    if path.suffix.lower() == ".json":
+        return read_coco(path, media)
+    raise InvalidInput(f"{path} holds no tracks: give MOTChallenge text (.txt), COCO JSON, or a folder of pictures.")
+
+
+def read_sequence(track_format: TrackFormat, source: Path, media: Path | None, name: str) -> TrackedSequence:
+    """Read one of the sequences of a source again; raises `InvalidInput` where it is gone."""
+    if track_format == "pictures":
+        found = read_object_folders(source)[:1]
+    else:
+        found = [one for one in read_sequences(source, media) if one.name == name]
+    if not found:
+        raise InvalidInput(f"{source} no longer holds {name}. Run the same command again.")
+    return found[0]
