@@ -21,6 +21,7 @@ from workers.mining.decode import Clip
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
+from workers.mining.timeline import TrackPath, Window
 
 Pair = tuple[TrackedBox, TrackedBox]  # A and A'
 Box = tuple[int, int, int, int]
@@ -171,8 +172,12 @@ class _Cutting:
         patches: list[Patch] = []
         jpegs: list[bytes] = []
         tracks: list[IntraInstance] = []
+        windows: list[Window] = []
         for (a, b), start, end, likeness in self._pairs(refused):
-            patches += [start[0], end[0]]
+            ends = [start[0], end[0]]
+            patches += ends
+            path = TrackPath(ends[0].id, [p.time_s for p in ends], [[p.x, p.y, p.w, p.h] for p in ends])
+            windows.append(Window(ends[0].time_s, ends[1].time_s, "", [], [path]))
             jpegs += [start[2], end[2]]
             same = likeness >= self.recipe.same_picture
             trust = {
@@ -201,7 +206,8 @@ class _Cutting:
         notes = [f"{count:,} {what} left out." for what, count in report["left_out"].items()]
         notes += [f"{count:,} pairs left out: {reason}." for reason, count in report["refused_tracks"].items()]
         origin = replace(video, origin="imported", tool=self.given.tool)
-        return MinedVideo(origin, patches, jpegs, tracks, self.context, {**report, "notes": notes})
+        timeline = sorted(windows, key=lambda window: window.start_s) if video.fps else []  # pictures have no times
+        return MinedVideo(origin, patches, jpegs, tracks, self.context, {**report, "notes": notes}, timeline)
 
 
 def square_around(one: TrackedBox, width: int, height: int, pixel_aspect: float = 1.0) -> Box | None:

@@ -78,6 +78,8 @@ def test_patches_show_the_object_at_both_ends(clip, pictures, scene, source):
         truth = Image.fromarray(scene[patch.frame][y : y + 40, x : x + 40]).resize((96, 96), Image.Resampling.BICUBIC)
         assert np.abs(decoded(jpeg) - np.asarray(truth).astype(int)).mean() < 8
     assert cut.frames
+    paths = [(path.start_id, path.boxes) for window in cut.timeline for path in window.paths]
+    assert paths == ([(track.start_id, [[48, 80, 40, 40], [112, 80, 40, 40]])] if source == "video" else [])
     assert cut.report["notes"] == []
 
 
