@@ -20,15 +20,24 @@ EXAMPLES = 8  # example patches per cluster
 # (c)<-[:IN_PARENT]-(p)    k.parent = c.id
 _PARENTS = """
 MATCH (c:ParentCluster)
-WHERE c.generation = $generation AND c.id > $after
+WHERE c.generation = $generation AND c.id > $after AND c.size >= $smallest
 WITH c ORDER BY c.id LIMIT $limit
+"""
+# largest first; a cluster of a finished generation never changes, so the id of the page's last one gives its size
+_LARGEST = """
+OPTIONAL MATCH (last:ParentCluster {generation: $generation, id: $after})
+MATCH (c:ParentCluster)
+WHERE c.generation = $generation AND c.id >= 0 AND c.size >= $smallest
+  AND (last IS NULL OR c.size < last.size OR (c.size = last.size AND c.id > last.id))
+WITH c ORDER BY c.size DESC, c.id LIMIT $limit
+"""
+_DESCRIBE = """
 RETURN c.id AS id, c.generation AS generation, c.size AS size,
        COUNT {
          MATCH (k:ChildCluster)
          WHERE k.generation = $generation AND k.parent = c.id AND EXISTS { (k)<-[:IN_CHILD]-() }
        } AS children,
        COLLECT { MATCH (c)<-[:IN_PARENT]-(p:Patch) RETURN p.id ORDER BY p.id LIMIT $examples } AS examples
-ORDER BY id
 """
 _MEMBERS = """
 MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(p:Patch)
@@ -62,15 +71,23 @@ class Parent:
 
 
 def list_parents(
-    connection: Connection, generation: str | None = None, after: int = -1, limit: int = 100
+    connection: Connection,
+    generation: str | None = None,
+    after: int = -1,
+    limit: int = 100,
+    *,
+    smallest: int = 0,
+    largest_first: bool = False,
 ) -> list[Parent]:
-    """Return up to `limit` parent clusters in the order of their ids, starting after the id `after`.
+    """Return up to `limit` parent clusters of at least `smallest` starts, starting after the cluster `after`.
 
-    Raises `NotFound` if the generation does not exist.
+    They are in the order of their ids, or (`largest_first`) of their sizes. Raises `NotFound` if the generation does
+    not exist.
     """
     known = require_generation(connection, generation)
-    rows = connection.read(_PARENTS, generation=known.id, after=after, limit=limit, examples=EXAMPLES)
-    return [Parent(**row) for row in rows]
+    query, order = (_LARGEST, "ORDER BY size DESC, id") if largest_first else (_PARENTS, "ORDER BY id")
+    asked = {"generation": known.id, "after": after, "limit": limit, "smallest": smallest, "examples": EXAMPLES}
+    return [Parent(**row) for row in connection.read(query + _DESCRIBE + order, **asked)]
 
 
 def get_parent(connection: Connection, parent: int, generation: str | None = None) -> Parent:

@@ -1,7 +1,7 @@
 """HTTP routes that read counts, quadruples and clusters of the graph."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -75,9 +75,13 @@ def list_clusters(
     generation: GenerationQuery = None,
     after: Annotated[int, Query(ge=-1, le=MOST_INTEGER, description="Id of the last cluster of the page before.")] = -1,
     limit: Limit = 100,
+    size: Annotated[int, Query(ge=0, le=MOST_INTEGER, description="Fewest track starts.")] = 0,
+    sort: Annotated[Literal["id", "size"], Query(description="id ascends; size descends.")] = "id",
 ) -> Page[ClusterResponse]:
     """List the parent clusters of a generation. Page by key: follow `next` until it is null."""
-    found = clusters.list_parents(shared.connection, generation, after, limit + 1)
+    found = clusters.list_parents(
+        shared.connection, generation, after, limit + 1, smallest=size, largest_first=sort == "size"
+    )
     items, following = cut(request, found, limit, lambda parent: str(parent.id))
     return Page(items=[ClusterResponse.model_validate(parent) for parent in items], next=following)
 

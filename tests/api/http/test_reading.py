@@ -279,6 +279,16 @@ def test_a_video_that_is_deleted_between_two_pages_does_not_end_the_list(
     assert [v["id"] for v in every(client, page["next"])] == [f"{2:032x}", f"{3:032x}"]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_clusters_are_filtered_and_sorted_by_size(world: World, limit: int) -> None:
+    known = every(world.client, "/clusters")
+    assert len({cluster["size"] for cluster in known}) < len(known) > 2  # two of one size: the id decides
+    largest = sorted(known, key=lambda cluster: (-cluster["size"], cluster["id"]))
+    assert every(world.client, f"/clusters?sort=size&limit={limit}") == largest
+    least = largest[1]["size"]
+    assert every(world.client, f"/clusters?size={least}&limit={limit}") == [c for c in known if c["size"] >= least]
+
+
 @pytest.mark.parametrize("limit", [1, 5, 1000])
 def test_patches_are_filtered(world: World, limit: int) -> None:
     every_id = {p.id for p in world.patches}
