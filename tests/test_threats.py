@@ -68,7 +68,7 @@ REGRESSIONS = {
     ],
     "slow-timelapse": [
         f"{MINING}/test_clock.py::test_ten_seconds_a_frame",
-        f"{MINING}/test_clock.py::test_three_seconds_a_frame",
+        f"{MINING}/test_clock.py::test_many_seconds_a_frame",
         f"{MINING}/test_clock.py::test_measured_rate",
     ],
     "webm-1000-fps": [

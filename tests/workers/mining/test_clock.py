@@ -66,10 +66,12 @@ def test_ten_seconds_a_frame(shared_data: Path) -> None:
     assert lengths(mined) == {300.0}
 
 
-def test_three_seconds_a_frame(tmp_path: Path) -> None:
-    mined = mine(write_video(tmp_path / "plants.mkv", crossing(45), times=[3000 * k for k in range(45)]))
-    assert mined.video.fps == pytest.approx(1 / 3, rel=0.001)
-    assert lengths(mined) == {90.0}
+@pytest.mark.parametrize("seconds", [3, 60])
+def test_many_seconds_a_frame(tmp_path: Path, seconds: int) -> None:
+    times = [1000 * seconds * k for k in range(45)]
+    mined = mine(write_video(tmp_path / "plants.mkv", crossing(45), times=times))
+    assert mined.video.fps == pytest.approx(1 / seconds, rel=0.001)
+    assert lengths(mined) == {30.0 * seconds}
 
 
 def test_missing_times_at_the_front(shared_data: Path) -> None:
