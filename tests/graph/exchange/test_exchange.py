@@ -13,6 +13,7 @@ from graph.connection import Connection
 from graph.exchange.coco import write_coco
 from graph.exchange.fiftyone import write_fiftyone
 from graph.exchange.mot import write_mot
+from graph.exchange.names import file_stem
 from graph.exchange.objects import every_video
 from graph.exchange.parquet import write_parquet
 from graph.feedback import judge_link, mark_no_object
@@ -74,8 +75,9 @@ def test_mot_text_holds_every_box(connection: Connection, world: World, tmp_path
         facts = configparser.ConfigParser()
         facts.read(folder / "seqinfo.ini")
         assert facts["Sequence"]["name"] == folder.name
-        video = next(v for v in world.videos if folder.name.endswith(v.id[:8]))
-        rows = [[float(value) for value in row] for row in csv.reader((folder / "gt" / "gt.txt").open())]
+        video = next(v for v in world.videos if file_stem(v) == folder.name)
+        lines = (folder / "gt" / "gt.txt").read_text().splitlines()
+        rows = [[float(value) for value in row] for row in csv.reader(lines)]
         assert rows == sorted(rows, key=lambda row: row[:2])
         assert all(0 < row[6] <= 1 for row in rows)
         found |= {(video.id, int(r[0]) - 1, int(r[2]) - 1, int(r[3]) - 1, int(r[4]), int(r[5])) for r in rows}
