@@ -32,6 +32,7 @@ from graph.settings import Settings
 from workers import queue, recovery
 from workers.redis_server import RedisServer
 
+_PORT_SECONDS = 3.0  # a killed server's port is free after milliseconds, on a busy machine after a second
 _STARTS = 3  # another program may take a port between our look and the server's
 _PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of it
 # Time to end a task after TERM. The next worker repeats a job that was cut short; a training goes on from its
@@ -192,13 +193,26 @@ class Stack:
         self.api.stop(patience=5)
         progress("starting the API", 0, 1, "servers")
         for attempt in range(1, _STARTS + 1):
-            port = free_port(found.host, [self.api.port, found.api_port] if self.api.port else [found.api_port])
+            port = self._api_port(found)
             self.api.start(["-m", "api.http.serve", "--port", str(port)], environment, port)
             if self._api_answers():
                 progress("starting the API", 1, 1, "servers")
                 return
             if attempt == _STARTS or "already in use" not in self.api.last_words():  # another home was faster
                 raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+
+    def _api_port(self, found: Settings) -> int:
+        """Return the port of the last start if it is free, else the preferred one or the next free one.
+
+        The threads of a killed server may hold its port for a moment after the process counts as ended.
+        """
+        before = self.api.port
+        if not before:
+            return free_port(found.host, [found.api_port])
+        end = time.monotonic() + _PORT_SECONDS
+        while free_port(found.host, [before]) != before and time.monotonic() < end:
+            time.sleep(0.1)
+        return free_port(found.host, [before, found.api_port])
 
     def _api_answers(self) -> bool:
         """Wait for the API; False when it ended or did not answer in time."""
