@@ -19,6 +19,7 @@ from graph.queries.counts import graph_counts
 from graph.queries.tracks import all_tracks
 from graph.records import Model
 from graph.shards import Shards
+from training.journal import read_log
 
 _QUADRUPLES_SHOWN = 12
 _CHILDREN_SHOWN = 8
@@ -54,6 +55,7 @@ def gather(report: ReportInput) -> dict[str, Any]:
         "before (pool5 of the start)": closeness.closer_share(before, tracks),
         "after (embedding)": closeness.closer_share(after, tracks),
     }
+    rise = closeness.gain(before, after, tracks)
     return {
         "graph": asdict(graph_counts(report.connection)),
         "positives": {
@@ -68,12 +70,31 @@ def gather(report: ReportInput) -> dict[str, Any]:
         "models": {"before": asdict(report.context), "after": asdict(report.trained)},
         "seconds": {name: round(seconds, 1) for name, seconds in report.stages.items()},
         "health": health,
+        "gain": rise,
+        "learned": verdict(rise, bool(generation.held_out)),
+        "alarms": [str(line["alarm"]) for line in read_log(report.models / report.trained.id) if "alarm" in line],
         "few_tracks": min(found["tracks"] for found in health.values()) < _ENOUGH_TRACKS,
         "loss": read_losses(report.models / report.trained.id),
         "notes": list(report.notes),
         "addresses": dict(report.addresses),
         "cypher": [{"title": one.title, "query": one.cypher} for one in example_queries(generation.id)],
     }
+
+
+def verdict(rise: Mapping[str, float], held_out: bool) -> str:
+    """Return the sentence that says whether a held-out measure rose by more than its interval."""
+    if not rise:
+        return "Nothing could be compared, so whether anything was learned is not known."
+    where = "of the held-out videos" if held_out else "of the training videos (none is held out)"
+    change = (
+        f"The share of a track {where} changed by {100 * rise['gain']:+.1f} points "
+        f"(95 % interval {100 * rise['low']:+.1f} to {100 * rise['high']:+.1f})"
+    )
+    if rise["low"] > 0:
+        return f"{change}: better by more than the interval."
+    if rise["high"] < 0:
+        return f"{change}: worse by more than the interval. This training did harm."
+    return f"{change}: no change that can be told from chance."
 
 
 def illustrate(report: ReportInput) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import typer
 from api.cli.ingestion import ingest_files, say_failures
 from api.cli.session import Session, open_session
 from api.cli.stack import Stack
-from api.cli.terminal import Bars, Json, answer, table
+from api.cli.terminal import Bars, Json, answer, say, table
 from api.cli.video_files import list_videos
 from api.cli.waiting import run_job
 from api.report.facts import ReportInput
@@ -88,7 +88,10 @@ def demo(
         trained = _learn(run, few)
         with run.stage("report"):
             page, facts = _write(run, trained, notes(few))
+    for alarm in facts["alarms"]:
+        say(f"Alarm of the training: {alarm}.")
     rows = {
+        "learned": facts["learned"],
         "report": str(page),
         "facts": str(page.with_name("report.json")),
         **facts["addresses"],

@@ -1,13 +1,15 @@
 """Tests of the report: its numbers against plain loops, and its page."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from api.report.closeness import Track, Vectors, closer_share, nearest
+from api.report.closeness import Track, Vectors, closer_share, gain, nearest
 from api.report.curve import draw, read_losses
+from api.report.facts import verdict
 
 
 def random_world(seed: int) -> tuple[Vectors, list[Track]]:
@@ -55,6 +57,36 @@ def test_a_perfect_and_a_blind_embedding() -> None:
     videos = [f"v{number}" for number in range(8)]
     assert closer_share(Vectors(ids, videos, perfect), tracks)["share"] == 1.0
     assert closer_share(Vectors(ids, videos, np.ones((8, 4), np.float32) / 2), tracks)["share"] == 0.5
+
+
+def test_a_gain_is_the_mean_rise_of_a_track_with_an_interval_of_draws() -> None:
+    vectors, tracks = random_world(3)
+    assert gain(vectors, vectors, tracks) == {"gain": 0.0, "low": 0.0, "high": 0.0}
+    count = 40
+    ids = [f"{kind}{number}" for number in range(count) for kind in ("a", "b")]
+    tracks = [Track(f"a{number}", f"b{number}", number % 2, True) for number in range(count)]
+    perfect = Vectors(ids, ["v"] * 2 * count, np.repeat(np.eye(count, dtype=np.float32), 2, axis=0))
+    blind = Vectors(ids, ["v"] * 2 * count, np.ones((2 * count, 1), np.float32))
+    assert gain(blind, perfect, tracks) == {"gain": 0.5, "low": 0.5, "high": 0.5}
+    random = np.random.default_rng(0).normal(size=(2 * count, 5)).astype(np.float32)
+    random /= np.linalg.norm(random, axis=1, keepdims=True)
+    found = gain(blind, Vectors(ids, perfect.videos, random), tracks)
+    assert found["low"] < 0 < found["high"]  # random vectors are no better than none
+    assert found["low"] < found["gain"] < found["high"]
+    assert gain(blind, perfect, tracks[:1]) == {}  # one parent: nothing to compare with
+
+
+@pytest.mark.parametrize(
+    ("rise", "words"),
+    [
+        ({"gain": 0.05, "low": 0.01, "high": 0.09}, r"\+5.0 points .* better by more than the interval"),
+        ({"gain": -0.05, "low": -0.09, "high": -0.01}, "This training did harm"),
+        ({"gain": 0.05, "low": -0.01, "high": 0.09}, "no change that can be told from chance"),
+        ({}, "is not known"),
+    ],
+)
+def test_the_report_says_whether_something_held_out_got_better(rise: dict[str, float], words: str) -> None:
+    assert re.search(words, verdict(rise, held_out=True))
 
 
 def test_neighbours_are_of_other_videos_and_ordered_by_cosine() -> None:
