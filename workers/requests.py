@@ -19,7 +19,7 @@ from workers.importing.sequences import TrackFormat
 from workers.mining.recipe import Mining
 
 if TYPE_CHECKING:
-    from workers.mining.decode import Segment  # imports PyAV, which the API and most workers do not need
+    from workers.mining.survey import Segment  # imports PyAV, which the API and most workers do not need
 
 # fields without influence on the result: location and name of a file, the mode of resuming, parts of the job's title
 _NOT_IN_ID = frozenset({"path", "name", "media", "resume", "segments"})
@@ -250,7 +250,7 @@ def parse_request(kind: JobKind, arguments: Mapping[str, Any]) -> JobRequest:
 
 
 def _segment_request(given: Mapping[str, Any]) -> SegmentRequest:
-    from workers.mining.decode import Segment
+    from workers.mining.survey import Segment
 
     nested = {"mining": Mining(**given["mining"]), "segment": Segment(**given["segment"])}
     return SegmentRequest(**{**given, **nested})

@@ -20,7 +20,8 @@ from workers.mining.decode import Clip
 from workers.mining.kcf import BatchedKCF
 from workers.mining.recipe import Limits, Mining
 from workers.mining.tracks import Track
-from workers.mining.video import Seen, mine
+from workers.mining.video import mine
+from workers.mining.windows import Seen
 
 PARTED, STEP = 8.0, 2  # working pixels; frames between two flows
 
@@ -69,9 +70,9 @@ def main() -> None:
         except BadVideo:
             continue
         for window in seen:
-            lumas = frames[window.ends.first.index // every :][: recipe.track_length + 1]
-            factor = lumas[0].shape[1] / window.ends.first.luma.shape[1]
-            for box, track in zip(window.boxes, window.tracks, strict=True):
+            lumas = frames[window.ends[0].first.index // every :][: recipe.track_length + 1]
+            factor = lumas[0].shape[1] / window.ends[0].first.luma.shape[1]
+            for box, (track, *_) in zip(window.boxes, window.tracks, strict=True):
                 if not isinstance(track, Track) or track.confidence < arguments.trust:
                     continue
                 total += 1

@@ -7,8 +7,8 @@ import pytest
 
 from graph.errors import InvalidInput
 from graph.linking.parameters import LinkParameters
-from workers.mining.decode import Segment
 from workers.mining.recipe import Mining
+from workers.mining.survey import Segment
 from workers.requests import (
     EmbedRequest,
     IngestRequest,

@@ -4,6 +4,8 @@ Each box has a crop, which is cut out as a patch, and a core, the part of it tha
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -106,6 +108,7 @@ def _smooth(found: Floats, side: int) -> Floats:
     return np.asarray(cv2.blur(found, (reach, reach)), np.float32)
 
 
+@lru_cache(64)
 def _held(shape: tuple[int, int], side: int) -> Floats:
     """Count the pixels of the picture in the square of `side` around each pixel."""
     low, high = side // 2, side - side // 2
@@ -142,13 +145,11 @@ def _box(
         lows = [max(0, round(middle - _GROWN * size / 2)) for middle, size in zip(place, extent, strict=True)]
         highs = [round(middle + _GROWN * size / 2) for middle, size in zip(place, extent, strict=True)]
         inside = shown[lows[1] : highs[1], lows[0] : highs[0]]
-        for axis, along in enumerate((inside.sum(axis=0), inside.sum(axis=1))):
-            at = np.arange(len(along))
-            total = float(along.sum())
-            middle = float((along * at).sum()) / total
-            spread = float(np.sqrt((along * np.square(at - middle)).sum() / total))
-            place[axis] = lows[axis] + middle
-            extent[axis] = min(max(2 * _CORE * spread, _LEAST_CORE), len(along))
+        found = cv2.moments(inside)
+        for axis, (first, second) in enumerate((("m10", "mu20"), ("m01", "mu02"))):
+            place[axis] = lows[axis] + found[first] / found["m00"]
+            spread = sqrt(max(0.0, found[second] / found["m00"]))
+            extent[axis] = min(max(2 * _CORE * spread, _LEAST_CORE), inside.shape[1 - axis])
     x, y = (2 * (v + c) + 0.5 for v, c in zip(place, corner, strict=True))
     width, height = (2 * v for v in extent)
     needed = max(width, height)

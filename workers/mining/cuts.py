@@ -28,16 +28,18 @@ class CutFinder:
     def __init__(self) -> None:
         """Start before the first frame."""
         self._before: Luma | None = None
+        self._small: Luma | None = None
         self._usual = 0.0
 
     def broke(self, luma: Luma) -> bool:
         """Compare a frame with the one before: True where a cut lies between."""
         quarter = cv2.resize(luma, (2 * _SIZE[0], 2 * _SIZE[1]), interpolation=cv2.INTER_LINEAR)
         thumb = np.asarray(cv2.resize(quarter, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+        small = np.asarray(cv2.resize(thumb, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
         before, self._before = self._before, thumb
-        if before is None:
+        small_before, self._small = self._small, small
+        if before is None or small_before is None:
             return False
-        small, small_before = (cv2.resize(t, _SMALL, interpolation=cv2.INTER_AREA) for t in (thumb, before))
         change = cv2.norm(small, small_before, cv2.NORM_L1) / small.size
         cut = change > _CHANGE + _UNUSUAL * self._usual and is_cut(before, thumb, change)
         self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change

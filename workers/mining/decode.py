@@ -1,6 +1,6 @@
-"""Decoding of a video into frames: half-size luma for every frame, and the picture for those who need colour.
+"""Decoding of a video into frames, each with luma of half the working size.
 
-Decoding limits the speed of mining, so only luma is scaled for every frame; colour is converted for the ends of tracks.
+Decoding limits the speed of mining: every frame gives its scaled luma, and the ends of tracks their colours.
 """
 
 from collections import Counter
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from graph.errors import BadVideo
 from graph.records import Progress, no_progress
-from workers.mining.clock import Clock, frame_rate, measured_rate
-from workers.mining.container import Packets, VideoFile, best_stream, streams_left_out
+from workers.mining.clock import Clock
+from workers.mining.container import VideoFile, streams_left_out
 from workers.mining.damage import DamageFinder
 from workers.mining.deinterlace import Deinterlacer
 from workers.mining.recipe import Limits, Mining
+from workers.mining.survey import WHOLE, Segment, fraction, survey, too_long
 from workers.mining.view import Luma, View, view_of
 
 Break = Literal["", "damage", "time", "size"]
@@ -44,31 +45,6 @@ class Count:
     height: int
     fps: float
     every: int
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of a video from key frame to key frame, and what is known of the whole video."""
-
-    number: int = 0
-    first: int = 0  # index of its first frame
-    begins: int | None = None  # time of its key frame, in the stream's own unit; None: where the video begins
-    ends: int | None = None  # time of the next one's key frame; None: where the video ends
-    stream: int = -1  # index of the video stream that is mined; -1: not looked up yet
-    fps: float = 0.0
-    frames: int = 0  # packets of the whole video
-
-
-WHOLE = Segment()
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What reading all packets of a file tells, without decoding: which stream is mined, its rate and its packets."""
-
-    stream: int
-    fps: float
-    packets: Packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +68,8 @@ class Frame:
 
     def without_picture(self) -> "Frame":
         """Release the picture, which takes most of the memory."""
-        return replace(self, picture=None)
+        f = self  # dataclasses.replace takes ten times as long
+        return Frame(f.index, f.time_s, f.luma, None, f.view, f.scales, f.begins_shot, f.converter)
 
 
 @dataclass(slots=True)
@@ -160,7 +137,7 @@ class Clip:
         self._coded_aspect = self._stream.codec_context.sample_aspect_ratio
         self._stream.thread_count = 1  # one core per video; several videos use several cores
         self.left_out = streams_left_out(self._file.container, segment.stream)
-        unit = _fraction(self._stream.time_base)
+        unit = fraction(self._stream.time_base)
         self.duration = float(self._stream.duration * unit) if self._stream.duration and unit else 0.0  # seconds
 
     def __enter__(self) -> Self:
@@ -244,7 +221,7 @@ class Clip:
     def _whole(self) -> Iterator[tuple[VideoFrame, _Place]]:
         """Yield the pictures of the segment that are not damaged, with their place in the video."""
         finder = DamageFinder()
-        clock = Clock(_fraction(self._stream.time_base), self._stream.start_time, self.fps)
+        clock = Clock(fraction(self._stream.time_base), self._stream.start_time, self.fps)
         pending: Break = ""
         breaks = 0
         size: tuple[int, int] | None = None
@@ -254,7 +231,7 @@ class Clip:
                 return
             index, self.decoded = self.segment.first + self.decoded, self.decoded + 1
             if index >= self._limits.max_frames:
-                raise BadVideo(_too_long(self.path, self._limits))
+                raise BadVideo(too_long(self.path, self._limits))
             time_s, jumped = clock.tick(picture.pts, picture.dts)
             if damaged or finder.breaks != breaks:
                 breaks, pending = finder.breaks, "damage"
@@ -278,7 +255,7 @@ class Clip:
     def _sample_aspect(self) -> Fraction | None:
         """Give the shape of pixels: the container's word counts, until the coded pictures change theirs."""
         coded = self._stream.codec_context.sample_aspect_ratio
-        return _fraction(coded if coded != self._coded_aspect else self._stream.sample_aspect_ratio)
+        return fraction(coded if coded != self._coded_aspect else self._stream.sample_aspect_ratio)
 
     def _refusal(self, view: View) -> str:
         """Say why pictures of this size cannot be mined; empty where they can."""
@@ -292,39 +269,7 @@ class Clip:
         return ""
 
 
-def survey(path: Path, limits: Limits, progress: Progress = no_progress) -> Survey:
-    """Read a file's headers and packets; raises `BadVideo` when it cannot be a video that is allowed."""
-    with VideoFile(path) as file:
-        streams = file.candidates()
-        progress("read", 0, 0, "packets")
-        packets = file.read_packets(streams, lambda count: progress("read", count, 0, "packets"))
-        best = best_stream(streams, packets)
-        found = packets[best.index]
-        pixels = best.codec_context.width * best.codec_context.height
-        if pixels > limits.max_pixels:
-            raise BadVideo(
-                f"{path.name} has {best.codec_context.width}×{best.codec_context.height} pixels, more than the "
-                f"{limits.max_pixels} allowed. Raise TRANSITIVE_MAX_PIXELS or scale it down."
-            )
-        if found.count > limits.max_frames:
-            raise BadVideo(_too_long(path, limits))
-        unit = _fraction(best.time_base)
-        measured = measured_rate(found.times, found.keys, unit) if unit else 0.0
-        claims = (best.average_rate, best.guessed_rate, best.base_rate)
-        fps = frame_rate(measured, found.count, [_fraction(claim) for claim in claims])
-        return Survey(best.index, fps, found)
-
-
 def count_frames(path: Path, limits: Limits, progress: Progress = no_progress) -> Count:
     """Count a file's frames without decoding; raises `BadVideo` when it cannot be a video."""
     with Clip(path, limits, Mining(), progress=progress) as clip:
         return Count(clip.segment.frames, clip.width, clip.height, clip.fps, clip.every)
-
-
-def _fraction(ratio: Any) -> Fraction | None:
-    """Read one of PyAV's ratios; None where the file says nothing."""
-    return Fraction(ratio.numerator, ratio.denominator) if ratio and ratio.denominator else None
-
-
-def _too_long(path: Path, limits: Limits) -> str:
-    return f"{path.name} has more than {limits.max_frames} frames. Raise TRANSITIVE_MAX_FRAMES or cut it."

@@ -21,10 +21,11 @@ from typing import Any, Self
 
 from graph.errors import BadVideo
 from graph.records import Progress, no_progress
-from workers.mining.decode import Count, Segment
+from workers.mining.decode import Count
 from workers.mining.given_tracks import GivenTracks
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
+from workers.mining.survey import Segment
 
 HEADER = struct.Struct("<Q")
 _WAKE = 1.0  # seconds between two looks at the clock and at the caller's wish

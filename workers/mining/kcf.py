@@ -1,4 +1,4 @@
-"""A batched KCF tracker (Henriques et al. 2015; section 4.3): one call moves all tracks to their next frame.
+"""A batched tracker with kernelized correlation filters (Henriques et al. 2015; section 4.3).
 
 The kernelized correlation filter uses grey and gradient channels on a small grid, a Gaussian kernel, and real FFTs over
 the whole batch. It needs no training data. See docs/decisions/0102-batched-kcf.md.
@@ -32,6 +32,7 @@ class Filter:
     scale_every: int = 5  # ... in every fifth update, for two fifths more time
     scale_penalty: float = 0.98  # factor on the peaks at other sizes
     rate: float = 0.06  # learning rate of the model
+    learn_every: int = 1  # updates between two updates of the model
 
 
 class BatchedKCF:
@@ -68,12 +69,19 @@ class BatchedKCF:
         self.centres = self.centres + shift
         self.sizes = self.sizes * grown[:, None]
         self._pitch = self._pitch * grown[:, None]
+        if self._updates % numbers.learn_every:
+            return peak
         looks, energy = self._look(lumas)
         rate = np.float32(numbers.rate)
         self._weights += rate * (self._train(looks, energy) - self._weights)
         self._model += rate * (looks - self._model)
         self._energy += rate * (energy - self._energy)
         return peak
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Go on with some of the tracks only, by their numbers in the batch."""
+        self.centres, self.sizes, self._pitch = self.centres[rows], self.sizes[rows], self._pitch[rows]
+        self._model, self._energy, self._weights = self._model[rows], self._energy[rows], self._weights[rows]
 
     def _find(self, lumas: Sequence[Luma], scale: float) -> tuple[Array, Real]:
         """Search windows of `scale` times the size; returns shifts (B, 2) in luma pixels and peaks (B,)."""

@@ -35,6 +35,7 @@ class Mining:
     """Sizes are pixels of the luma that mining works on: half of a frame of about 600×400 (section 4.1)."""
 
     track_length: int = 30  # frames from A to A' (section 4.3; 15 in the ablation)
+    longer: tuple[int, ...] = ()  # further frames at which A' is taken of the same A, while trust holds
     stride: int = 15  # frames between the first frames of two windows; they overlap in time by half
     working_area: int = 600 * 400  # pixels of the working frame (4.1)
     crop: int = 227  # side of a patch, in pixels of the working frame (4.1)
@@ -73,6 +74,15 @@ class Mining:
         )
         return replace(recipe, **numbers)
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Return the frames from A to each A', the shortest first."""
+        return self.track_length, *self.longer
+
     def __post_init__(self) -> None:
-        if self.track_length % self.step or self.stride % self.step:
+        object.__setattr__(self, "longer", tuple(self.longer))  # a list where it was read from JSON
+        lengths = self.lengths
+        if min(lengths) < self.step or any(length % self.step for length in (*lengths, self.stride)):
             raise InvalidInput(f"The track's length and the stride must be multiples of {self.step} frames.")
+        if sorted(set(lengths)) != list(lengths):
+            raise InvalidInput("Several track lengths must be given from the shortest to the longest, each once.")

@@ -76,10 +76,13 @@ def residual_and_noise(one: Picture, other: Picture, plane: Doubles) -> tuple[Fl
     gain = one.strength / max(other.strength, 1.0)
     if abs(gain - 1) > _DIMMED:
         aligned = np.asarray(cv2.convertScaleAbs(aligned, alpha=gain, beta=128 * (1 - gain)), np.uint8)
-    change = cv2.absdiff(one.detail, aligned).astype(np.float32)
+    difference = cv2.absdiff(one.detail, aligned)
     if unseen is not None:
-        change[unseen] = 0
-    noise = max(_NOISE, 2.5 * float(np.median(change[::3, ::3])))
-    np.maximum(change - np.float32(noise), 0, out=change)
+        difference[unseen] = 0
+    some = difference[::3, ::3].ravel()
+    noise = max(_NOISE, 2.5 * float(np.partition(some, some.size // 2)[some.size // 2]))
+    change = difference.astype(np.float32)
+    change -= np.float32(noise)
+    np.maximum(change, 0, out=change)
     moved = cv2.sqrt(cv2.blur(change * change, _AROUND) / (one.slope + np.float32(_FLOOR)))
     return np.asarray(moved, np.float32), noise

@@ -13,9 +13,10 @@ from typing import Any
 
 from graph.errors import BadVideo
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress
-from workers.mining.decode import Clip, Segment, survey
+from workers.mining.decode import Clip
 from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
+from workers.mining.survey import Segment, survey
 from workers.mining.timeline import Window
 
 

@@ -1,5 +1,6 @@
 """Sheet and list of what would be mined from a video: what moves, boxes, pairs, trust, and every refusal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
 from workers.mining.timeline import own_pixels
 from workers.mining.tracks import Track
-from workers.mining.video import Ends, Seen, mine
+from workers.mining.video import mine
 from workers.mining.view import resize
+from workers.mining.windows import Ends, Seen
 
 _WIDTH = 300  # of a window's picture
 _SIDE = 96
@@ -72,14 +74,13 @@ def _tracks(mined: MinedVideo) -> list[dict[str, Any]]:
 
 def _window(seen: Seen) -> dict[str, Any]:
     """Describe one window: its frames, why it was refused, and what became of each of its boxes."""
-    scale = seen.ends.first.colour().shape[1] / seen.ends.first.luma.shape[1] if seen.boxes else 1.0
+    first = seen.ends[0].first
     boxes = []
-    for box, track in zip(seen.boxes, seen.tracks, strict=True):
-        left, top, side = (round(float(v) * scale) for v in box.crop)
-        why = track.why() if isinstance(track, Track) else track
-        boxes.append({"box": [left, top, side, side], "kept": isinstance(track, Track), "why": why})
+    for box, tracks in zip(seen.boxes, seen.tracks, strict=True):
+        kept = isinstance(tracks[0], Track)
+        boxes.append({"box": list(own_pixels(first, box.crop)), "kept": kept, "why": _why(tracks)})
     found: dict[str, Any] = {
-        "frames": [seen.ends.first.index, seen.ends.last.index],
+        "frames": [first.index, seen.ends[0].last.index],
         "reason": seen.reason,
         "boxes": boxes,
     }
@@ -89,9 +90,14 @@ def _window(seen: Seen) -> dict[str, Any]:
     return found
 
 
+def _why(tracks: Sequence[Track | str]) -> str:
+    """Say why the tracks of one box were kept or refused."""
+    return "; ".join(track.why() if isinstance(track, Track) else track for track in tracks)
+
+
 def _tile(seen: Seen) -> Pixels:
     """Draw one window: what moves in its first frame, the boxes, and the first and last patch of each box."""
-    first, colours = seen.ends.first, seen.ends.colours
+    first, colours = seen.ends[0].first, seen.ends[0].colours
     width = first.luma.shape[1]
     factor = _WIDTH / width
     picture = resize(np.ascontiguousarray(colours[0]), _WIDTH, round(first.luma.shape[0] * factor), cv2.INTER_AREA)
@@ -101,12 +107,12 @@ def _tile(seen: Seen) -> Pixels:
         picture = np.asarray(picture * (1 - 0.5 * moving) + 0.5 * moving * np.array(_YELLOW), np.uint8)
         camera = seen.scene.cameras[min(seen.anchor, len(seen.scene.cameras) - 1)]
         support = "camera stands" if camera.stands else f"background {camera.support:.2f}"
-    strips, lines = [], [(f"{first.index}-{seen.ends.last.index} {seen.reason} {support}", bool(seen.reason))]
-    for number, (box, track) in enumerate(zip(seen.boxes, seen.tracks, strict=True)):
-        good = isinstance(track, Track)
+    strips, lines = [], [(f"{first.index}-{seen.ends[0].last.index} {seen.reason} {support}", bool(seen.reason))]
+    for number, (box, tracks) in enumerate(zip(seen.boxes, seen.tracks, strict=True)):
+        good = isinstance(tracks[0], Track)
         _draw_box(picture, box, factor, _GREEN if good else _RED)
-        strips.append(_pair(seen.ends, box, track))
-        lines.append((f"{number + 1}: {track.why() if isinstance(track, Track) else track}", not good))
+        strips.append(_pair(seen.ends[0], box, tracks[0]))
+        lines.append((f"{number + 1}: {_why(tracks)}", not good))
     height = max(picture.shape[0], (_SIDE + 2) * -(-len(strips) // 2))
     tile = np.full((height + _LINE * len(lines), _WIDTH + 2 * (2 * _SIDE + 6), 3), 24, np.uint8)
     tile[: picture.shape[0], :_WIDTH] = picture

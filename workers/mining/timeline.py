@@ -32,22 +32,27 @@ class Window:
 
 
 def describe_window(
-    video: str, frames: Sequence[Frame], reason: str, judged: Sequence[Track | str], recipe: Mining
+    video: str, frames: Sequence[Frame], reason: str, judged: Sequence[Sequence[Track | str]], recipe: Mining
 ) -> Window:
-    """Describe a window of `video` by its frames and by what became of its boxes."""
+    """Describe a window of `video` by the frames from its first on, and by what became of its boxes.
+
+    `judged` holds the tracks of each box, the shortest first; the longest of those that are kept gives the path.
+    """
+    kept = [[track for track in tracks if isinstance(track, Track)] for tracks in judged]
+    refusals = [[track for track in tracks if isinstance(track, str)] for tracks in judged]
     return Window(
         round(frames[0].time_s, 3),
-        round(frames[-1].time_s, 3),
+        round(frames[min(recipe.track_length, len(frames) - 1)].time_s, 3),
         reason,
-        [track for track in judged if isinstance(track, str)],
-        [_path(video, frames, track, recipe) for track in judged if isinstance(track, Track)],
+        [why[0] for tracks, why in zip(kept, refusals, strict=True) if not tracks],
+        [_path(video, frames, tracks[-1], recipe) for tracks in kept if tracks],
     )
 
 
 def _path(video: str, frames: Sequence[Frame], track: Track, recipe: Mining) -> TrackPath:
     """Move the first crop as the core moved."""
     left, top, side = track.crop
-    seen = [frames[number] for number in looked_at(recipe)]
+    seen = [frames[number] for number in looked_at(track.length, recipe)]
     moved = [(left + x, top + y, side) for x, y in (track.centres - track.centres[0]).tolist()]
     boxes = [own_pixels(frame, crop) for frame, crop in zip(seen, moved, strict=True)]
     start = patch_id(video, seen[0].index, *boxes[0])

@@ -6,28 +6,30 @@ Windows are mined in blocks, so memory does not grow with the length of the vide
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import blake2b
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
-from workers.mining.boxes import Area, Box, place_boxes
+from workers.mining.boxes import Area, place_boxes
 from workers.mining.cuts import CutFinder
-from workers.mining.decode import Clip, Frame, Segment
+from workers.mining.decode import Clip, Frame
 from workers.mining.gates import picture_area, screen_reason, still_reason
-from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
+from workers.mining.pixels import correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
 from workers.mining.report import described
-from workers.mining.scene import Scene, watch
+from workers.mining.scene import watch
 from workers.mining.segments import MinedVideo, cut_into_segments, joined
+from workers.mining.survey import Segment
 from workers.mining.timeline import TOO_SHORT, Window, describe_window, own_pixels
 from workers.mining.tracks import Candidate, Track, looked_at, track_all
+from workers.mining.windows import Ends, Seen
 
 _BLOCK = 16  # windows tracked together
 
@@ -39,31 +41,6 @@ def video_id(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Ends:
-    """The first and the last frame of a window."""
-
-    first: Frame
-    last: Frame
-
-    @cached_property
-    def colours(self) -> tuple[Pixels, Pixels]:
-        """Both pictures in RGB, converted once and only where a track needs them."""
-        return self.first.colour(), self.last.colour()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
-
-    ends: Ends
-    scene: Scene | None
-    anchor: int  # of the scene, in which the window begins
-    reason: str
-    boxes: list[Box]
-    tracks: list[Track | str]  # of each box; the reason where it was refused
 
 
 def mine(
@@ -110,7 +87,7 @@ def mine_segment(
                 if frame.begins_shot == "size":
                     work.area = None  # its letterbox bars are others
             _append(shot, frame, recipe)
-            if len(shot) == _BLOCK * recipe.stride + recipe.track_length:
+            if len(shot) == _BLOCK * recipe.stride + recipe.lengths[-1]:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
                 work.mine_shot(shot, ended=False)
                 shot = shot[_BLOCK * recipe.stride :]
@@ -122,10 +99,10 @@ def mine_segment(
 
 def _append(shot: list[Frame], frame: Frame, recipe: Mining) -> None:
     """Add a frame to its shot, and keep pictures only of frames that may become a window's first or last."""
-    place, length, stride = len(shot), recipe.track_length, recipe.stride
+    place, stride = len(shot), recipe.stride
     shot.append(frame if place % recipe.step == 0 else frame.without_picture())
-    passed = place - length - recipe.step  # the last window of the shot begins later than this
-    if passed >= 0 and passed % stride and (passed - length) % stride:
+    passed = place - recipe.track_length - recipe.step  # the last window of the shot begins later than this
+    if passed >= 0 and passed % stride and all((passed - length) % stride for length in recipe.lengths):
         shot[passed] = shot[passed].without_picture()
 
 
@@ -149,6 +126,7 @@ class _Work:
     jpegs: list[bytes] = field(default_factory=list)
     tracks: list[IntraInstance] = field(default_factory=list)
     timeline: list[Window] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)  # of the patches
     context: list[tuple[int, bytes]] = field(default_factory=list)
     next_context: int = 0  # which of the video's whole frames is kept next
     finder: CutFinder = field(default_factory=CutFinder)
@@ -175,7 +153,7 @@ class _Work:
         """Mine the windows of a piece of one shot; where it `ended`, the last window ends with its last frame."""
         recipe = self.recipe
         length, step = recipe.track_length, recipe.step
-        starts = list(range(0, len(frames) - length, recipe.stride))
+        starts = list(range(0, len(frames) - (length if ended else recipe.lengths[-1]), recipe.stride))
         if ended and not starts:
             if frames:
                 self.refused[TOO_SHORT] += 1
@@ -197,17 +175,18 @@ class _Work:
             if scene is None or reasons[s]:
                 continue
             boxes = place_boxes(scene.seed(s // step), self.area, self.side(), recipe)
-            followed = [lumas[s + k] for k in looked_at(recipe)]
-            candidates[s] = [Candidate(followed, scene, s // step, box, self.area) for box in boxes]
+            reach = max(reach for reach in recipe.lengths if s + reach < len(frames))
+            followed = [lumas[s + k] for k in looked_at(reach, recipe)]
+            candidates[s] = [Candidate(followed, s // step, box, self.area) for box in boxes]
             reasons[s] = "" if boxes else "nothing moves on its own"
-        tracks = iter(track_all([c for found in candidates.values() for c in found], recipe))
+        every = [c for found in candidates.values() for c in found]
+        tracks = iter(track_all(every, scene, recipe) if scene is not None else [])
         for s in starts:
-            ends = Ends(frames[s], frames[s + length])
+            ends = [Ends(frames[s], frames[s + length]) for length in recipe.lengths if s + length < len(frames)]
             judged = [self._keep(ends, next(tracks)) for _ in candidates[s]]
             self.refused.update([reasons[s]] if reasons[s] else [])
-            self.refused_tracks.update(track for track in judged if isinstance(track, str))
-            window = frames[s : s + length + 1]
-            self.timeline.append(describe_window(self.id, window, reasons[s], judged, recipe))
+            self.refused_tracks.update(found[0] for found in judged if isinstance(found[0], str))
+            self.timeline.append(describe_window(self.id, frames[s:], reasons[s], judged, recipe))
             if self.watch:
                 self.watch(Seen(ends, scene, s // step, reasons[s], [c.box for c in candidates[s]], judged))
         self.windows += len(starts)
@@ -220,30 +199,40 @@ class _Work:
         shown = np.sqrt(self.area.width * self.area.height / (self.recipe.working_area / 4))
         return float(min(self.recipe.crop / 2 * shown, self.area.width, self.area.height))
 
-    def _keep(self, ends: Ends, track: Track | str) -> Track | str:
-        """Cut both patches of a good track out in colour, and keep the pair unless it is one picture twice."""
-        if isinstance(track, str):
-            return track
-        start, end = ends.first, ends.last
-        boxes = own_pixels(start, track.crop), own_pixels(end, track.end_crop)
-        pictures = ends.colours
-        pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(pictures, boxes, strict=True)]
+    def _keep(self, ends: Sequence[Ends], tracks: Sequence[Track | str]) -> list[Track | str]:
+        """Keep the tracks of one start, the shortest first; return each, or the reason why it was refused."""
+        kept: list[Track | str] = []
+        for pair, track in zip(ends, tracks, strict=False):
+            first = not any(isinstance(earlier, Track) for earlier in kept)
+            kept.append(track if isinstance(track, str) else self._keep_one(pair, track, first))
+        return kept
+
+    def _keep_one(self, ends: Ends, track: Track, first: bool) -> Track | str:
+        """Cut both patches of a track out in colour, and keep the pair unless it is one picture twice.
+
+        The start is a new patch for the `first` track of its start only.
+        """
+        boxes = own_pixels(ends.first, track.crop), own_pixels(ends.last, track.end_crop)
+        pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(ends.colours, boxes, strict=True)]
         likeness = correlation(*pixels)
         same = likeness >= self.recipe.same_picture
         if same and not self.recipe.keep_same:
             return "same picture"
-        ids = [patch_id(self.id, f.index, *box) for f, box in zip((start, end), boxes, strict=True)]
-        if set(ids) & {patch.id for patch in self.patches}:
+        frames = ends.first, ends.last
+        roles: list[Literal["start", "end"]] = ["start", "end"]
+        ids = [patch_id(self.id, f.index, *box) for f, box in zip(frames, boxes, strict=True)]
+        new = slice(0 if first else 1, 2)
+        if set(ids[new]) & self.ids:
             return "same box twice"
-        self.patches += [
-            Patch(ids[0], self.id, start.index, start.time_s, *boxes[0], "start"),
-            Patch(ids[1], self.id, end.index, end.time_s, *boxes[1], "end"),
-        ]
-        self.jpegs += [jpeg(p) for p in pixels]
+        for frame, box, name, role, cut in list(zip(frames, boxes, ids, roles, pixels, strict=True))[new]:
+            self.patches.append(Patch(name, self.id, frame.index, frame.time_s, *box, role))
+            self.jpegs.append(jpeg(cut))
+            self.ids.add(name)
         trust = {**track.trust, "first_last_correlation": likeness, "same_picture": float(same)}
         trust = {name: round(value, 4) for name, value in trust.items()}
         confidence = float(np.clip(track.confidence, 0, 1))
-        self.tracks.append(IntraInstance(ids[0], ids[1], end.index - start.index, round(confidence, 4), trust))
+        length = ends.last.index - ends.first.index
+        self.tracks.append(IntraInstance(ids[0], ids[1], length, round(confidence, 4), trust))
         return track
 
     def result(self) -> MinedVideo:

@@ -129,9 +129,13 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
 
 
 def patch_table(mined: MinedVideo, first_track: int = 0) -> pa.Table:
-    """Return the table of patches/<video>, one row per patch (see `graph.shards`); tracks are numbered per video."""
-    numbered = enumerate(mined.tracks, first_track)
-    track_of = {end: number for number, track in numbered for end in (track.start_id, track.end_id)}
+    """Return the table of patches/<video>, one row per patch (see `graph.shards`).
+
+    `track` is one number for a start and all its ends, counted in the video.
+    """
+    track_of: dict[str, int] = {}
+    for number, track in enumerate(mined.tracks, first_track):
+        track_of[track.end_id] = track_of.setdefault(track.start_id, number)
     return pa.table(
         {
             "id": pa.array([patch.id for patch in mined.patches], pa.string()),

@@ -17,10 +17,10 @@ from graph import jobs
 from graph.errors import BadVideo, Cancelled
 from graph.records import IntraInstance, Patch, Progress, Video
 from workers import queue, recovery
-from workers.mining.decode import Segment
 from workers.mining.isolated import mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import MinedVideo
+from workers.mining.survey import Segment
 from workers.mining.timeline import TrackPath, Window
 from workers.progress import JobProgress
 from workers.requests import SegmentRequest, job_id

@@ -13,6 +13,7 @@ from api.cli.session import open_session
 from api.cli.terminal import Json, answer, say
 from api.cli.usage import checked_arguments
 from api.cli.video_files import find_videos, is_unreadable, summary
+from graph.errors import InvalidInput
 from graph.queries.counts import graph_counts
 from graph.records import Job
 from graph.settings import settings
@@ -33,8 +34,12 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Video files, or folders that are searched with all below.")],
     detach: Annotated[bool, typer.Option("--detach", help="Print the jobs' ids at once, do not wait.")] = False,
     track_length: Annotated[
-        int, typer.Option(min=5, help="Frames from A to A': 30, or 15 for recipe transitive-15 in a home of its own.")
-    ] = _TRACK_LENGTH,
+        str,
+        typer.Option(
+            help="Frames from A to A': 30, or 15 for recipe transitive-15 in a home of its own. Several, as in "
+            "30,60,120, give a start A several ends A', each kept only while the track is trusted."
+        ),
+    ] = str(_TRACK_LENGTH),
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only estimate frames, patches, disk space and time.")
     ] = False,
@@ -47,8 +52,8 @@ def ingest(
     file could not be read; all others are complete.
     """
     with checked_arguments():
-        Mining(track_length=track_length)
-    numbers = {} if track_length == _TRACK_LENGTH else {"track_length": track_length}
+        numbers = _lengths(track_length)
+        Mining(**numbers)
     found = find_videos(paths)
     if found.left_out:
         say(f"Left out: {summary(found.left_out)}.")
@@ -115,6 +120,15 @@ def _text(outcome: Outcome, facts: Mapping[str, Any], left_out: Mapping[Path, st
 def _general(job: Job) -> str:
     """Take the file's name out of a reason, so that equal reasons are counted together."""
     return job.reason.replace(job.target, "the file").removesuffix(".")
+
+
+def _lengths(text: str) -> dict[str, Any]:
+    """Read the lengths of tracks; returns the fields of `Mining` that differ from the defaults."""
+    try:
+        first, *longer = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInput(f"--track-length takes frames, as 30 or 30,60,120; {text!r} is something else.") from None
+    return ({} if first == _TRACK_LENGTH else {"track_length": first}) | ({"longer": longer} if longer else {})
 
 
 def _estimate(files: Sequence[Path], as_json: bool) -> None:

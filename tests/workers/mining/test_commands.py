@@ -130,7 +130,8 @@ def test_every_edge_says_how_far_it_can_be_trusted(clip: Path, tmp_path: Path) -
     for track in mine_isolated(path).tracks:
         assert {
             "peak_mean",
-            "peak_least",
+            "same_greys",
+            "texture",
             "moving",
             "contrast",
             "background",

@@ -9,9 +9,10 @@ import pytest
 from graph.errors import BadVideo
 from graph.records import no_progress
 from tests.workers.mining.composites import paste, texture, write_video
-from workers.mining.decode import WHOLE, Clip, Frame, Segment
+from workers.mining.decode import Clip, Frame
 from workers.mining.recipe import Limits, Mining
 from workers.mining.segments import cut_into_segments, joined
+from workers.mining.survey import WHOLE, Segment
 from workers.mining.video import mine, mine_segment, video_id
 
 RECIPE = Mining(segment=100)

@@ -261,3 +261,21 @@ def test_memory_is_flat_with_the_length(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1] - kept)
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_a_start_has_an_end_at_each_length_that_its_shot_allows(tmp_path: Path) -> None:
+    ground, thing = texture(400, 600, 5), texture(110, 110, 6, fine=5)
+    frames = [paste(ground, thing, (140 + 3 * k, 200)) for k in range(62)]
+    path = write_video(tmp_path / "clip.mp4", frames)
+    one = mine(path)
+    several = mine(path, recipe=Mining(longer=(45, 60)))
+    by_start: dict[str, list[int]] = {}
+    for track in several.tracks:
+        by_start.setdefault(track.start_id, []).append(track.track_length)
+    frame = {patch.id: patch.frame for patch in several.patches}
+    assert {frame[start]: lengths for start, lengths in by_start.items()} == {0: [30, 45, 60], 15: [30, 45], 30: [30]}
+    assert {t for t in several.tracks if t.track_length == 30} == set(one.tracks)
+    assert [p.id for p in several.patches if p.role == "start"] == [p.id for p in one.patches if p.role == "start"]
+    for track in several.tracks:
+        start, end = (next(p for p in several.patches if p.id == name) for name in (track.start_id, track.end_id))
+        assert end.x - start.x == pytest.approx(3 * track.track_length, abs=8)

@@ -1,0 +1,35 @@
+"""Windows of a video as mining saw them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from workers.mining.boxes import Box
+from workers.mining.decode import Frame
+from workers.mining.pixels import Pixels
+from workers.mining.scene import Scene
+from workers.mining.tracks import Track
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The first and the last frame of a window."""
+
+    first: Frame
+    last: Frame
+
+    @cached_property
+    def colours(self) -> tuple[Pixels, Pixels]:
+        """Both pictures in RGB, converted once and only where a track needs them."""
+        return self.first.colour(), self.last.colour()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
+
+    ends: list[Ends]  # of each length that the shot allows
+    scene: Scene | None
+    anchor: int  # of the scene, in which the window begins
+    reason: str
+    boxes: list[Box]
+    tracks: list[list[Track | str]]  # of each box, to its ends; the reason where one was refused
