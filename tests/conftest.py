@@ -18,6 +18,12 @@ from workers.redis_server import RedisServer
 _EMPTY = "MATCH (n) WITH n LIMIT 20000 DETACH DELETE n RETURN count(*) AS deleted"
 
 
+def empty_graph(connection: Connection) -> None:
+    """Delete every node and edge."""
+    while connection.write(_EMPTY)[0]["deleted"]:
+        pass
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real clips beside the repository; without it, tests that need it are skipped."""
@@ -60,8 +66,7 @@ def connection(neo4j_server: Neo4jDetails) -> Iterator[Connection]:
     """Connection to the test run's Neo4j, with the schema applied and an empty graph."""
     with neo4j_server.connect() as connection:
         apply_schema(connection)
-        while connection.write(_EMPTY)[0]["deleted"]:
-            pass
+        empty_graph(connection)
         yield connection
 
 

@@ -92,9 +92,21 @@ def wait_until(condition: Callable[[], bool], what: str, command: "subprocess.Po
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="package")
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread in this process's children: on small networks two threads mostly wait for each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="package")  # not "session", because they would claim the jobs of other tests
 def celery_workers(
-    tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jDetails, redis_url: str, jar_cache: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    neo4j_server: Neo4jDetails,
+    redis_url: str,
+    jar_cache: Path,
+    one_thread: None,
 ) -> Iterator[Workshop]:
     """A home folder whose workers and API use the run's servers; its name has a space and an umlaut."""
     folder = tmp_path_factory.mktemp("würk shop")

@@ -1,13 +1,13 @@
-"""End-to-end test: the command takes clips to embeddings on real servers, and a second run changes nothing."""
+"""End-to-end test: commands take clips to embeddings on real servers, and a second run changes nothing."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from graph.connection import Connection
 from graph.generations.catalogue import require_generation
+from tests.integration.commands.conftest import LearnedHome, whole_way
 from tests.integration.conftest import Workshop, assert_files_match, graph_sets
 from training.pack import PackSource
 from workers.stage_context import StageContext
@@ -25,29 +25,10 @@ COUNTS = {
     "quadruples": "MATCH (:Patch)<-[:INTRA_INSTANCE]-(:Patch)-[:INTER_INSTANCE]->(:Patch)-[:INTRA_INSTANCE]->(:Patch)"
     " RETURN count(*) AS n",
 }
-SMALL = ("--preset", "demo", "--iterations", "11")  # two lines in the journal are enough for a curve
 
 
-def whole_way(workshop: Workshop, clips: list[Path]) -> dict[str, Any]:
-    for arguments in (
-        ("ingest", *clips),
-        ("train", "contrast", *SMALL),
-        ("link", "--group", "2", "--parents", "3", "--smallest", "1"),
-        ("train", "transitive", *SMALL),
-        ("embed",),
-    ):
-        result = workshop.run(*arguments, "--json")
-        assert result.code == 0, (arguments, result.err)
-        json.loads(result.out)
-    report = workshop.run("report", "--json")
-    assert report.code == 0, report.err
-    return report.facts
-
-
-def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
-    workshop: Workshop, connection: Connection, clips: list[Path], tmp_path: Path
-) -> None:
-    facts = whole_way(workshop, clips)
+def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(learned: LearnedHome, tmp_path: Path) -> None:
+    workshop, connection, facts = learned.workshop, learned.connection, learned.report
     first = graph_sets(connection)
     assert not first["doubles"]
     assert all(first[name] for name in ("patches", "intra", "inter", "parents", "children", "models"))
@@ -65,7 +46,7 @@ def test_the_whole_way_twice_gives_one_graph_and_the_report_counts_it(
     for one in facts["cypher"]:
         assert connection.read(one["query"].replace("RETURN path", "RETURN length(path) AS length")), one["title"]
     check_pack(workshop, connection, tmp_path / "one file.pack")
-    whole_way(workshop, clips)
+    whole_way(workshop, learned.clips)
     assert graph_sets(connection) == first
     assert_files_match(workshop, connection)
 
