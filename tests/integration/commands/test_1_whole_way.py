@@ -22,6 +22,8 @@ COUNTS = {
     "inter_instance": "MATCH ()-[e:INTER_INSTANCE]->() RETURN count(e) AS n",
     "parent_clusters": "MATCH (n:ParentCluster) RETURN count(n) AS n",
     "child_clusters": "MATCH (n:ChildCluster) RETURN count(n) AS n",
+    "rejected": "MATCH (:Patch)-[e:REJECTED]->(:Patch) RETURN count(e) AS n",
+    "no_object": "MATCH (n:Patch) WHERE n.no_object RETURN count(n) AS n",
     "quadruples": "MATCH (:Patch)<-[:INTRA_INSTANCE]-(:Patch)-[:INTER_INSTANCE]->(:Patch)-[:INTRA_INSTANCE]->(:Patch)"
     " RETURN count(*) AS n",
 }
