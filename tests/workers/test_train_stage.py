@@ -59,7 +59,7 @@ def test_a_card_cannot_name_a_folder_elsewhere(context: StageContext, tmp_path: 
     card = tmp_path / "tracking" / "model.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "id": name}))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InvalidInput, match="is no model id"):
+    with pytest.raises(InvalidInput, match="is not a model id"):
         adopt(context, tmp_path / "tracking")
     assert sorted(tmp_path.rglob("*")) == before
     assert models.list_models(context.connection) == []

@@ -192,7 +192,7 @@ def test_an_imported_name_leaves_no_folder(
     connection: Connection, tmp_path: Path, label: str, properties: dict[str, str]
 ) -> None:
     (tmp_path / REST).write_text(json.dumps({"label": label, "properties": properties}) + "\n")
-    with pytest.raises(InvalidInput, match=r"is no (model id|video id|generation|name of features)"):
+    with pytest.raises(InvalidInput, match=r"is not a (model id|video id|generation|name of features)"):
         bolt.write_rest(connection, tmp_path)
     assert everything(connection) == {}
 
