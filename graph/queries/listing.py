@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from graph.connection import Connection
-from graph.generations.catalogue import require_generation
+from graph.generations.catalogue import current_generation, require_generation
 from graph.records import Patch, Role, Video
 from graph.rows import as_record
 
-VideoSort = Literal["id", "name", "date", "patches"]
+VideoSort = Literal["id", "name", "date", "patches", "duration"]
 
 # sort key of each order, and whether it is descending
 _KEYS: dict[VideoSort, tuple[str, bool]] = {
     "id": ("''", False),
-    "name": ("v.name", False),
+    "name": ("toLower(v.name)", False),
     "date": ("coalesce(v.ingested_at, '')", True),
     "patches": ("patches", True),
+    "duration": ("coalesce(v.duration_s, 0.0)", True),
 }
 # (v)-[:HAS_PATCH]->()
 _VIDEOS = """
@@ -40,12 +41,13 @@ _PATCHES_OF = {
 MATCH (:ParentCluster {generation: $generation, id: $parent})<-[:IN_PARENT]-(:Patch)-[:INTRA_INSTANCE*0..1]->(p:Patch)
 WHERE p.id > $after AND ($video IS NULL OR p.video_id = $video)""",
 }
-# (p)-[:INTRA_INSTANCE]-()
+# (p)-[:INTRA_INSTANCE]-()      (p)-[:INTER_INSTANCE {generation}]-()
 _PATCHES = """
 {of}
   AND ($role IS NULL OR p.role = $role)
   AND ($no_object IS NULL OR coalesce(p.no_object, false) = $no_object)
   AND ($confidence IS NULL OR EXISTS {{ (p)-[e:INTRA_INSTANCE]-() WHERE e.confidence >= $confidence }})
+  AND ($linked IS NULL OR $linked = EXISTS {{ (p)-[e:INTER_INSTANCE]-() WHERE e.generation = $current }})
 WITH DISTINCT p ORDER BY p.id LIMIT $limit
 RETURN p {{.*}} AS patch ORDER BY p.id
 """
@@ -65,7 +67,7 @@ class ListedVideo:
 
     video: Video
     patches: int
-    key: str | int
+    key: str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,17 @@ class PatchFilter:
     parent: int | None = None  # parent cluster of the patch or of its track's start
     confidence: float | None = None  # minimum confidence of a track of the patch, 0..1
     no_object: bool | None = None  # True: only patches marked as no object; False: without them
+    linked: bool | None = None  # whether the patch has an edge of the current generation
 
 
 def list_videos(
     connection: Connection,
     conditions: VideoFilter | None = None,
     sort: VideoSort = "id",
-    after: tuple[str | int, str] = ("", ""),
+    after: tuple[str | int | float, str] = ("", ""),
     limit: int = 100,
 ) -> list[ListedVideo]:
-    """Return up to `limit` videos; names and ids ascend, dates and numbers of patches descend.
+    """Return up to `limit` videos; names and ids ascend, dates, numbers of patches and durations descend.
 
     `after` is the key and the id of the previous page's last video.
     """
@@ -116,6 +119,8 @@ def list_patches(
         "role": conditions.role,
         "confidence": conditions.confidence,
         "no_object": conditions.no_object,
+        "linked": conditions.linked,
+        "current": current_generation(connection),
     }
     rows = connection.read(_PATCHES.format(of=_PATCHES_OF[of]), after=after, limit=limit, **parameters)
     return [as_record(Patch, row["patch"]) for row in rows]

@@ -18,7 +18,7 @@ from api.http.service import Service, ServiceDep
 from api.responses import SimilarResponse
 from graph import models, videos
 from graph.queries import clusters, neighbourhood
-from graph.queries.patch_list import PatchFilter, list_filtered_patches
+from graph.queries.listing import PatchFilter, list_patches
 from graph.vectors.selection import Selection
 
 router = APIRouter(include_in_schema=False)
@@ -40,9 +40,13 @@ def show_patches(
 ) -> Response:
     """Show a gallery of patches."""
     conditions = PatchFilter(
-        video, role, {"yes": True, "no": False}.get(linked), confidence, int(cluster) if cluster else None
+        video=video or None,
+        role=role or None,
+        parent=int(cluster) if cluster else None,
+        confidence=confidence or None,
+        linked={"yes": True, "no": False}.get(linked),
     )
-    found = list_filtered_patches(shared.connection, conditions, after, PAGE_ITEMS + 1)
+    found = list_patches(shared.connection, conditions, None, after, PAGE_ITEMS + 1)
     items, following = cut(request, found, PAGE_ITEMS, lambda patch: patch.id)
     return answer(
         "patches.html",

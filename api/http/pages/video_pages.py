@@ -7,12 +7,12 @@ from fastapi.responses import Response
 
 from api.http.pages.render import answer
 from api.http.pages.there import or_none
-from api.http.routes.paging import AfterPatch, AfterVideo, cut
+from api.http.routes.paging import AfterPatch, AfterVideo
 from api.http.routes.video_media import get_timeline, list_frames
-from api.http.routes.videos import VideoId, list_patches
+from api.http.routes.videos import VideoId, list_patches, page_of_videos
 from api.http.service import ServiceDep
 from graph import videos
-from graph.queries.video_list import VideoSort, list_sorted_videos
+from graph.queries.listing import VideoFilter, VideoSort
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,10 +20,10 @@ PAGE_ITEMS = 60
 MOST_PATCHES = 1000  # of one video on one page; a longer one leads on
 MOST_WINDOWS = 200  # rows of the sheet
 SORTS: dict[VideoSort, str] = {
-    "newest": "Newest first",
+    "date": "Newest first",
     "name": "Name",
     "patches": "Most patches",
-    "longest": "Longest first",
+    "duration": "Longest first",
 }
 
 
@@ -33,12 +33,12 @@ def show_videos(
     shared: ServiceDep,
     text: Annotated[str, Query(max_length=200)] = "",
     status: Literal["", "ready", "failed"] = "",
-    sort: VideoSort = "newest",
+    sort: VideoSort = "date",
     after: AfterVideo = "",
 ) -> Response:
     """Show the videos with a picture and their counts."""
-    listed = list_sorted_videos(shared.connection, sort, text, status, after, PAGE_ITEMS + 1)
-    items, following = cut(request, listed, PAGE_ITEMS, lambda entry: entry.video.id)
+    conditions = VideoFilter(status or None, text or None)
+    items, following = page_of_videos(request, shared, conditions, sort, after, PAGE_ITEMS)
     return answer(
         "videos.html",
         videos=items,

@@ -19,7 +19,7 @@ from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoRespo
 from graph import videos
 from graph.errors import InvalidInput
 from graph.queries import listing
-from graph.queries.listing import VideoFilter, VideoSort
+from graph.queries.listing import ListedVideo, VideoFilter, VideoSort
 from graph.records import Job, Video
 from workers.requests import IngestRequest
 
@@ -171,14 +171,21 @@ def list_videos(
     limit: Limit = 100,
     status: Annotated[Literal["ready", "failed"] | None, Query(description="Only videos of this status.")] = None,
     name: Annotated[str | None, Query(max_length=200, description="A part of the file's name.")] = None,
-    sort: Annotated[VideoSort, Query(description="id and name ascend; date and patches (how many) descend.")] = "id",
+    sort: Annotated[VideoSort, Query(description="id and name ascend; date, patches and duration descend.")] = "id",
 ) -> Page[VideoResponse]:
     """List videos that fit all conditions. Page by key: follow `next` until it is null."""
-    identifier, _, text = after.partition(":")
-    key = (_number(text) if sort == "patches" and after else text, identifier)
-    asked = listing.list_videos(shared.connection, VideoFilter(status, name), sort, key, limit + 1)
-    found, following = cut(request, asked, limit, lambda one: f"{one.video.id}:{one.key}" if one.key else one.video.id)
+    found, following = page_of_videos(request, shared, VideoFilter(status, name), sort, after, limit)
     return Page(items=[video_response(one.video, one.patches) for one in found], next=following)
+
+
+def page_of_videos(
+    request: Request, shared: Service, conditions: VideoFilter, sort: VideoSort, after: str, limit: int
+) -> tuple[list[ListedVideo], str | None]:
+    """Return one page of videos and the address of the next; raises `InvalidInput` for a key of another order."""
+    identifier, _, text = after.partition(":")
+    key = (_number(text) if sort in ("patches", "duration") and after else text, identifier)
+    asked = listing.list_videos(shared.connection, conditions, sort, key, limit + 1)
+    return cut(request, asked, limit, lambda one: f"{one.video.id}:{one.key}" if one.key else one.video.id)
 
 
 def video_response(video: Video, patches: int) -> VideoResponse:
@@ -186,11 +193,11 @@ def video_response(video: Video, patches: int) -> VideoResponse:
     return VideoResponse.model_validate(video).model_copy(update={"patches": patches})
 
 
-def _number(text: str) -> int:
+def _number(text: str) -> float:
     try:
-        return int(text or 0)
+        return float(text or 0)
     except ValueError:
-        raise InvalidInput("after is no key of a page sorted by patches. Follow `next`.") from None
+        raise InvalidInput("after is no key of a page sorted by a number. Follow `next`.") from None
 
 
 @router.get("/videos/{video_id}", responses=problem_responses(404), summary="One video")

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import numpy as np
@@ -12,8 +13,7 @@ import pytest
 from graph.connection import Connection
 from graph.jobs import open_job
 from graph.models import write_model
-from graph.queries.patch_list import PatchFilter, list_filtered_patches
-from graph.queries.video_list import list_sorted_videos
+from graph.queries.listing import PatchFilter, VideoFilter, VideoSort, list_patches, list_videos
 from graph.records import Job, Model, Video
 from graph.videos import write_video
 from tests.api.conftest import MODEL, World
@@ -143,24 +143,24 @@ def test_videos_are_sorted_and_filtered_page_by_page(connection: Connection) -> 
         write_video(connection, video, [], [])
     write_video(connection, replace(known[0], id="f" * 32, name="bikes, broken", status="failed"), [], [])
 
-    def names(sort: str, text: str = "", status: str = "ready") -> list[str]:
+    def names(sort: VideoSort, text: str = "", status: Literal["ready", "failed"] = "ready") -> list[str]:
         found: list[str] = []
-        last = ""
-        while page := list_sorted_videos(connection, sort, text, status, last, 1):  # type: ignore[arg-type]
+        last: tuple[str | int | float, str] = ("", "")
+        while page := list_videos(connection, VideoFilter(status, text or None), sort, last, 1):
             found.append(page[0].video.name)
-            last = page[0].video.id
+            last = page[0].key, page[0].video.id
         return found
 
-    assert names("newest") == ["bikes 2", "cars", "Bikes"]
+    assert names("date") == ["bikes 2", "cars", "Bikes"]
     assert names("name") == ["Bikes", "bikes 2", "cars"]
-    assert names("longest") == ["cars", "Bikes", "bikes 2"]
+    assert names("duration") == ["cars", "Bikes", "bikes 2"]
     assert names("name", "BIKES") == ["Bikes", "bikes 2"]
     assert names("name", "", "failed") == ["bikes, broken"]
 
 
 def test_patches_are_filtered(world: World) -> None:
     def ids(**conditions: object) -> set[str]:
-        return {p.id for p in list_filtered_patches(world.connection, PatchFilter(**conditions))}  # type: ignore[arg-type]
+        return {p.id for p in list_patches(world.connection, PatchFilter(**conditions))}  # type: ignore[arg-type]
 
     everything = {patch.id for patch in world.patches}
     assert ids() == everything
