@@ -109,7 +109,7 @@ def test_what_is_written_is_what_was_linked(written: Connection, linking: Linkin
     assert (known.patches, known.parents, known.children, known.edges) == (300, 4, len(linking.groups), len(rows))
     assert known.feature_model == "context-1"
     assert known.held_out == tuple(held_out)
-    assert known.quality == {**linking.quality, "rejected_since": 0, "rejected_share": 0.0}
+    assert known.quality == {"rejected_before": 0, **linking.quality, "rejected_since": 0, "rejected_share": 0.0}
     assert known.parameters["parents"] == 4
     assert known.track_length == 30
     assert known.buckets == round(len(rows) / 20) > 2
