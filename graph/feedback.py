@@ -118,16 +118,22 @@ def judge_link(connection: Connection, a_id: str, b_id: str, state: LinkState, b
     found = connection.write_many([judge, *recounts])[0]
     if not found or not found[0]["found"]:
         raise NotFound(f"Patches {a} and {b} are not linked.")
-    return get_link(connection, a, b)
+    # a withdrawn rejection leaves no trace if the generations that linked the pair were deleted
+    return _find_link(connection, a, b) or Link(a, b, state)
 
 
 def get_link(connection: Connection, a_id: str, b_id: str) -> Link:
     """Return a pair with its judgement; the order of the ids does not matter. Raises `NotFound` if never linked."""
     a, b = sorted((a_id, b_id))
-    rows = connection.read(_GET, a=a, b=b)
-    if not rows:
+    found = _find_link(connection, a, b)
+    if found is None:
         raise NotFound(f"Patches {a} and {b} are not linked.")
-    return Link(**rows[0])
+    return found
+
+
+def _find_link(connection: Connection, a: str, b: str) -> Link | None:
+    rows = connection.read(_GET, a=a, b=b)
+    return Link(**rows[0]) if rows else None
 
 
 def list_judged_links(

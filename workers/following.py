@@ -13,7 +13,7 @@ from workers.stages.encoding import missing_videos
 
 def following_request(context: StageContext, kind: JobKind, result: str) -> EmbedRequest | None:
     """Return the request that follows a finished job of this kind and result, or None; raises `Unavailable`."""
-    if kind == "ingest":
+    if kind in ("ingest", "import"):
         current = models.current_model(context.connection)
         model = current.id if current else ""
     else:

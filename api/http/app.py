@@ -129,7 +129,7 @@ async def _sweep(shared: Service) -> None:
     while True:
         try:
             await to_thread.run_sync(shared.sweep)
-        except TransitiveError as error:  # Neo4j is away; the next time will do
+        except (TransitiveError, OSError) as error:  # Neo4j is away or a file just went; the next time will do
             log.info("uploads and lost jobs are looked at later: %s", error)
         await asyncio.sleep(SWEEP_S)
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from api.http.uploads import DISK_CHECK_BYTES, Inbox, write_all
+from api.http.uploads import DISK_CHECK_BYTES, Inbox, age, write_all
 from graph.atomic_write import atomic_write
 from graph.errors import Conflict, InvalidInput, NotFound, Unavailable
 from graph.identifiers import require_name
@@ -56,7 +56,8 @@ class Writer:
     inbox: Inbox
     upload: Upload
     file: FileIO | None  # None: nothing is missing
-    _unchecked: int = 0  # bytes since the disk was looked at
+    # bytes since the disk was checked; the first write of each request checks it, because requests may be small
+    _unchecked: int = DISK_CHECK_BYTES
 
     def write(self, data: bytes) -> None:
         """Append; raises `InvalidInput` for more bytes than were announced, and `StorageError`."""
@@ -160,10 +161,8 @@ class ResumableUploads:
     def remove_expired(self) -> None:
         """Remove the uploads that nobody went on with, and what is remembered of complete ones."""
         for facts in self.inbox.folder.glob("*.json"):
-            newest = max(
-                (p.stat().st_mtime for p in (facts, self._bytes(facts.stem)) if p.exists()), default=time.time()
-            )
-            if time.time() - newest > EXPIRES_S:
+            ages = [age(path) for path in (facts, self._bytes(facts.stem)) if path.exists()]
+            if ages and min(ages) > EXPIRES_S:
                 self._remove(facts.stem)
 
     def _remove(self, upload_id: str) -> None:

@@ -142,7 +142,7 @@ class Service:
     def embedded_model(self, model_id: str | None) -> str:
         """Return the id of the named model, else of the current one, else of the newest with embeddings.
 
-        Raises `NotFound`.
+        An ONNX model is used only if it is named or current. Raises `NotFound`.
         """
         if model_id is not None:
             return models.get_model(self.connection, model_id).id
@@ -150,11 +150,19 @@ class Service:
         if current:
             return current.id
         for model in models.newest_models(self.connection):
-            if self.files.embedded(model.id):
+            if model.recipe != models.ONNX_RECIPE and self.files.embedded(model.id):
                 return model.id
         raise NotFound(
             "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."
         )
+
+    def embedded_models(self) -> list[str]:
+        """Return the ids of the models with embeddings: the current one first, then the newest first."""
+        known = [model.id for model in models.newest_models(self.connection, embedding=True)]
+        current = models.current_model(self.connection)
+        if current and current.id in known:
+            known.insert(0, known.pop(known.index(current.id)))
+        return [model for model in known if self.files.embedded(model)]
 
     def without_embedding(self) -> tuple[str, int]:
         """Return the current model's id ("" for none) and how many patches have no embedding of it; reads the graph."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.http.patch_files import FRESH_S, PatchFiles
+from graph.errors import NotFound
 from graph.settings import Settings
 from graph.vectors.index import Plan, VectorIndex, index_folder
 from graph.vectors.segment import Found
@@ -82,7 +83,10 @@ class SimilarPatches:
     ) -> Iterator[Found]:
         if video in wanted.without_videos or wanted.video not in ("", video):
             return
-        ids, vectors = self._files.video_vectors(model, video, version)
+        try:
+            ids, vectors = self._files.video_vectors(model, video, version)
+        except NotFound:  # the video was deleted after its folder was listed
+            return
         cosines = vectors @ query
         rows = np.arange(len(ids))
         if wanted.patches is not None or wanted.without_patch:

@@ -59,7 +59,7 @@ class Inbox:
 
     def abandoned(self) -> list[Path]:
         """List what killed servers left half-written."""
-        return [path for path in self.folder.glob("*.partial") if _age(path) > ABANDONED_S]
+        return [path for path in self.folder.glob("*.partial") if age(path) > ABANDONED_S]
 
     def delete(self, video_id: str) -> None:
         """Remove the file of a video that is deleted."""
@@ -67,7 +67,7 @@ class Inbox:
 
     def settled(self) -> list[Path]:
         """List the folders, named by their video's id, whose files are old enough to have a job."""
-        return [path for path in self.folder.glob("*") if path.is_dir() and _age(path) > SETTLED_S]
+        return [path for path in self.folder.glob("*") if path.is_dir() and age(path) > SETTLED_S]
 
     def place(self, path: Path, video_id: str, name: str) -> Path:
         """Move a whole file to `<video id>/<name>`, where its job reads it, and return that path."""
@@ -126,7 +126,7 @@ class Incoming:
         return self.inbox.place(self.path, self.video_id, name)
 
 
-def _age(path: Path) -> float:
+def age(path: Path) -> float:
     """Return the seconds since a file or folder was changed; 0 for one that was removed in the meantime."""
     try:
         return time.time() - path.stat().st_mtime

@@ -6,10 +6,11 @@
 from dataclasses import dataclass
 
 from graph.connection import Connection
+from graph.generations.recount import LIVE
 
-_HUBS = """
+_HUBS = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket >= 0
+WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
 UNWIND [a.id, b.id] AS id
 RETURN id, count(*) AS edges ORDER BY edges DESC, id LIMIT $limit
 """

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from graph.connection import Connection
 from graph.generations.catalogue import require_generation
+from graph.generations.recount import LIVE
 
-# without pairs that were judged before
-_ENDS = """
-  AND NOT EXISTS { (a)-[:REJECTED|ACCEPTED]->(b) } AND coalesce(e.rejected, false) = false
-  AND EXISTS { (a)-[:INTRA_INSTANCE]->() } AND EXISTS { (b)-[:INTRA_INSTANCE]->() }
+# without pairs that were judged before, and without patches that show no object
+_ENDS = f"""
+  AND {LIVE} AND NOT EXISTS {{ (a)-[:REJECTED|ACCEPTED]->(b) }}
+  AND EXISTS {{ (a)-[:INTRA_INSTANCE]->() }} AND EXISTS {{ (b)-[:INTRA_INSTANCE]->() }}
 """
 _ROW = """
 RETURN a.id AS a, b.id AS b, head([(a)-[:INTRA_INSTANCE]->(end) | end.id]) AS a_prime,

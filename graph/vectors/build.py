@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.errors import StorageError
+from graph.errors import NotFound, StorageError
 from graph.nearest import InvertedFile, nearest_by_cosine
 from graph.records import Progress
 from graph.shards import Shards
@@ -121,7 +121,10 @@ def _collect(shards: Shards, model: str, target: Path, versions: Mapping[str, st
     names = sorted(versions)
     with (target / "vectors.f16").open("wb") as file:
         for done, video in enumerate(names):
-            ids, vectors = shards.read_vectors(f"embeddings/{model}/{video}")
+            try:
+                ids, vectors = shards.read_vectors(f"embeddings/{model}/{video}")
+            except NotFound:  # the video was deleted in the meantime
+                ids, vectors = [], np.empty((0, 0), np.float16)
             file.write(np.ascontiguousarray(vectors, np.float16).data)
             keys.append(np.array([int(text, 16) for text in ids], np.uint64))
             starts.append(starts[-1] + len(ids))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from graph.settings import Settings
 from graph.vectors.manifest import Manifest, read_manifest
 from graph.vectors.segment import Found, Segment
 from graph.vectors.selection import Selection
+
+# what numpy and faiss raise for missing and truncated files; a power cut can leave truncated ones
+_DAMAGED = (FileNotFoundError, ValueError, EOFError, BadZipFile, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class VectorIndex:
 
     @classmethod
     def open(cls, folder: Path) -> "VectorIndex | None":
-        """Open the index of a folder; returns None if it or its files do not exist."""
+        """Open the index of a folder; returns None if it does not exist, or if its files are missing or damaged."""
         for _ in range(2):  # a build may replace the segments between the two reads
             manifest = read_manifest(folder)
             if manifest is None:
                 return None
-            with suppress(FileNotFoundError):
+            with suppress(*_DAMAGED):
                 segments = [Segment.open(folder / name, manifest.dimension) for name in manifest.segments]
                 return cls(manifest, tuple(segments))
         return None

@@ -9,6 +9,7 @@ The rows of a video are adjacent. A segment never changes; new videos become a n
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,10 +46,12 @@ class Segment:
     @classmethod
     def open(cls, folder: Path, dimension: int) -> "Segment":
         """Map a segment's files into memory."""
-        with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+        with (folder / "rows.npz").open("rb") as file, np.load(file, allow_pickle=False) as rows:
             keys, order, starts = rows["keys"], rows["order"], rows["starts"]
             videos, versions = rows["videos"].tolist(), rows["versions"].tolist()
-        vectors = np.memmap(folder / "vectors.f16", np.float16, "r", shape=(len(keys), dimension))
+        vectors: NDArray[np.float16] = np.empty((0, dimension), np.float16)  # an empty file cannot be mapped
+        if len(keys):
+            vectors = np.memmap(folder / "vectors.f16", np.float16, "r", shape=(len(keys), dimension))
         inverted = InvertedFile.map(folder / "inverted.faiss")
         return cls(folder, dimension, keys, order, videos, versions, starts, vectors, inverted)
 
@@ -115,10 +118,12 @@ class Segment:
         return mask
 
     def _alive(self, current: frozenset[str]) -> NDArray[np.bool_] | None:
-        if current not in self._dead:
-            self._dead.clear()  # the videos have changed, so masks of earlier states are not needed any more
-            self._dead[current] = None if len(current) == len(self.videos) else self._mask_of_videos(sorted(current))
-        return self._dead.get(current)
+        with suppress(KeyError):
+            return self._dead[current]
+        mask = None if len(current) == len(self.videos) else self._mask_of_videos(sorted(current))
+        self._dead.clear()  # the videos have changed, so masks of earlier states are not needed any more
+        self._dead[current] = mask
+        return mask  # not read back: another thread may have cleared it, and None would permit deleted videos
 
     def _mask_of_videos(self, videos: list[str]) -> NDArray[np.bool_]:
         mask = np.zeros(len(self), bool)

@@ -7,7 +7,7 @@ from api.keys import Scope
 # no key: probes, the form that asks for the key, and what that form is drawn with
 OPEN = re.compile(r"/(healthz|readyz|login|logout|browse/static/[\w.-]+|favicon\.ico)")
 _SEARCH = re.compile(r"/(embeddings|embeddings/lookup|similar|search(/.*)?)")  # POST because of their bodies
-_INGEST = re.compile(r"/(videos|embeddings/jobs|uploads(/.*)?)")
+_INGEST = re.compile(r"/(videos|embeddings/jobs|models/[^/]+/map|uploads(/.*)?)")
 
 
 def needed_scope(method: str, path: str) -> Scope:

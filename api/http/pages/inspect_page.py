@@ -5,7 +5,6 @@ from fastapi.responses import Response
 
 from api.http.pages.render import answer
 from api.http.service import ServiceDep
-from graph import models
 from graph.generations.catalogue import current_generation
 
 router = APIRouter(include_in_schema=False)
@@ -14,9 +13,8 @@ router = APIRouter(include_in_schema=False)
 @router.get("/browse/inspect")
 def inspect(shared: ServiceDep) -> Response:
     """Show the inspector."""
-    known = models.newest_models(shared.connection, embedding=True)
     return answer(
         "inspect.html",
         generation=current_generation(shared.connection),
-        models=[model.id for model in known if shared.files.embedded(model.id)],
+        models=shared.embedded_models(),
     )

@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from api.http.pages.render import answer
 from api.http.routes.models import ModelId
-from api.http.service import Service, ServiceDep
+from api.http.service import ServiceDep
 from graph import models
 from graph.queries.counts import graph_counts
 from training.model_folder import MAP
@@ -13,15 +13,10 @@ from training.model_folder import MAP
 router = APIRouter(include_in_schema=False)
 
 
-def _embedded(shared: Service) -> list[str]:
-    known = models.newest_models(shared.connection, embedding=True)
-    return [model.id for model in known if shared.files.embedded(model.id)]
-
-
 @router.get("/browse/map")
 def newest_map(shared: ServiceDep) -> Response:
-    """Show the map of the newest model that has one, else of the newest with embeddings."""
-    known = _embedded(shared)
+    """Show the current model's map, else the newest model's that has one; without any map, offer to compute one."""
+    known = shared.embedded_models()
     mapped = [model for model in known if (shared.context.models / model / MAP).is_file()]
     if not known:
         return answer("map.html", models=[], model="", mapped=False, patches=0)
@@ -34,7 +29,7 @@ def show_map(model_id: ModelId, shared: ServiceDep) -> Response:
     model = models.get_model(shared.connection, model_id)
     return answer(
         "map.html",
-        models=_embedded(shared),
+        models=shared.embedded_models(),
         model=model.id,
         mapped=(shared.context.models / model.id / MAP).is_file(),
         patches=graph_counts(shared.connection).patches,

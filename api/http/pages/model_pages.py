@@ -78,9 +78,7 @@ def show_model(
     model = models.get_model(shared.connection, model_id)
     current = models.current_model(shared.connection)
     card = or_none(lambda: read_card(shared.context.models / model.id)) or {}
-    embedded = [
-        known.id for known in models.newest_models(shared.connection, embedding=True) if shared.files.embedded(known.id)
-    ]
+    embedded = shared.embedded_models()
     others = [name for name in embedded if name != model_id]
     other = other if other in others else (others[0] if others else "")
     return answer(

@@ -16,7 +16,7 @@ from api.http.routes.units import get_units
 from api.http.routes.video_media import get_timeline
 from api.http.service import Service, ServiceDep
 from api.responses import SimilarResponse
-from graph import models, videos
+from graph import videos
 from graph.queries import clusters, neighbourhood
 from graph.queries.listing import PatchFilter, list_patches
 from graph.vectors.selection import Selection
@@ -74,9 +74,7 @@ def show_patch(
     around = neighbourhood.neighbours(shared.connection, patch_id, "both", 2)
     near = neighbourhood.neighbours(shared.connection, patch_id, "both", 1)
     track = next((edge for edge in near.edges if edge.kind == "intra"), None)
-    known = [
-        model.id for model in models.newest_models(shared.connection, embedding=True) if shared.files.embedded(model.id)
-    ]
+    known = shared.embedded_models()
     chosen = [name for name in dict.fromkeys((one, other)) if name in known]
     chosen += [name for name in known if name not in chosen]
     return answer(

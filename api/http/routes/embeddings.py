@@ -30,7 +30,9 @@ class Lookup(BaseModel):
     ids: list[Annotated[str, StringConstraints(pattern=PATCH_ID)]] = Field(
         min_length=1, max_length=MOST_IDS, examples=[["0123456789abcdef"]]
     )
-    model: str | None = Field(None, max_length=200, description="Model id; the newest with embeddings if absent.")
+    model: str | None = Field(
+        None, max_length=200, description="Model id; if absent the current one, else the newest with embeddings."
+    )
 
 
 def _embed(shared: Service, model: str | None, sent: list[tuple[str, bytes]]) -> tuple[str, Vectors]:

@@ -29,7 +29,10 @@ from graph.records import Patch, Role
 router = APIRouter(tags=["patches"])
 
 PatchId = Annotated[str, Path(pattern=PATCH_ID, examples=["0123456789abcdef"])]
-ModelQuery = Annotated[str | None, Query(max_length=200, description="Model id; the newest with embeddings if absent.")]
+ModelQuery = Annotated[
+    str | None,
+    Query(max_length=200, description="Model id; if absent the current one, else the newest with embeddings."),
+]
 _IMAGE: Described = {
     200: {"content": {"image/jpeg": {}}},
     206: {"description": "The bytes asked for by Range", "content": {"image/jpeg": {}}},

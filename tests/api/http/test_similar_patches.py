@@ -53,3 +53,13 @@ def test_vectors_inside_and_outside_the_index(tmp_path: Path) -> None:
         assert newest <= {patch for patch, _, _ in found}
         hits += len(expected & {patch for patch, _, _ in found})
     assert hits / (10 * len(questions)) >= 0.9
+
+
+def test_a_video_deleted_after_the_folder_was_listed_is_left_out(tmp_path: Path) -> None:
+    shards = Shards(str(tmp_path / "data"))
+    for video in ("1", "2"):
+        shards.write_vectors(f"embeddings/m/{video}", [video * 16], np.eye(1, WIDTH, dtype=np.float32))
+    similar = SimilarPatches(PatchFiles(shards), Settings(home=tmp_path))
+    assert similar.uncovered("m") == 2
+    shards.delete("embeddings/m/2")
+    assert similar.search("m", np.eye(1, WIDTH, dtype=np.float32)[0], 5) == [("1" * 16, "1", 1.0)]

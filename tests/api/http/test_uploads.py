@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.http.resumable import ResumableUploads
 from api.http.service import Service
 from api.http.uploads import ABANDONED_S, SETTLED_S, Inbox, plain_name, receive
 from graph.connection import Connection
@@ -310,3 +311,11 @@ def test_a_job_that_ended_cannot_be_cancelled(small: httpx.Client, connection: C
     answer = small.delete(f"/jobs/{job['id']}")
     assert answer.status_code == 409
     assert get_job(connection, job["id"]).state == "done"
+
+
+def test_small_parts_of_a_resumable_upload_do_not_fill_the_disk(tmp_path: Path) -> None:
+    opened = ResumableUploads(Inbox(tmp_path, 10**6, 0)).create("a.mp4", 100)
+    full = ResumableUploads(Inbox(tmp_path, 10**6, 2**62))
+    with pytest.raises(StorageError, match="too little"), full.writing(opened.id, 0) as writer:
+        writer.write(b"x")
+    assert full.get(opened.id).offset == 0

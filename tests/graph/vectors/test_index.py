@@ -1,5 +1,6 @@
 """A vector index finds what comparing every vector finds, follows its shards, and survives interrupted builds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from graph.errors import StorageError
 from graph.shards import Shards
 from graph.vectors import build
 from graph.vectors.build import update_index
-from graph.vectors.index import VectorIndex
+from graph.vectors.index import Plan, VectorIndex
 from graph.vectors.manifest import Manifest, read_manifest
 from graph.vectors.segment import Found
 from graph.vectors.selection import Selection
@@ -163,3 +164,61 @@ def test_missing_files_and_unreadable_manifests(tmp_path: Path) -> None:
     (collection.folder / "manifest.json").write_text("{")
     with pytest.raises(StorageError, match=r"Delete .* it is built anew"):
         read_manifest(collection.folder)
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
+    """An index of 5,000 vectors in two videos."""
+    monkeypatch.setattr(build, "LEAST_ROWS", 5000)
+    made = Collection(tmp_path, videos=2, each=2500)
+    assert made.update() is not None
+    return made
+
+
+def test_a_new_video_without_patches_is_a_segment_without_rows(small: Collection) -> None:
+    small.add(f"{30:032x}", 0)
+    manifest = small.update()
+    assert manifest is not None
+    assert len(manifest.segments) == 2
+    patch, vector = next(iter(small.vectors.items()))
+    assert small.search(vector, 1)[0][0] == patch
+    assert small.update() == manifest
+
+
+@pytest.mark.parametrize("name", ["rows.npz", "vectors.f16", "inverted.faiss"])
+def test_truncated_files_are_no_index_and_are_built_again(small: Collection, name: str) -> None:
+    before = read_manifest(small.folder)
+    assert before is not None
+    with (small.folder / before.segments[0] / name).open("r+b") as file:
+        file.truncate(100)
+    assert VectorIndex.open(small.folder) is None
+    after = small.update()
+    assert after is not None
+    assert after.segments != before.segments
+    assert VectorIndex.open(small.folder) is not None
+
+
+def test_searches_of_two_states_at_once_never_find_deleted_videos(small: Collection) -> None:
+    index = VectorIndex.open(small.folder)
+    assert index is not None
+    versions = small.shards.versions(f"embeddings/{MODEL}")
+    deleted = f"{1:032x}"
+    old, new = index.plan(versions), index.plan({v: text for v, text in versions.items() if v != deleted})
+    query = small.vectors[f"{1:08x}{0:08x}"]
+
+    def videos(plan: Plan) -> set[str]:
+        return {video for _, video, _ in index.search(query, 20, plan, Selection())}
+
+    with ThreadPoolExecutor(2) as pool:
+        states = [old, new] * 300
+        for plan, found in zip(states, pool.map(videos, states), strict=True):
+            assert deleted in found or plan is new
+            assert deleted not in found or plan is old
+
+
+def test_a_video_deleted_during_the_build_is_left_out(small: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = small.shards.versions(f"embeddings/{MODEL}")
+    monkeypatch.setattr(small.shards, "versions", lambda folder: versions | {"f" * 32: "1"})
+    manifest = small.update()
+    assert manifest is not None
+    assert manifest.rows == 5000

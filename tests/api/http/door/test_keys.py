@@ -71,7 +71,8 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     [
         ("GET", "/videos", Scope.READ), ("POST", "/similar", Scope.READ), ("POST", "/embeddings", Scope.READ),
         ("POST", "/embeddings/lookup", Scope.READ), ("POST", "/videos", Scope.INGEST),
-        ("POST", "/embeddings/jobs", Scope.INGEST), ("PATCH", "/uploads/abc", Scope.INGEST),
+        ("POST", "/embeddings/jobs", Scope.INGEST), ("POST", "/models/x/map", Scope.INGEST),
+        ("PATCH", "/uploads/abc", Scope.INGEST),
         ("DELETE", "/videos/x", Scope.ADMIN), ("POST", "/links", Scope.ADMIN), ("POST", "/trainings", Scope.ADMIN),
         ("DELETE", "/jobs/x", Scope.ADMIN), ("PUT", "/models/current", Scope.ADMIN), ("POST", "/unknown", Scope.ADMIN),
         ("PATCH", "/videos", Scope.ADMIN),
