@@ -39,11 +39,12 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
         image = images.get(_field(file, annotation, "annotations", "image_id"))
         if image is None:
             raise InvalidInput(f"{file.name}, {where}: there is no image {annotation['image_id']}.")
-        video = _video_of(image)
+        video = _plain(file, _video_of(image), "video_id")
         if annotation.get("iscrowd"):
             left_out[video]["boxes of crowds"] += 1
             continue
-        track = annotation.get("track_id", (annotation.get("attributes") or {}).get("track_id"))
+        attributes = annotation.get("attributes")
+        track = annotation.get("track_id", attributes.get("track_id") if isinstance(attributes, dict) else None)
         if track is None:
             raise InvalidInput(f"{file.name}, {where}: the box has no track_id. Boxes without tracks give no pairs.")
         one = TrackedBox(_frame_of(file, image), _box(file, where, annotation), _score(annotation))
@@ -80,13 +81,20 @@ def _is_list_of_objects(value: Any) -> bool:
 
 def _videos(content: Json) -> list[Json]:
     found = content.get("videos", [])
-    return [video for video in found if "id" in video] if _is_list_of_objects(found) else []
+    return [video for video in found if isinstance(video.get("id"), int | str)] if _is_list_of_objects(found) else []
 
 
 def _field(file: Path, entry: Json, table: str, name: str) -> Any:
     if name not in entry:
         raise InvalidInput(f"{file.name}: an entry of {table} has no {name}.")
-    return entry[name]
+    return _plain(file, entry[name], name)
+
+
+def _plain(file: Path, value: Any, name: str) -> Any:
+    """Return an id that can be looked up: JSON's lists and objects cannot."""
+    if isinstance(value, list | dict):
+        raise InvalidInput(f"{file.name}: {name} must be a number or a text, not {str(value)[:60]}.")
+    return value
 
 
 def _video_of(image: Json) -> Any:
@@ -111,7 +119,8 @@ def _box(file: Path, where: str, annotation: Json) -> tuple[float, float, float,
 
 def _score(annotation: Json) -> float:
     score = annotation.get("score", 1.0)
-    return min(max(float(score), 0.0), 1.0) if isinstance(score, int | float) else 1.0
+    known = isinstance(score, int | float) and math.isfinite(score)  # Python's JSON takes NaN
+    return min(max(float(score), 0.0), 1.0) if known else 1.0
 
 
 def _video_file(folder: Path, name: str) -> Path | None:

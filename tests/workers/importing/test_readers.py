@@ -119,6 +119,9 @@ def test_every_video_of_coco_json_is_a_sequence_and_its_file_is_found_by_name(tm
         ({"annotations": [{"id": 3, "image_id": 0, "bbox": [1, 2, -3, 4], "track_id": 1}]}, "has no area"),
         ({"annotations": [{"id": 3, "image_id": 9, "bbox": BOX, "track_id": 1}]}, "there is no image 9"),
         ({"annotations": [{"image_id": 0, "bbox": BOX, "track_id": 1}] * 2}, "track 1 has two boxes in this frame"),
+        ({"annotations": [{"image_id": [0], "bbox": BOX, "track_id": 1}]}, r"image_id must be a number or a text"),
+        ({"images": [{"id": 0, "video_id": {}, "frame_id": 0}]}, "video_id must be a number or a text"),
+        ({"annotations": [{"image_id": 0, "bbox": BOX, "attributes": ["track_id"]}]}, "the box has no track_id"),
         ({"annotations": []}, "holds no tracks"),
         ({"annotations": None}, "is no COCO file"),
         ({"images": [{"id": 0, "video_id": 7, "file_name": "0.jpg"}]}, "there is no image 1|has no frame_id"),
@@ -129,6 +132,12 @@ def test_wrong_json_is_refused_in_one_line(tmp_path, changes, message):
     with pytest.raises(InvalidInput, match=message) as refused:
         read_sequences(coco(tmp_path, **changes))
     assert "\n" not in str(refused.value)
+
+
+def test_a_score_that_is_no_number_is_not_known(tmp_path):
+    annotations = [{"image_id": n, "bbox": BOX, "track_id": 1, "score": float("nan")} for n in range(2)]
+    (found,) = read_sequences(coco(tmp_path, annotations=annotations))
+    assert [one.confidence for one in found.tracks["1"]] == [1.0, 1.0]
 
 
 def test_text_that_is_no_json_is_refused(tmp_path):
