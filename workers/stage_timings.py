@@ -2,7 +2,7 @@
 
     transitive:stages    hash: "KIND STAGE seconds" and "KIND STAGE runs" → number
 
-Redis adds up the numbers of all workers on all machines, and a restart of a worker loses none of them.
+All workers on all machines add to the same sums in Redis. The sums survive a restart of the workers.
 """
 
 import time
@@ -18,7 +18,7 @@ _KEY = "transitive:stages"
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """How often a stage of a kind of job ran, and for how long altogether."""
+    """The number of runs of one stage of a kind of job, and the total time of these runs."""
 
     kind: str
     stage: str
@@ -27,7 +27,7 @@ class StageTiming:
 
 
 class StageClock:
-    """The time of each stage of one job, measured between its reports."""
+    """Clock that sums the time of each stage of one job. `Progress` reports mark the changes of stage."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class StageClock:
         self.seconds: dict[str, float] = {}
 
     def enter(self, stage: str) -> None:
-        """End the stage before and begin `stage`; "" ends the last one."""
+        """End the current stage and begin `stage`; "" begins no new one."""
         now = self._clock()
         if self._stage:
             self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
@@ -44,7 +44,7 @@ class StageClock:
 
 
 def add_timings(redis_url: str, kind: str, seconds: dict[str, float]) -> None:
-    """Add the stages of one job; raises `redis.RedisError`."""
+    """Add one job's seconds by stage to the sums in Redis; raises `redis.RedisError`."""
     with redis.Redis.from_url(redis_url, socket_connect_timeout=5) as client, client.pipeline() as pipe:
         for stage, spent in seconds.items():
             pipe.hincrbyfloat(_KEY, f"{kind} {stage} seconds", spent)
@@ -53,7 +53,7 @@ def add_timings(redis_url: str, kind: str, seconds: dict[str, float]) -> None:
 
 
 def read_timings(redis_url: str) -> list[StageTiming]:
-    """Return the timings of all stages that ran; raises `Unavailable`."""
+    """Return the timings of all stages, sorted by kind and stage; raises `Unavailable`."""
     try:
         with redis.Redis.from_url(redis_url, socket_connect_timeout=5) as client:
             stored = {name.decode(): float(value) for name, value in client.hgetall(_KEY).items()}

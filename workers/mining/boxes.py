@@ -1,6 +1,6 @@
-"""Boxes of moving objects in one frame: squares that move more than what surrounds them (section 4.1).
+"""Boxes of moving objects in one frame: squares with more motion than their surroundings (section 4.1).
 
-Each box has a crop, which is cut out as a patch, and a core, the part of it that is tracked.
+Each box has a crop, which becomes a patch, and a core, the part of the crop that is tracked.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ Floats = NDArray[np.float32]
 
 _SIDES = (6, 8, 12, 17, 24, 34)  # squares tried, a factor √2 apart, in pixels of a quarter of the luma's size
 _AROUND = 1.7  # side of the surroundings, in sides of the square
-_GROWTH = 0.75  # larger squares win where the contrast falls by less than the side to this power
+_GROWTH = 0.75  # a square's score is its contrast times its side to this power, so that larger squares can win
 _CORE = 1.7  # half of the core's extent in standard deviations of the motion in it; √3 for a filled rectangle
-_GROWN = 1.4  # side of the square that the core is measured in, in sides of the one that was found
+_GROWN = 1.4  # side of the square in which the core is measured / side of the square that was found
 _LEAST_CORE = 10  # pixels of the small picture
 _TIGHT, _WIDE = 1.25, 2.5  # sides of the smallest and the largest crop, in sides of the core
-_OVERLAP, _PART = 0.5, 0.3  # of the smaller crop, and of the smaller core, that two boxes may share
+_OVERLAP, _PART = 0.5, 0.3  # maximum overlap of two boxes, as a share of the smaller crop, and of the smaller core
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The part of the luma that shows the picture: letterbox bars are outside."""
+    """The part of the luma without letterbox bars."""
 
     left: int
     top: int
@@ -57,7 +57,7 @@ class Box:
 def place_boxes(moving: Floats, area: Area, side: float, recipe: Mining) -> list[Box]:
     """Place boxes where `moving` (h, w) in 0..1, at half of the luma's size, stands out, best first.
 
-    `side` is the crop's in luma pixels. It is enlarged for an object that does not fit into it, and reduced for one
+    `side` is the crop's side in luma pixels. It is enlarged for an object that does not fit, and reduced for one
     that would be lost in it.
     """
     left, top = -(-area.left // 2), -(-area.top // 2)

@@ -1,7 +1,7 @@
-"""The process in which videos are decoded, which a decoder may crash. Started by workers/mining/isolated.py.
+"""The child process in which videos are decoded. workers/mining/isolated.py starts it.
 
-Messages are pickles after their length. Received: (task, path, limits, arguments). Sent: ("progress" | "done" |
-"refused" | "memory" | "failed", content).
+A message is the length of a pickle, followed by the pickle. The child receives (task, path, limits, arguments) and
+sends ("progress" | "done" | "refused" | "memory" | "failed", content).
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Frame rate and time stamps: the rate is frames over time, and time grows with every frame."""
+"""Frame rate and time stamps: the rate is the number of frames divided by the time, and times are increasing."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_GAP = 0.5  # seconds; half of a track at 30 frames a second
-_GAP_FRAMES = 8  # a slow camera's gap is so many of its frames
-_AGREES = 0.02  # the container's rate is kept where it differs by less from frames over time, give or take a frame
-_USUAL = 25.0  # frames a second of a stream that says nothing
+_GAP_FRAMES = 8  # a gap of a slow camera, in frames
+_AGREES = 0.02  # maximum relative difference of the container's rate from the measured one, plus one frame
+_USUAL = 25.0  # frames a second, if the stream states no rate
 
 
 def gap_seconds(fps: float) -> float:

@@ -1,7 +1,7 @@
-"""Opening a video file: the containers that are taken, and the video stream that is mined.
+"""Opening of a video file: the accepted containers, and the choice of the video stream.
 
-A file is opened as a Python file object and never by its name, so FFmpeg has no path to follow. Containers that name
-other files (HLS, DASH, concat, SDP) are not on the list, and a demuxer that asks for another file is refused.
+FFmpeg gets a Python file object and no file name, so it cannot resolve relative paths. Containers that refer to other
+files (HLS, DASH, concat, SDP) are not accepted. If a demuxer asks for another file, the request is refused.
 """
 
 from array import array
@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from graph.errors import BadVideo
 
-NVIDIA = Path("/dev/nvidiactl")  # exists where a device and its driver do
+NVIDIA = Path("/dev/nvidiactl")  # exists if a GPU and its driver are present
 
 # FFmpeg's names. docs/videos.md has the same list with the usual suffixes.
 CONTAINERS = (
@@ -55,29 +55,29 @@ CONTAINERS = (
     "dirac",
     "cavsvideo",
 )
-_BUFFER = 1 << 16  # bytes a read
-_HEAD = 4096  # bytes that tell a playlist or a picture from a damaged video
-_FEW = 0.05  # of the longest stream's frames; a stream with fewer shows thumbnails
+_BUFFER = 1 << 16  # bytes of one read
+_HEAD = 4096  # bytes at the file's beginning that are searched for marks of a playlist or a picture
+_FEW = 0.05  # share of the longest stream's frames; a stream with fewer frames holds thumbnails
 _NEVER = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 @dataclass(slots=True)
 class Packets:
-    """What the packets of one stream say without decoding, in the file's order."""
+    """Times and key frames of one stream's packets, in the file's order, read without decoding."""
 
-    times: "array[int]" = field(default_factory=lambda: array("q"))  # of packets that have one, in the stream's unit
-    keys: bytearray = field(default_factory=bytearray)  # 1 for a key frame, for each of `times`
-    count: int = 0  # all packets
+    times: "array[int]" = field(default_factory=lambda: array("q"))  # of packets with a time, in the stream's unit
+    keys: bytearray = field(default_factory=bytearray)  # for each of `times`: 1 if the packet is a key frame
+    count: int = 0  # number of all packets, also of those without a time
 
 
 class VideoFile:
     """An open container; close it, or use it as a context manager."""
 
     def __init__(self, path: Path, hardware: bool = False) -> None:
-        """Open `path`; with `hardware`, a device's decoder is used where there is one.
+        """Open `path`; with `hardware`, a GPU's decoder is used if there is one.
 
         Raises:
-            BadVideo: the file is missing, empty, or not in a container that is taken.
+            BadVideo: the file is missing, empty, or not in an accepted container.
         """
         if not path.is_file():
             raise BadVideo(f"{path} does not exist. Check the name.")
@@ -127,7 +127,7 @@ class VideoFile:
         )
 
     def _refusal(self, error: Exception) -> str:
-        """Name the cause and the cure."""
+        """Return the message for a file that cannot be opened."""
         self._file.seek(0)
         head = self._file.read(_HEAD)
         name = self.path.name
@@ -141,10 +141,10 @@ class VideoFile:
         return f"{name} is no video that can be read: {cause}."
 
     def candidates(self) -> list[VideoStream]:
-        """List the streams that may be mined: those with a decoder that are no cover, preview or thumbnail.
+        """List the streams that can be mined: they have a decoder, and are no cover, preview or thumbnails.
 
         Raises:
-            BadVideo: there is none.
+            BadVideo: no stream can be mined.
         """
         moving = [stream for stream in self.container.streams.video if not stream.disposition & _NEVER]
         if not moving:
@@ -155,13 +155,13 @@ class VideoFile:
         return known
 
     def read_packets(self, streams: list[VideoStream], tell: Callable[[int], None]) -> dict[int, Packets]:
-        """Read all packets of `streams` without decoding them; `tell` is called with the count from time to time."""
+        """Read all packets of `streams` without decoding; `tell` receives the count after every 1,000 packets."""
         found = {stream.index: Packets() for stream in streams}
         for stream in self.container.streams:
             if stream.index not in found:
                 stream.discard = Discard.all
         total = 0
-        with suppress(av.FFmpegError):  # a file that was cut off: what comes before counts
+        with suppress(av.FFmpegError):  # the file is cut off: the packets before the cut are used
             for packet in self.container.demux(streams):
                 if not packet.size or packet.is_discard:
                     continue
@@ -177,7 +177,10 @@ class VideoFile:
 
 
 def best_stream(streams: list[VideoStream], packets: dict[int, Packets]) -> VideoStream:
-    """Choose as FFmpeg's command does: the default flag, then the size, then the frames; thumbnails come last."""
+    """Choose a stream by the rule of the ffmpeg command.
+
+    The criteria in order: no thumbnails, the default flag, the largest picture, the most frames.
+    """
     most = max(found.count for found in packets.values())
 
     def rank(stream: VideoStream) -> tuple[bool, bool, int, int, int]:

@@ -1,8 +1,8 @@
-"""Detector of picture cuts: frames whose content cannot be found near its place in the frame before.
+"""Detector of cuts: frames whose blocks have no match near their positions in the previous frame.
 
-A cut changes the picture by more than usual, and blocks of the new frame have no match in the old one. Fast motion,
-blur, flashes and fades change as much, and their blocks are found: correlation ignores brightness and contrast, and the
-search allows for motion. Breaks of time, size or damaged data are `Frame.broken_before`, not cuts.
+A cut changes the picture by more than usual, and most blocks of the new frame have no match in the old one. Fast
+motion, blur, flashes and fades change the picture as much, but their blocks have matches: correlation ignores
+brightness and contrast, and the search allows for motion. Breaks of time, size or data are no cuts.
 """
 
 import cv2
@@ -23,7 +23,7 @@ _PLAIN = 20.0  # mean grey levels between two pictures without texture
 
 
 class CutFinder:
-    """Says of each frame whether a shot ended just before it."""
+    """Detects for each frame whether a cut precedes it."""
 
     def __init__(self) -> None:
         """Start before the first frame."""

@@ -1,4 +1,4 @@
-"""Finding damaged pictures: FFmpeg conceals lost data without raising, and later pictures copy what it made up."""
+"""Detection of damaged pictures. FFmpeg conceals lost data without an error, and later pictures refer to the result."""
 
 import errno
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,10 @@ _BIDIRECTIONAL = (PictureType.B, PictureType.BI)
 
 
 class DamageFinder:
-    """Says of each picture whether it, or a picture that it refers to, is damaged.
+    """Detects for each picture whether it, or a picture that it refers to, is damaged.
 
-    A decoder does not say which pictures refer to a damaged one. So all from it to the next key frame count, and the
-    B-pictures that are shown directly before it.
+    A decoder does not tell which pictures refer to a damaged one. So all pictures from the damaged one to the next key
+    frame count as damaged, and so do the B-pictures that are displayed directly before it.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Decoding of a video into frames, each with luma of half the working size.
 
-Decoding limits the speed of mining: every frame gives its scaled luma, and the ends of tracks their colours.
+Decoding limits the speed of mining. The scaled luma of every frame is computed; colours only at the ends of tracks.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ _TELL = 32  # frames between two reports of progress
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a file's packets say without decoding: its frames, size in pixels, rate, and one in how many is taken."""
+    """A file's number of frames, size in pixels, rate, and stride of the frames read, from its packets."""
 
     frames: int
     width: int
@@ -57,7 +57,7 @@ class Frame:
     picture: VideoFrame | None  # None where colour will not be asked for
     view: View
     scales: tuple[float, float]  # luma pixels a pixel of the video, across and down
-    begins_shot: Break  # why no track reaches this frame from the one before; empty where one may
+    begins_shot: Break  # why a new shot begins with this frame; empty if the previous shot goes on
     converter: VideoReformatter
 
     def colour(self) -> NDArray[np.uint8]:
@@ -74,13 +74,13 @@ class Frame:
 
 @dataclass(slots=True)
 class Tally:
-    """What decoding counted, for the report."""
+    """Counts of decoding, for the report."""
 
     damaged_frames: int = 0  # damaged, or referring to damaged ones
     damaged_packets: int = 0  # that could not be decoded
     sizes: Counter[str] = field(default_factory=Counter)  # frames of each size that can be mined
     unusable: Counter[str] = field(default_factory=Counter)  # frames that cannot, by the reason
-    breaks: Counter[str] = field(default_factory=Counter)  # shots that ended before their time, by the reason
+    breaks: Counter[str] = field(default_factory=Counter)  # ends of shots by their reason
     converted: Counter[str] = field(default_factory=Counter)  # frames by what was done to show them as players do
 
     def facts(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a decoded picture stands in its video."""
+    """The position of a decoded picture in its video."""
 
     index: int
     time_s: float
@@ -208,7 +208,7 @@ class Clip:
             raise BadVideo(f"{self.path.name} holds no frame that can be decoded: it is damaged or cut off.")
 
     def _deinterlaced(self) -> Iterator[tuple[VideoFrame, _Place]]:
-        """Yield the pictures that are whole, deinterlaced where they are flagged."""
+        """Yield the undamaged pictures; those flagged as interlaced are deinterlaced."""
         filtering = Deinterlacer[_Place]()
         for picture, place in self._whole():
             if place.begins_shot:
@@ -253,7 +253,7 @@ class Clip:
         return self._file.container.demux(self._stream)
 
     def _sample_aspect(self) -> Fraction | None:
-        """Give the shape of pixels: the container's word counts, until the coded pictures change theirs."""
+        """Return the pixel aspect ratio: the container's, until the ratio of the coded pictures changes."""
         coded = self._stream.codec_context.sample_aspect_ratio
         return fraction(coded if coded != self._coded_aspect else self._stream.sample_aspect_ratio)
 

@@ -12,9 +12,9 @@ Tag = TypeVar("Tag")
 
 
 class Deinterlacer(Generic[Tag]):
-    """Passes pictures with a tag each, and deinterlaces from the first flagged picture on.
+    """Deinterlacer of tagged pictures; pictures before the first interlaced one are passed on unchanged.
 
-    The filter looks at the pictures before and after, so it gives each picture one later. `flush` ends a shot.
+    The filter reads the previous and the next picture, so it returns each picture one later. `flush` ends a shot.
     """
 
     def __init__(self) -> None:

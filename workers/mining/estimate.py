@@ -1,4 +1,4 @@
-"""Estimate of what ingesting gives and costs, from the packets of the files; nothing is decoded."""
+"""Estimate of the patches, disk space and time of an ingestion, from the files' packets without decoding."""
 
 import os
 import time
@@ -19,10 +19,10 @@ from workers.mining.scene import watch
 _PATCHES_PER_WINDOW = 3.5
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
-_SECONDS_PER_FRAME = 0.0008  # whatever its size: motion, boxes and tracks
+_SECONDS_PER_FRAME = 0.0008  # for motion, boxes and tracks, independent of the frame's size
 _SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
-_SECONDS_PER_VIDEO = 0.065  # the queue's and the graph's share, of short clips no small one
-_SECONDS_AT_START = 25.0  # the command and Neo4j's Java getting warm, on all cores together
+_SECONDS_PER_VIDEO = 0.065  # for the queue and the graph; a large share for short clips
+_SECONDS_AT_START = 25.0  # processor time of the command's start and Neo4j's warm-up, summed over all cores
 _SECONDS_OF_PROBE = (
     0.022  # what `_slowness` takes where they were measured (estimated: .041 where everything takes 1.9 ×)
 )
@@ -30,7 +30,7 @@ _SECONDS_OF_PROBE = (
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What ingesting would give and take."""
+    """The estimated patches, disk space and time."""
 
     videos: int
     unreadable: int
@@ -40,7 +40,7 @@ class Estimate:
     minutes: float
 
     def text(self) -> str:
-        """Say it in words."""
+        """Describe the estimate in one text."""
         lost = f", {self.unreadable} that cannot be read" if self.unreadable else ""
         return (
             f"{self.videos} videos{lost}: {self.frames:,} frames, about {self.patches:,} patches, "
@@ -85,7 +85,7 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
 
 
 def _slowness() -> float:
-    """Say how many times longer this machine takes than the measured one, for a fixed piece of mining's own work."""
+    """Return this machine's time for a fixed piece of mining work, divided by that of the measured machine."""
     cv2.setNumThreads(1)  # as mining does
     random = np.random.default_rng(0)
     ground = np.kron(random.integers(0, 255, (60, 90), np.uint8), np.ones((4, 4), np.uint8))

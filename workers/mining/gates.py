@@ -1,4 +1,4 @@
-"""Gates that refuse a window before any work is spent on it: one picture twice, or a recorded screen."""
+"""Gates that refuse a window before motion is measured: static pictures and screen recordings."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def picture_area(lumas: Sequence[Luma]) -> Area:
 
 
 def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str:
-    """Refuse a window whose first, middle and last frames are one picture, before any work is spent on it."""
+    """Refuse a window whose first, middle and last frames are the same picture."""
     first, middle, last = lumas[0], lumas[len(lumas) // 2], lumas[-1]
     # The largest block counts, so that one small mover on a still scene passes.
     most = max(_block_change(first, middle), _block_change(first, last))
@@ -41,7 +41,8 @@ def still_reason(lumas: Sequence[Luma], recipe: Mining) -> str:
 def screen_reason(luma: Luma, area: Area) -> str:
     """Refuse a window whose picture is for the most part exactly one grey: a screen recording, slides, a title.
 
-    It is .57 of the recorded screen in ../shared/data/videos_hard and at most .20 of 235 real clips.
+    The largest share of one grey is .57 in the screen recording of ../shared/data/videos_hard. It is at most .20 in 235
+    real clips.
     """
     shown = np.ascontiguousarray(luma[area.top : area.bottom, area.left : area.right])
     flat = shown[cv2.dilate(shown, _AROUND) == cv2.erode(shown, _AROUND)]

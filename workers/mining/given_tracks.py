@@ -1,6 +1,6 @@
-"""Patches of tracks that were made elsewhere, cut out of a video or of a series of pictures (sections 4.1 and 4.3).
+"""Patches of imported tracks, cut out of a video or of a series of pictures (sections 4.1 and 4.3).
 
-They come out as a mined video's do: squares of 96 pixels, pairs A, A', whole frames for stage 0, and a report.
+The result has the form of a mined video's: squares of 96 pixels, pairs A, A', whole frames for stage 0, and a report.
 """
 
 from collections import Counter, defaultdict
@@ -122,7 +122,7 @@ def _read(path: Path, limits: Limits) -> Pixels:
 
 
 class _Cutting:
-    """The patches of one sequence while its frames come by, in their order."""
+    """Collector of the patches of one sequence, whose frames are passed to it in their order."""
 
     def __init__(self, given: GivenTracks, recipe: Mining) -> None:
         self.given, self.recipe = given, recipe
@@ -211,9 +211,10 @@ class _Cutting:
 
 
 def square_around(one: TrackedBox, width: int, height: int, pixel_aspect: float = 1.0) -> Box | None:
-    """Return the square on a screen around a box, moved inside the picture; None where the box is outside of it.
+    """Return the crop around a box, shifted into the picture; None if the box is outside the picture.
 
-    Its side is the longer one of the box, at most the picture's shorter one. Without a box it is the picture's middle.
+    The crop is a square in displayed pixels. Its side is the box's longer side, and at most the picture's shorter
+    side. Without a box, the crop is the middle of the picture.
     """
     shown = width * pixel_aspect
     if one.box is None:

@@ -1,9 +1,9 @@
-"""Mining in a child process, which may crash, hang or take too much memory without harm to the worker.
+"""Mining in a child process, so that a crash, a hang or excessive memory use of a decoder does not harm the worker.
 
-The child (workers/mining/child.py) is a fresh interpreter, never a fork, so any thread of a worker may call this.
-It is kept for the next video; one that died or was stopped is replaced. It dies with its parent: the kernel sends it a
-signal when the write end of its `lifeline` pipe closes, even while native code hangs. While a child is silent the
-caller is asked every second whether it still wants the result; a child that is not wanted any more is killed.
+The child (workers/mining/child.py) is a new interpreter and no fork, so every thread of a worker can start one. A child
+is reused for the next video; a child that died or was stopped is replaced. When the parent dies, the write end of the
+`lifeline` pipe closes and the kernel sends the child a signal, which ends it even if native code hangs. While the child
+sends nothing, the caller's `Progress` is called every second; if it raises `Cancelled`, the child is killed.
 """
 
 import os
@@ -28,15 +28,15 @@ from workers.mining.segments import MinedVideo
 from workers.mining.survey import Segment
 
 HEADER = struct.Struct("<Q")
-_WAKE = 1.0  # seconds between two looks at the clock and at the caller's wish
+_WAKE = 1.0  # seconds between two checks of the time limits and for cancellation
 _ROOT = Path(__file__).parents[2]
 
 
 class MiningFault(RuntimeError):
-    """A defect of the mining code, met in the child. The child's trace is a note: it is logged, and no reason."""
+    """An unexpected exception of the mining code in the child. The child's trace is added as a note for the log."""
 
     def __init__(self, path: Path, trace: str) -> None:
-        """Take the last line of the trace into the message: the exception's type and text."""
+        """Use the last line of the trace as the message: the exception's type and text."""
         super().__init__(f"{path.name}: {trace.strip().splitlines()[-1]}")
         self.add_note(trace)
 
@@ -47,7 +47,7 @@ def mine_isolated(
     """Mine one video in a child process.
 
     Raises:
-        BadVideo: it cannot be mined, or its decoder crashed, hung or took too much memory.
+        BadVideo: the video cannot be mined, or its decoder crashed, hung or used too much memory.
     """
     mined: MinedVideo = _isolated("mine", path, limits, progress, {"recipe": recipe})
     return mined
@@ -79,7 +79,7 @@ def cut_tracks_isolated(
 def sheet_isolated(
     path: Path, sheet: Path | None, limits: Limits, progress: Progress, recipe: Mining
 ) -> dict[str, Any]:
-    """Draw in a child process what `sheet.draw_sheet` draws; returns the video's report."""
+    """Run `sheet.draw_sheet` in a child process; returns the video's report."""
     arguments = {"sheet": sheet.absolute() if sheet else None, "recipe": recipe}
     drawn: dict[str, Any] = _isolated("sheet", path, limits, progress, arguments)
     return drawn
@@ -108,12 +108,12 @@ def _isolated(task: str, path: Path, limits: Limits | None, progress: Progress, 
 
 
 class _Child:
-    """One child process and the pipes to it; any error that it did not report itself ends it."""
+    """One child process and the pipes to it; an error during a task ends the process unless the child reported it."""
 
     def __init__(self, memory_mb: int) -> None:
         lifeline, self._lifeline = os.pipe()
         self.memory_mb = memory_mb
-        self._ready = True  # it waits for the next video; no answer is outstanding
+        self._ready = True  # whether the child waits for a task
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workers.mining.child", str(memory_mb), str(lifeline)],
@@ -150,12 +150,12 @@ class _Child:
             self._lifeline = -1
 
     def do(self, task: str, path: Path, limits: Limits, progress: Progress, arguments: dict[str, Any]) -> Any:
-        """Hand over one video and wait for the result; progress is passed on.
+        """Send one task to the child and wait for the result; the child's progress is passed to `progress`.
 
         Raises:
-            BadVideo: the child refused the video, crashed, took too much memory or time, or made no progress.
+            BadVideo: the child refused the video, crashed, used too much memory or time, or made no progress.
             Cancelled: `progress` raised it; the child is killed.
-            MiningFault: the child met an exception that it does not know.
+            MiningFault: an unexpected exception was raised in the child.
         """
         watch = _Watch(limits, progress)
         self._ready = False
@@ -234,18 +234,18 @@ class _Watch:
         self._last: tuple[str, int, int, str] = ("read", 0, 0, "packets")
 
     def moved(self, report: tuple[str, int, int, str]) -> None:
-        """Pass a report on; one that differs from the last is progress."""
+        """Pass on a report; a report that differs from the last one restarts the stall limit."""
         if report != self._last:
             self._last = report
             self._stall_end = time.monotonic() + self._limits.stall_seconds
         self._progress(*report)
 
     def ask(self) -> None:
-        """Repeat the last report: a `Progress` raises `Cancelled` when the work is not wanted any more."""
+        """Repeat the last report, so that a cancelled job's `Progress` can raise `Cancelled`."""
         self._progress(*self._last)
 
     def left(self) -> float:
-        """Return the seconds until the nearer limit; raises `TimeoutError` after it."""
+        """Return the seconds until the next time limit; raises `TimeoutError` if a limit has passed."""
         now = time.monotonic()
         if now >= self._end:
             raise TimeoutError(
@@ -276,7 +276,7 @@ def _take(limits: Limits) -> _Child:
 
 
 def _give(child: _Child) -> None:
-    """Keep a child that still lives for the next video."""
+    """Keep the child for the next video if it is alive."""
     if child.alive():
         with _lock:
             _idle.append(child)

@@ -1,9 +1,10 @@
 """Camera motion between two frames, fitted on corner points and judged on the whole picture.
 
-Three hypotheses compete: the camera stands, it moves as most points do, or it moves as the points near the picture's
-border do. The one that leaves the least difference between the two pictures wins, and differences near the border count
-more: an object that fills the middle of the picture is not the background. A second plane (the ground in front of far
-hills) is added where the remaining points agree on one across the picture. See docs/decisions/0105.
+Three hypotheses are compared: the camera is still, it moves as most points do, or it moves as the points near the
+picture's border do. The hypothesis with the least difference between the aligned pictures is chosen. Differences near
+the border have a larger weight, because an object may fill the middle of the picture. A second plane (such as the
+ground in front of far hills) is added if the remaining points fit one and reach both sides of the picture. See
+docs/decisions/0105.
 """
 
 from dataclasses import dataclass
@@ -21,16 +22,16 @@ Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much
-_STOP = (3, 10, 0.1)  # at most ten iterations, or steps under 0.1 pixels: .03 ends at the same place a fifth later
+_STOP = (3, 10, 0.1)  # iterations at most, smallest step in pixels; .03 gives equal positions, a fifth slower
 _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
 _BAND = 0.2  # of the picture's sides: the border
-_STANDS = 0.6  # weighted share of the texture that stands: no other hypothesis is tried
-_STILL = 0.1  # residual of texture that stands, in pixels of the small picture
-_QUIET = 3.0  # grey levels of noise, above which all of the picture may have moved
-_CLEARER = 0.6  # share of the noise that a hypothesis leaves, which is then better whatever the residuals
-_EXPLAINED = 0.35  # residual of what the background explains
-_GAIN = 0.98  # the moving hypotheses must leave less than this share of what standing leaves
-_ONE_PLANE = 0.85  # support of one plane that needs no second
+_STANDS = 0.6  # weighted share of still texture above which no moving hypothesis is tried
+_STILL = 0.1  # maximum residual of still texture, in pixels of the small picture
+_QUIET = 3.0  # grey levels of noise; with more noise, the whole picture may have moved
+_CLEARER = 0.6  # a hypothesis that leaves less than this share of the noise is chosen whatever the residuals are
+_EXPLAINED = 0.35  # maximum residual of a pixel that the background's motion explains
+_GAIN = 0.98  # a moving hypothesis must leave less than this share of the still hypothesis's difference
+_ONE_PLANE = 0.85  # support above which no second plane is fitted
 _SECOND = 40  # points for a second plane ...
 _BOTH = 0.08  # ... and the share of them near the left border, and near the right one
 

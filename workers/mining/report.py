@@ -1,4 +1,4 @@
-"""Sentences of a video's report: what was left out of it, and why."""
+"""Notes of a video's report on the parts that were left out or converted."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _ENDED = {
 
 
 def described(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the report with `notes`: a sentence for each thing that was left out or converted."""
+    """Return the report with `notes`: a sentence for each kind of omission or conversion."""
     return report | {"notes": [*_left_out(report), *_converted(report)]}
 
 

@@ -1,7 +1,8 @@
-"""Residual motion: by how much each pixel moves against the background, from two aligned pictures.
+"""Residual motion: the displacement of each pixel relative to the background, from two aligned pictures.
 
-Where a picture of steepness g differs by d from the aligned other one, something moved by about d / g pixels across the
-edge (normal flow). No matching is needed, so what is fast, blurred or bending counts as well as what is rigid.
+At a pixel with gradient g, a difference of d grey levels between the aligned pictures means a displacement of about
+d / g pixels across the edge (normal flow). No matching is needed, so fast, blurred and bending objects are measured as
+well as rigid ones.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ _DOUBLE = np.linalg.inv(_HALF)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame at half of the luma's size, with what is needed to compare it."""
+    """A frame at half of the luma's size, with the quantities that a comparison uses."""
 
     detail: Luma  # (h, w) less its local mean, plus 128
     strength: float  # standard deviation of the detail, which fades with the light

@@ -1,4 +1,4 @@
-"""What moves in each anchor frame of a shot: maps of motion against the background, shared by all windows."""
+"""Maps of motion relative to the background in each anchor frame of a shot, shared by all windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

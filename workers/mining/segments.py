@@ -1,7 +1,7 @@
-"""Segments of a long video, from key frame to key frame, and the joining of what was mined of each.
+"""Segments of a long video, from key frame to key frame, and the joining of their results.
 
-The cuts depend on the file's bytes and one number only, and each segment is mined by a decoder of its own. So the
-result does not depend on who mines which segment, or in which order. No window crosses the end of a segment.
+The cuts depend only on the file's bytes and `recipe.segment`, and each segment is mined by its own decoder. So the
+result does not depend on which worker mines a segment, or on the order. No window crosses the end of a segment.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from workers.mining.timeline import Window
 
 @dataclass(frozen=True)
 class MinedVideo:
-    """What one video, or one segment of it, gave.
+    """The result of mining one video, or one segment of it.
 
     `jpegs` (96×96 RGB) stand in the order of `patches`; `frames` are (index, JPEG).
     """
@@ -72,11 +72,11 @@ def cut_into_segments(
     ]
 
 
-_LAST = 1.5  # segments; the last one takes what would be less than half of one
+_LAST = 1.5  # maximum length of the last segment, in segments: a rest shorter than half a segment is added to it
 
 
 def joined(parts: Iterable[MinedVideo], recipe: Mining) -> MinedVideo:
-    """Join what was mined of the segments of one video, in their order.
+    """Join the results of the segments of one video, in their order.
 
     Raises:
         BadVideo: the video is a still picture, or shorter than a track.
@@ -87,7 +87,7 @@ def joined(parts: Iterable[MinedVideo], recipe: Mining) -> MinedVideo:
 
 
 def added(whole: MinedVideo, part: MinedVideo) -> MinedVideo:
-    """Add the next segment to those before it; the size of the first that has one counts as the video's."""
+    """Add the next segment to those before it; the video's size is that of the first segment with a size."""
     sized = (whole if whole.report["sizes"] else part).video
     frames = whole.video.frames + part.video.frames
     duration = max(whole.video.duration_s, part.video.duration_s)
@@ -103,7 +103,7 @@ def added(whole: MinedVideo, part: MinedVideo) -> MinedVideo:
 
 
 def _added_report(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Add the counts of two segments; what is known of the whole video is the same in both."""
+    """Add the counts of two segments; facts about the whole video are equal in both."""
     added = dict(first)
     for name, value in first.items():
         if isinstance(value, dict):
@@ -116,7 +116,7 @@ def _added_report(first: dict[str, Any], second: dict[str, Any]) -> dict[str, An
 def check_length(video: Video, report: dict[str, Any], recipe: Mining) -> None:
     """Raise `BadVideo` when a video is too short or of a size that cannot be mined.
 
-    One that is damaged all over is none of that: it has no patches, and its report says why.
+    A completely damaged video is not refused here: it has no patches, and its report says why.
     """
     if video.frames == 1:
         raise BadVideo(f"{video.name} is a still picture: one frame.")

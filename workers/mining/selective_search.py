@@ -1,6 +1,6 @@
 """Object proposals by selective search (Uijlings et al. 2013), kept in a file per picture.
 
-Fast R-CNN's tables use its fast mode (Girshick 2015). A picture whose file is there is not searched again.
+Fast R-CNN's tables use its fast mode (Girshick 2015). A picture that has a file is not searched again.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Sheet and list of what would be mined from a video: what moves, boxes, pairs, trust, and every refusal."""
+"""Sheet and list of a video's windows for inspection: motion, boxes, pairs, trust, and reasons of refusals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +73,7 @@ def _tracks(mined: MinedVideo) -> list[dict[str, Any]]:
 
 
 def _window(seen: Seen) -> dict[str, Any]:
-    """Describe one window: its frames, why it was refused, and what became of each of its boxes."""
+    """Describe one window: its frames, the reason if it was refused, and the outcome of each box."""
     first = seen.ends[0].first
     boxes = []
     for box, tracks in zip(seen.boxes, seen.tracks, strict=True):

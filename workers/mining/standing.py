@@ -1,8 +1,8 @@
-"""Test for text, watermarks and bars: edges that stand on the screen while the background moves behind them.
+"""Test for text, watermarks and bars: edges that are fixed on the screen while the background moves.
 
-An edge of steepness g that moved by d pixels changed by g · d grey levels. So where the mean of the lumas
-is steep and the lumas hardly differ, although the background moved across, an edge stood: to within a fraction of a
-pixel, by which an object that a camera follows trembles more.
+At an edge with gradient g, a displacement of d pixels changes the grey by g · d levels. An edge is fixed if the mean of
+the lumas has a large gradient there and the lumas hardly differ, although the background moved across the edge. The
+test allows a fraction of a pixel; an object that the camera follows moves more than that on the screen.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from workers.mining.recipe import Limits
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a video from key frame to key frame, and what is known of the whole video."""
+    """A part of a video from key frame to key frame, and facts about the whole video."""
 
     number: int = 0
     first: int = 0  # index of its first frame
@@ -30,7 +30,7 @@ WHOLE = Segment()
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What reading all packets of a file tells, without decoding: which stream is mined, its rate and its packets."""
+    """Facts from reading all packets of a file without decoding: the stream to mine, its rate and its packets."""
 
     stream: int
     fps: float
@@ -61,7 +61,7 @@ def survey(path: Path, limits: Limits, progress: Progress = no_progress) -> Surv
 
 
 def fraction(ratio: Any) -> Fraction | None:
-    """Read one of PyAV's ratios; None where the file says nothing."""
+    """Read one of PyAV's ratios; None if the file states none."""
     return Fraction(ratio.numerator, ratio.denominator) if ratio and ratio.denominator else None
 
 

@@ -1,4 +1,4 @@
-"""The time line of a video: every window that mining looked at, why it was refused, and the path of each kept track."""
+"""The time line of a video: every window, the reason if it was refused, and the path of each kept track."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def _path(video: str, frames: Sequence[Frame], track: Track, recipe: Mining) -> 
 def own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
     """Turn a crop in luma pixels into x, y, w, h of the video's own pixels, inside the frame.
 
-    The box is a square on a screen, so it is none where the video's pixels are not square.
+    The crop is a square in displayed pixels, so the box is no square if the video's pixels are not square.
     """
     across, down = frame.scales
     width, height = frame.view.width, frame.view.height

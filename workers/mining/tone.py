@@ -1,7 +1,8 @@
-"""Tone mapping of HDR video (PQ and HLG) to what an 8-bit screen shows, for motion and patches alike.
+"""Tone mapping of HDR video (PQ and HLG) to 8-bit SDR, for motion and patches alike.
 
-Light is counted in reference white: 203 nits (ITU-R BT.2408), which becomes the screen's white. What is brighter is
-rolled off up to 1,000 nits, by the brightest of a pixel's channels so that hues stay. Curves: ITU-R BT.2100.
+The unit of light is reference white, 203 nits (ITU-R BT.2408), which is mapped to the screen's white. Brighter light,
+up to 1,000 nits, is compressed by a roll-off. It depends on a pixel's brightest channel, which preserves hues.
+Curves: ITU-R BT.2100.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""Tracks of the boxes of many windows, followed together, each with what is known of its truth (section 4.3)."""
+"""Batched tracking of the boxes of many windows, with the measured facts on which trust is based (section 4.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from workers.mining.standing import overlay_share
 from workers.mining.trust import Evidence, confidence, doubt, measured
 from workers.mining.view import Luma
 
-# A grid of 36 does half the work of 48 and is as good on the choosing part: .728 against .736.
+# A grid of 36 does half the work of 48 and is as good on the tuning split: .728 against .736.
 _FILTER = Filter(grid=36, scales=(), learn_every=2)
 _STOOD = 0.5  # luma pixels over a whole track; an object that a camera follows trembles more
 _TREMBLES = 2.0  # luma pixels that an object which a camera follows moves on the screen, or more
@@ -43,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Where the core went in `length` frames, in luma pixels, and what is known of its truth."""
+    """The path of a core over `length` frames, in luma pixels, and the facts on which its trust is based."""
 
     length: int
     centres: Doubles  # (2K+1, 2) in the lumas that were looked at, two to a step
@@ -69,7 +69,7 @@ class Track:
 def looked_at(length: int, recipe: Mining) -> list[int]:
     """List the frames of a window of `length` that the filter looks at: both ends of every step, and one between.
 
-    On the choosing part every second frame ends as near to the object as every frame: .082 of its side against .077.
+    On the tuning split, every second frame ends as near to the object as every frame: .082 of its side against .077.
     """
     between = recipe.step // 2
     return [k for step in range(0, length, recipe.step) for k in (step, step + between)] + [length]
@@ -104,7 +104,7 @@ def track_all(candidates: Sequence[Candidate], scene: Scene, recipe: Mining) -> 
 
 
 class _Following:
-    """The tracks of candidates that are still followed, and where each of them went."""
+    """The tracks of the candidates that are still followed, and the path of each."""
 
     def __init__(self, candidates: Sequence[Candidate], scene: Scene) -> None:
         self._candidates = candidates
@@ -118,10 +118,10 @@ class _Following:
         self._tracker = BatchedKCF([c.lumas[0] for c in candidates], centres, self._sizes, _FILTER)
 
     def go_on(self, numbers: Sequence[int], looks: int) -> None:
-        """Follow these candidates, and no other, until `looks` of their lumas were looked at.
+        """Follow only these candidates, until `looks` of their lumas have been processed.
 
-        At each anchor frame a centre is drawn towards the middle of the motion in its core, so that a filter that lost
-        an object that bends is led back to it.
+        At each anchor frame, a centre is shifted towards the middle of the motion in its core. This corrects the drift
+        of a filter on an object that bends.
         """
         kept = set(numbers)
         self._tracker.keep(np.array([row for row, number in enumerate(self.numbers) if number in kept], np.int64))

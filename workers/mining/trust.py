@@ -1,4 +1,4 @@
-"""Trust of a track: what is measured of it, and the probability that it shows one moving object at both ends."""
+"""Trust of a track: seven measured facts, and the probability that it shows one moving object at both ends."""
 
 from math import exp, log2
 
@@ -55,7 +55,7 @@ _WITH = 0.25  # of the background's way; what moves apart by less goes with it
 
 
 def facts(known: Evidence) -> tuple[float, ...]:
-    """Return what the trust rests on, each limited to the range in which it says something, in the order of `FACTS`."""
+    """Return the regression's inputs in the order of `FACTS`, each clipped to its informative range."""
     camera, apart = known["camera"], known["apart"]
     return (
         log2(known["size"] / 40),
@@ -75,7 +75,7 @@ def confidence(known: Evidence) -> float:
 
 
 def doubt(known: Evidence) -> str:
-    """Name the fact that takes most of a track's trust away, against one of which nothing is doubtful."""
+    """Name the fact that lowers the trust most, compared with a track without doubtful facts."""
     doubtless = (1.0, 0.4, 0.0, 1.0, 0.0, 0.0, 0.0)
     lost = [c * (most - fact) for c, most, fact in zip(_COEFFICIENTS, doubtless, facts(known), strict=True)]
     return _DOUBTS[lost.index(max(lost))]

@@ -1,4 +1,4 @@
-"""Mining of one video: patches, their pixels, intra-instance edges, and a report of what was left out.
+"""Mining of one video: patches, their pixels, intra-instance edges, and a report of the omissions.
 
     Clip (decode) → windows of track_length + 1 frames → gates → boxes → tracks (many at once) → patches
 
@@ -52,7 +52,7 @@ def mine(
 ) -> MinedVideo:
     """Mine one video in this process, segment after segment; `watch` receives every window.
 
-    A video in which nothing moves is no error: it has no patches.
+    A video without motion is no error; it has no patches.
 
     Raises:
         BadVideo: the file is no video that can be mined; the text says why.

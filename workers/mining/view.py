@@ -1,4 +1,4 @@
-"""Turning a decoded picture into what a viewer sees: display matrix, shape of pixels, and HDR's transfer curve."""
+"""Conversion of decoded pictures for display: orientation, pixel aspect ratio, and tone mapping of HDR."""
 
 import math
 import re
@@ -20,21 +20,21 @@ Luma = NDArray[np.uint8]
 Codes = NDArray[Any]  # uint8, or uint16 above 8 bits
 
 _PLANAR_LUMA = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
-_SQUARE = 0.03  # pixels whose sides differ by less are taken for square; encoders round sizes by as much
+_SQUARE = 0.03  # maximum deviation of a square pixel's aspect ratio from 1; encoders round sizes by this much
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
-_SEMI_PLANAR = re.compile("p[024]1[026]le")  # 16 bits a code, which lies in the upper ones
+_SEMI_PLANAR = re.compile("p[024]1[026]le")  # formats that store a code in the upper bits of 16
 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """One of the eight ways to lay a stored picture down: first swap its axes, then mirror what that gives."""
+    """One of the eight orientations of a stored picture: its axes are swapped first, the result is mirrored then."""
 
     swapped: bool = False
-    mirror_x: bool = False  # left and right change places
-    mirror_y: bool = False
+    mirror_x: bool = False  # swaps left and right
+    mirror_y: bool = False  # swaps top and bottom
 
     def applied(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Lay down (height, width) or (height, width, 3)."""
+        """Return the upright picture of a stored one, (height, width) or (height, width, 3)."""
         turned = pixels.swapaxes(0, 1) if self.swapped else pixels
         return turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
 
@@ -43,10 +43,10 @@ class Orientation:
 
 
 def orientation_of(matrix: tuple[int, ...]) -> Orientation:
-    """Read a display matrix of nine integers; as ffplay does, a matrix of zeros changes nothing.
+    """Read the orientation from a display matrix of nine integers; a matrix of zeros changes nothing, as in ffplay.
 
-    Its first two rows give where a step across and a step down the stored picture go on the screen. Other angles than
-    quarter turns are taken for the nearest.
+    The first two rows are the images of a step to the right and a step down in the stored picture. An angle is rounded
+    to the nearest multiple of 90 degrees.
     """
     across_x, across_y, _, down_x, down_y = matrix[:5]
     straight, crossed = abs(across_x) + abs(down_y), abs(across_y) + abs(down_x)
@@ -57,12 +57,12 @@ def orientation_of(matrix: tuple[int, ...]) -> Orientation:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How the pictures of one shot are shown. Sizes are in the video's own pixels unless they say otherwise."""
+    """The conversion of one shot's pictures for display. Sizes are in the video's own pixels."""
 
     stored: tuple[int, int]  # width and height as decoded
     orientation: Orientation
-    pixel_aspect: float  # width over height of an upright pixel; 1 for square ones
-    transfer: Transfer  # of HDR; empty otherwise
+    pixel_aspect: float  # width / height of a pixel of the upright picture
+    transfer: Transfer  # HDR's transfer curve; empty for SDR
 
     @property
     def width(self) -> int:
@@ -76,11 +76,11 @@ class View:
 
     @property
     def shown_width(self) -> float:
-        """Width on a screen whose pixels are square and as high as the video's."""
+        """Width of the upright picture after scaling to square pixels; the height is unchanged."""
         return self.width * self.pixel_aspect
 
     def conversions(self) -> tuple[str, ...]:
-        """Name what is done to show the pictures as players do."""
+        """Name the conversions that are applied."""
         names = {
             "turned or mirrored": bool(self.orientation),
             "scaled to square pixels": self.pixel_aspect != 1,
@@ -89,12 +89,16 @@ class View:
         return tuple(name for name, done in names.items() if done)
 
     def scales(self, scale: float, area: float) -> tuple[float, float]:
-        """Give luma pixels a pixel, across and down: `scale`, or what makes a working frame of `area` half as large."""
+        """Return the horizontal and vertical scale from the upright picture to its luma.
+
+        The vertical scale is `scale`. If `scale` is 0, the luma has half the width and height of a working frame of
+        `area` pixels.
+        """
         down = scale or 0.5 * math.sqrt(area / (self.shown_width * self.height))
         return down * self.pixel_aspect, down
 
     def luma(self, picture: VideoFrame, scales: tuple[float, float]) -> Luma:
-        """Scale the luma of a picture, upright."""
+        """Return the upright luma of a picture, scaled by `scales` (horizontal, vertical)."""
         across, down = scales[::-1] if self.orientation.swapped else scales
         size = max(1, round(picture.width * across)), max(1, round(picture.height * down))
         luma = _half_luma(picture, size, self.transfer)
@@ -105,14 +109,14 @@ class View:
         if self.transfer:
             signal = converter.reformat(picture, format="rgb48le", threads=1).to_ndarray()
             return self.orientation.applied(tone_mapped(np.asarray(signal, np.uint16), self.transfer))
-        if picture.format.name == "nv12":  # NVDEC's; other decoders give yuv420p, and pixels must be the same
+        if picture.format.name == "nv12":  # from NVDEC; converted as the yuv420p of other decoders, for equal pixels
             picture = converter.reformat(picture, format="yuv420p", threads=1)
         rgb = converter.reformat(picture, format="rgb24", threads=1).to_ndarray()
         return self.orientation.applied(np.asarray(rgb, np.uint8))
 
 
 def view_of(picture: VideoFrame, sample_aspect: Fraction | None) -> View:
-    """Read how `picture` is shown; `sample_aspect` is the width over the height of a stored pixel."""
+    """Return the view of `picture`; `sample_aspect` is width / height of a stored pixel."""
     try:
         matrix = picture.side_data[Type.DISPLAYMATRIX]  # type: ignore[typeddict-item]  # unknown to PyAV's stub
         orientation = orientation_of(struct.unpack("=9i", bytes(matrix)[:36]))
@@ -129,7 +133,7 @@ def view_of(picture: VideoFrame, sample_aspect: Fraction | None) -> View:
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int, how: int) -> NDArray[np.uint8]:
-    """Scale a picture of bytes, grey or colour."""
+    """Scale a grey or colour picture of uint8 by the OpenCV interpolation `how`."""
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
 
 
@@ -144,7 +148,7 @@ def _half_luma(picture: VideoFrame, size: tuple[int, int], transfer: Transfer) -
 
 
 def _tone_mapped_luma(picture: VideoFrame, size: tuple[int, int], transfer: Transfer) -> Luma:
-    """Scale the codes of HDR luma, then look up what a screen shows of them."""
+    """Scale the codes of HDR luma, then map them to 8-bit SDR luma by a table."""
     part = picture.format.components[0]
     shift = 16 - part.bits if _SEMI_PLANAR.fullmatch(picture.format.name) else 0
     readable = picture.format.is_planar or shift
@@ -164,7 +168,10 @@ def _plane(picture: VideoFrame, kind: type[np.uint8] | type[np.uint16]) -> Codes
 
 
 def _scaled(luma: Codes, size: tuple[int, int]) -> Codes:
-    """Halve by area, which keeps aliasing out, until the linear step that follows skips no pixel."""
+    """Scale a luma to `size` (width, height) without aliasing.
+
+    It is halved by area averaging until it is less than 2.3 times as wide as `size`, then scaled linearly.
+    """
     while luma.shape[1] >= 2.3 * size[0] and luma.shape[0] > 2 * size[1]:
         even = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
         half = (even.shape[1] // 2, even.shape[0] // 2)

@@ -25,7 +25,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Seen:
-    """One window as a watcher of `mine` sees it: `reason` is empty where it was used."""
+    """One window as it is passed to a watcher of `mine`; `reason` is empty if boxes were tracked in it."""
 
     ends: list[Ends]  # of each length that the shot allows
     scene: Scene | None
