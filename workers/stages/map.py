@@ -16,6 +16,7 @@ from graph.atomic_write import atomic_write
 from graph.errors import NotFound
 from graph.models import get_model
 from graph.records import Progress
+from graph.shards import Shards
 from training.model_folder import MAP
 from workers.requests import MapRequest
 from workers.stage_context import StageContext
@@ -33,7 +34,7 @@ def make_map(context: StageContext, request: MapRequest, progress: Progress) -> 
     Raises `NotFound` for an unknown model and for a model without embeddings.
     """
     model = get_model(context.connection, request.model)
-    ids, videos, vectors = _read(context, model.id, progress)
+    ids, videos, vectors = read_sample(context.shards, model.id, MOST, progress)
     rows = np.zeros(len(ids), MAP_ROW)
     rows["id"], rows["video"] = ids, videos
     progress("projecting", 0, 0, "patches")
@@ -50,27 +51,36 @@ def make_map(context: StageContext, request: MapRequest, progress: Progress) -> 
     return model.id
 
 
-def _read(
-    context: StageContext, model: str, progress: Progress
+def read_sample(
+    shards: Shards, model: str, most: int, progress: Progress
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.float32]]:
-    """Read ids, video numbers and (N, E) embeddings of at most `MOST` patches."""
+    """Read ids, video numbers and (N, E) embeddings of all patches, or of a random sample of `most` of them.
+
+    Memory holds the sample and one video's vectors. Raises `NotFound` for a model without embeddings.
+    """
     folder = f"embeddings/{model}"
-    names = context.shards.names(folder)
+    names = shards.names(folder)
+    counts = [shards.read(f"{folder}/{name}", ["id"]).num_rows for name in names]
+    starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    total = int(starts[-1])
+    if not total:
+        raise NotFound(f"There are no embeddings of model {model}. Compute them first.")
+    chosen = np.arange(total)
+    if total > most:
+        chosen = np.sort(np.random.default_rng(SEED).choice(total, most, replace=False))
     ids: list[NDArray[np.uint64]] = []
     owners: list[NDArray[np.uint32]] = []
     vectors: list[NDArray[np.float32]] = []
-    for number, (_, patches, rows) in enumerate(context.shards.all_vectors(folder)):
+    for number, rows in enumerate(np.split(chosen, np.searchsorted(chosen, starts[1:-1]))):
         progress("reading embeddings", number, len(names), "videos")
-        ids.append(np.array([int(patch, 16) for patch in patches], np.uint64))
-        owners.append(np.full(len(patches), number, np.uint32))
-        vectors.append(rows.astype(np.float32, copy=False))
-    if not sum(map(len, ids)):
-        raise NotFound(f"There are no embeddings of model {model}. Compute them first.")
-    all_ids, all_owners = np.concatenate(ids), np.concatenate(owners)
-    chosen = np.arange(len(all_ids))
-    if len(chosen) > MOST:
-        chosen = np.sort(np.random.default_rng(SEED).choice(chosen, MOST, replace=False))
-    return all_ids[chosen], all_owners[chosen], np.concatenate([v for v in vectors if len(v)])[chosen]
+        if not len(rows):
+            continue
+        patches, own = shards.read_vectors(f"{folder}/{names[number]}")
+        rows = rows - starts[number]
+        ids.append(np.array([int(patches[row], 16) for row in rows.tolist()], np.uint64))
+        owners.append(np.full(len(rows), number, np.uint32))
+        vectors.append(own[rows].astype(np.float32, copy=False))
+    return np.concatenate(ids), np.concatenate(owners), np.concatenate(vectors)
 
 
 def principal(vectors: NDArray[np.float32], most: int) -> NDArray[np.float32]:

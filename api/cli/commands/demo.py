@@ -146,10 +146,10 @@ def notes(few: bool) -> list[str]:
 
 
 def newest_embedded(connection: Connection, shards: Shards) -> Model:
-    """Return the newest model that every patch was embedded with; raises `NotFound`."""
+    """Return the newest trained model that every patch was embedded with; raises `NotFound`."""
     ready = set(ready_video_ids(connection))
     for model in models.newest_models(connection, embedding=True):
-        if ready <= set(shards.names(f"embeddings/{model.id}")):
+        if model.recipe != models.ONNX_RECIPE and ready <= set(shards.names(f"embeddings/{model.id}")):
             return model
     raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
 

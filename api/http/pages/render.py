@@ -15,10 +15,12 @@ from graph.records import ENDED, Job
 JOB_KINDS = {
     "ingest": "Ingest",
     "segment": "Segment",
+    "import": "Import",
     "link": "Linking",
     "train": "Training",
     "embed": "Embedding",
     "map": "Map",
+    "index": "Index",
 }
 
 _environment = Environment(
