@@ -50,8 +50,11 @@ bench: setup  ## measure each speed claim and its alternative, with the ratio (S
 	$(RUN)python -m tests.benchmarks.linking_cliques --count 20000
 	$(RUN)python -m tests.benchmarks.linking_graph
 	$(RUN)python -m tests.benchmarks.linking_import
+	$(RUN)python -m tests.benchmarks.linking_clusters
+	$(RUN)python -m tests.benchmarks.vector_search --rows 30000
 	$(RUN)python -m tests.benchmarks.training_step
 	$(RUN)python -m tests.benchmarks.training_parts
+	$(RUN)python -m tests.benchmarks.detection_step $(SHARED)/detection/raccoon_kangaroo --steps 80
 
 bench-gpu: setup  ## the same on a machine with a GPU; writes docs/benchmarks/ (PACK=FILE: real patches; VIDEOS=DIR: NVDEC)
 	@$(RUN)python -m tests.benchmarks.gpu $(if $(PACK),--recipe tracking --pack "$(PACK)")

@@ -90,9 +90,9 @@ def inspect_onnx(data: bytes, name: str, given: GivenNumbers) -> OnnxInput:
         raise InvalidInput("--deviation divides: its numbers must be above 0.")
     if taken.type == "tensor(uint8)":
         mean = deviation = ()  # whole pixels: the file normalises them itself
-    outputs = [one.name for one in session.get_outputs()]
-    vector = next((known for known in _VECTORS if known in outputs), _first_vector(session, outputs))
-    embedding = "embedding" if "embedding" in outputs else vector
+    usable = _vectors(session)
+    vector = next((known for known in _VECTORS if known in usable), usable[0])
+    embedding = "embedding" if "embedding" in usable else vector
     return OnnxInput(taken.name, taken.type, side, channels_last, max(batch, 0), mean, deviation, vector, embedding)
 
 
@@ -222,14 +222,13 @@ def _flat(value: NDArray[Any]) -> NDArray[Any]:
     return value.mean(axis=(2, 3), dtype=np.float32) if value.ndim == 4 else value
 
 
-def _first_vector(session: Any, outputs: list[str]) -> str:
-    """Return the first output of one vector or one map a picture."""
-    ranks = {one.name: len(one.shape) for one in session.get_outputs()}
-    for rank in (2, 4):
-        for name in outputs:
-            if ranks[name] == rank:
-                return name
-    raise InvalidInput("The encoder has no output of one vector a picture, (N, D) or (N, C, H, W).")
+def _vectors(session: Any) -> list[str]:
+    """List the outputs of one vector a picture, then those of one map; raises `InvalidInput` where there is none."""
+    outputs = session.get_outputs()
+    found = [str(one.name) for rank in (2, 4) for one in outputs if len(one.shape) == rank]
+    if not found:
+        raise InvalidInput("The encoder has no output of one vector a picture, (N, D) or (N, C, H, W).")
+    return found
 
 
 def _metadata(found: Mapping[str, str]) -> dict[str, tuple[float, ...]]:

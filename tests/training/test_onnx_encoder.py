@@ -80,6 +80,25 @@ def test_whole_pixels_need_no_numbers(tmp_path):
     np.testing.assert_allclose(encoder(tmp_path, file, GivenNumbers()).pool5(PICTURES), truth(0, 1, 1), rtol=2e-3)
 
 
+def test_an_output_of_tokens_is_no_vector_whatever_its_name(tmp_path):
+    taken = [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ("n", 3, 96, 96))]
+    tokens = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ("n", 3, 96))
+    vector = helper.make_tensor_value_info("mean", TensorProto.FLOAT, ("n", 3))
+    nodes = [
+        helper.make_node("ReduceMean", ["pictures"], ["embedding"], axes=[3], keepdims=0),
+        helper.make_node("ReduceMean", ["pictures"], ["mean"], axes=[2, 3], keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "tokens", taken, [tokens, vector])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    onnx.save(model, tmp_path / "tokens.onnx")
+    found = encoder(tmp_path, tmp_path / "tokens.onnx")
+    expected = truth(HALF.mean, HALF.deviation)
+    np.testing.assert_allclose(found.pool5(PICTURES), expected, rtol=2e-3, atol=2e-3)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.embed(PICTURES), expected, atol=1e-4)
+
+
 def test_a_map_of_features_is_averaged_over_its_places(tmp_path):
     taken = [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ("n", 3, 96, 96))]
     given = [helper.make_tensor_value_info("map", TensorProto.FLOAT, ("n", 3, 96, 96))]
