@@ -72,7 +72,9 @@ def read_proposals(folder: Path | None, one: Labelled) -> Tensor:
     """Return the (P, 4) proposals of a picture; raises `NotFound`."""
     file = (folder or Path()) / f"{one.id}.npy"
     if folder is None or not file.is_file():
-        raise NotFound(f"{file} is missing. Fast R-CNN needs proposals. `transitive evaluate detection --head fast` makes them.")
+        raise NotFound(
+            f"{file} is missing. Fast R-CNN needs proposals. `transitive evaluate detection --head fast` makes them."
+        )
     return torch.from_numpy(np.load(file)).float()
 
 
