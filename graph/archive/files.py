@@ -14,7 +14,6 @@ from pathlib import Path
 
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.identifiers import require_inside
-from graph.linking.parts import RUNS
 from graph.records import Progress
 from graph.shards import Shards
 
@@ -33,8 +32,8 @@ class Export:
 
 
 def copy_out(shards: Shards, models: Path, folder: Path, progress: Progress) -> None:
-    """Copy all files of a home folder into FOLDER/data, except those of a linking that is running."""
-    sources = {name: size for name, size in shards.files().items() if not name.startswith(f"{RUNS}/")}
+    """Copy the files of a home folder into FOLDER/data, without those of jobs that are running (runs, segments)."""
+    sources = {name: size for name, size in shards.files().items() if name.split("/")[0] in _FOLDERS}
     done, total = 0, sum(sources.values())
     for name, size in sources.items():
         progress("copying files", done, total, "bytes")

@@ -17,7 +17,14 @@ PAGE_ITEMS = 60
 LOG_LINES = 200
 
 # where the result of each kind of job is shown
-RESULTS = {"ingest": "videos", "link": "generations", "train": "models", "embed": "models", "map": "map"}
+RESULTS = {
+    "ingest": "videos",
+    "import": "videos",
+    "link": "generations",
+    "train": "models",
+    "embed": "models",
+    "map": "map",
+}
 
 
 @router.get("/browse/jobs")
