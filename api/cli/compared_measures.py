@@ -1,4 +1,4 @@
-"""The measures that `transitive compare --measures` names, with the data of each."""
+"""The measures of `transitive compare --measures`, and the data of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from training.evaluation.head_measures import HeadMeasure
 
 KNOWN = ("health", "retrieval", "probe", "detection", "normals")
-_HEAD_PRESETS = {"paper": "paper", "h200": "gpu-small"}  # preset of the recipes → of the heads; others: cpu-small
+_HEAD_PRESETS = {"paper": "paper", "h200": "gpu-small"}  # recipes' preset → heads' preset; default: cpu-small
 
 
 @dataclass(frozen=True)
 class MeasureData:
-    """Where the data of each measure is."""
+    """The folder or file with the data of each measure; None if it was not given."""
 
     retrieval: Path | None
     probe: Path | None
@@ -28,7 +28,10 @@ class MeasureData:
 
 
 def parse_measures(text: str, data: MeasureData) -> tuple[str, ...]:
-    """Split a comma-separated list; empty: health, and what has data. Raises `InvalidInput` for what lacks its data."""
+    """Split a comma-separated list of measures. An empty list means health and all measures whose data was given.
+
+    Raises `InvalidInput` for an unknown measure and for a measure without data.
+    """
     folders = {"retrieval": ("--data", data.retrieval), "probe": ("--probe-data", data.probe)}
     folders |= {"detection": ("--detection-data", data.detection), "normals": ("--normals-data", data.normals)}
     if not text:
@@ -45,15 +48,15 @@ def parse_measures(text: str, data: MeasureData) -> tuple[str, ...]:
 def head_measures(
     names: Sequence[str], data: MeasureData, head: str, preset: str, device: str, progress: Progress
 ) -> list["HeadMeasure"]:
-    """Read the data of the measures that train a head; raises `InvalidInput` for data with a fault.
+    """Read the data of the measures that train a head; raises `InvalidInput` for faulty data.
 
     Args:
-        names: of all measures.
-        data: their folders.
-        head: fast or faster, of detection.
-        preset: of the recipes, which decides the heads' one.
-        device: where to train.
-        progress: told about proposals.
+        names: all measures of the comparison; those without a head are skipped.
+        data: the data of each measure.
+        head: detection head, "fast" or "faster".
+        preset: preset of the recipes; it determines the preset of the heads.
+        device: device of the trainings.
+        progress: receives the progress of the object proposals.
     """
     from training.evaluation.detection.layouts import read_detection
     from training.evaluation.detection.presets import get_preset as detection_preset

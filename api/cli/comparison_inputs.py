@@ -1,7 +1,8 @@
 """The inputs of a comparison of recipes: one initial model for all, and a training source for each recipe.
 
-They come from packs or from the graph. Where the graph lacks one, it is made: the initial model, its links, links by
-HOG features, and tracks of 15 frames, which are mined in a second home below this one and exported as a pack.
+They come from packs or from the graph. Inputs that the graph lacks are made: the initial model, its links, links by
+HOG features, and tracks of 15 frames. The 15-frame tracks are mined in a second home below this one and exported as a
+pack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -154,7 +155,7 @@ def tracks_of_15(
 ) -> TrainingSource | None:
     """Mine 15-frame tracks (section 6.2) in a home below this one, link them by the same network, return their pack.
 
-    Returns None, with a message, where there is nothing to mine or no second graph to write to.
+    Prints a message and returns None if there is no video to mine or no second graph to write to.
     """
     pack = output / f"{_TRACKS_15}.pack"
     if pack.is_file() and PackSource(pack).feature_model == read_card(initial)["id"]:

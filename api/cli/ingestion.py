@@ -84,7 +84,7 @@ def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, 
 
 
 def run_jobs(session: Session, requests: Sequence[JobRequest]) -> dict[str, list[Job]]:
-    """Ask for one job a video and wait for all, with a bar for each that runs; returns the jobs by their last state."""
+    """Submit one job for each video and wait for all, a bar for each running job; returns the jobs by end state."""
     with Waiting(session) as waiting, Bars() as bars:
         jobs = [waiting.submit(request) for request in requests]
         ended = waiting.until_finished(bars, _Drawing())

@@ -1,6 +1,6 @@
 """The `transitive` command: results on standard output, everything else on standard error.
 
-Exit status 0: done. 1: it failed, and one line names the cause and the cure. 2: it was called wrongly.
+Exit status 0: success. 1: failure, with one line that names the cause and the cure. 2: wrong arguments.
 """
 
 import importlib
@@ -20,8 +20,8 @@ from api.cli.terminal import answer, say
 from api.cli.usage import WrongCall
 from graph.errors import TransitiveError
 
-# Each file of api/cli/commands and its commands. Only the file of the called command is imported: all together import
-# Celery, the Neo4j driver, Arrow and Jinja, which takes longer than most commands run.
+# Each file of api/cli/commands with its commands. Only the file of the called command is imported. All files together
+# import Celery, the Neo4j driver, Arrow and Jinja, which takes longer than most commands run.
 FAMILIES = {
     "stack": ("up", "down", "status"),
     "ingest": ("ingest",),
@@ -39,11 +39,11 @@ FAMILIES = {
     "key": ("key",),
     "import_tracks": ("import-tracks",),
 }
-_INTERRUPTED = 130  # what typer makes of Ctrl-C
+_INTERRUPTED = 130  # typer's exit status after Ctrl-C
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Make the app with the family of the command that the arguments name, or with all families."""
+    """Return the app with the family of the called command, or with all families if no command is named."""
     app = typer.Typer(
         name="transitive",
         help="From unlabelled videos to a graph of moving-object patches and a representation learned from it.",
@@ -64,7 +64,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 def main() -> None:
     """Run the command; a `TransitiveError` ends as one line and exit status 1 (2 for a wrong call)."""
     signal.signal(signal.SIGTERM, _interrupt)
-    os.umask(0o077)  # what commands and servers write is for this user only
+    os.umask(0o077)  # only this user can read the files that commands and servers write
     try:
         build(sys.argv[1:])()
     except TransitiveError as error:
@@ -77,7 +77,7 @@ def main() -> None:
             _say_stopped()
         raise
     except BrokenPipeError:
-        # whoever read our output has gone; Python would complain again when it flushes at exit
+        # The reader of our output is gone. Standard output is replaced, because Python flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
@@ -90,7 +90,7 @@ def main() -> None:
 def _group(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
-    """Make a group of the app, also where it has only one command."""
+    """Print the version if asked. A callback makes typer treat an app with one command as a group."""
     if version:
         answer({}, False, f"transitive {importlib.metadata.version('transitive-invariance')}")
         raise typer.Exit
@@ -102,7 +102,7 @@ def _say_stopped() -> None:
 
 
 def _began_with_interrupt(error: BaseException | None) -> bool:
-    """Say whether Ctrl-C caused the error: a library may raise another one while it closes its resources."""
+    """Return whether Ctrl-C caused the error; a library may raise another error while it closes its resources."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None

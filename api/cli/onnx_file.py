@@ -1,4 +1,4 @@
-"""`onnx:FILE` in place of a model's id: the file is taken in as a model, and its id stands for it from there on."""
+"""`onnx:FILE` in place of a model's id: the file is imported as a model, and the new model's id is used."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def check_onnx(name: str, size: int, mean: str, deviation: str) -> None:
 
 
 def resolve_onnx(session: Session, name: str, size: int, mean: str, deviation: str) -> str:
-    """Return the id of the model that `onnx:FILE` names, taken in where it is new; any other name as it is."""
+    """Return the id of the model that `onnx:FILE` names, and import a new file; other names are returned unchanged."""
     if not name.startswith(PREFIX):
         return name
     from training.onnx_encoder import GivenNumbers  # these bring torch

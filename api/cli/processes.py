@@ -54,11 +54,11 @@ class StackProcess:
         return self._local.process() is not None
 
     def listens(self) -> bool:
-        """Say whether this very process listens on its port."""
+        """Return whether the process that we started listens on its port."""
         return self._local.listens_on(self.port)
 
     def knows(self, environment: Mapping[str, str]) -> bool:
-        """Say whether the process was started with this environment: a server may have another address by now."""
+        """Return whether the process was started with this environment; the address of a server may have changed."""
         return self._local.remembered().get("told") == _fingerprint(environment)
 
     def died(self) -> bool:
@@ -78,7 +78,7 @@ class StackProcess:
             for orphan in family:
                 _send(orphan, signal.SIGKILL)
         if self.port:
-            write_private(self._state, json.dumps({"port": self.port}))  # the next start takes the same one
+            write_private(self._state, json.dumps({"port": self.port}))  # the next start uses the same port
         else:
             self._state.unlink(missing_ok=True)
 
@@ -106,7 +106,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _still_alive(family: Sequence[psutil.Process], patience: float) -> list[psutil.Process]:
-    """Wait for processes to end; returns those that run still."""
+    """Wait for processes to end; returns those that still run."""
     end = time.monotonic() + patience
     alive = [one for one in family if _runs(one)]
     while alive and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Where Fast R-CNN's proposals are kept: beside the data, or in the home where that cannot be written."""
+"""The folder of Fast R-CNN's proposals: beside the data, or in the home if the data's folder is not writable."""
 
 import os
 from pathlib import Path

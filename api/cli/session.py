@@ -14,7 +14,7 @@ from workers.stage_context import StageContext
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A stack that runs, and the context of its stages: settings with all addresses, connection and shards."""
+    """A running stack and the context of its stages: settings with all addresses, connection and shards."""
 
     stack: Stack
     context: StageContext
@@ -32,7 +32,7 @@ class Session:
 
 @contextmanager
 def open_session(home: Settings | None = None, api: bool = True) -> Iterator[Session]:
-    """Start what does not run of `home` (default: the settings'), and connect; `api=False` leaves HTTP out."""
+    """Start the stack of `home` (default: the settings' home) and connect to it; `api=False` does not start the API."""
     stack = Stack(home or settings())
     with Bars() as bars:
         context = StageContext.open(stack.up(bars, api))
@@ -41,7 +41,7 @@ def open_session(home: Settings | None = None, api: bool = True) -> Iterator[Ses
 
 
 def open_graph() -> Connection:
-    """Connect to the graph; raises `Unavailable` where Neo4j does not run, and starts nothing."""
+    """Connect to the graph without starting a server; raises `Unavailable` if Neo4j does not run."""
     addresses = Stack(settings()).addresses()
     if not addresses.neo4j_uri:
         raise Unavailable("Neo4j does not run. `transitive up` starts it.")

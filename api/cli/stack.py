@@ -1,9 +1,9 @@
 """The local stack of one home: Neo4j, Redis, three Celery workers and the API.
 
-Servers that the settings name (NEO4J_URI, REDIS_URL) are used as they are; nothing is downloaded or started in their
-place. Workers that answer on such a Redis replace the local ones. Starting is idempotent: what runs is left alone, what
-died is started again. Two homes run side by side: a port that is taken is replaced by the next free one, and a server
-counts as ours only where the process that we started listens on the port.
+If the settings name a server (NEO4J_URI, REDIS_URL), that server is used and no local one is downloaded or started. If
+workers answer on such a Redis, no local workers are started. `up` is idempotent: it starts only the processes that do
+not run. Two homes can run side by side: if a port is in use, the next free port is used. A server counts as started
+only if the process that we started listens on its port.
 """
 
 import socket
@@ -32,11 +32,11 @@ from graph.settings import Settings
 from workers import queue, recovery
 from workers.redis_server import RedisServer
 
-_PORT_SECONDS = 3.0  # a killed server's port is free after milliseconds, on a busy machine after a second
-_STARTS = 3  # another program may take a port between our look and the server's
-_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of it
-# Time to end a task after TERM. The next worker repeats a job that was cut short; a training goes on from its
-# checkpoint. QUIT is not sent: Celery raises it inside the running task, which then counts as failed.
+_PORT_SECONDS = 3.0  # the port of a killed server is free after milliseconds, or after a second on a busy machine
+_STARTS = 3  # attempts; another program may take the port between our check and the server's start
+_PATIENCE_SECONDS = 90.0  # two slow cores import torch, OpenCV and Celery in less than half of this time
+# Time between SIGTERM and SIGKILL. The next worker repeats an interrupted job; a training resumes from its
+# checkpoint. SIGQUIT is not sent: Celery raises it inside the running task, which then counts as failed.
 _END_SECONDS = 4.0
 
 
@@ -56,7 +56,7 @@ class Stack:
     """The local stack of one home."""
 
     def __init__(self, settings: Settings) -> None:
-        """Describe the stack of these settings; nothing is started yet."""
+        """Prepare the stack of these settings without starting it."""
         self.settings = settings
         self.home = settings.home.absolute()
         self._neo4j = Neo4jServer(
@@ -67,9 +67,10 @@ class Stack:
         self.api = StackProcess(self.home, "api")
 
     def up(self, progress: Progress = no_progress, api: bool = True) -> Settings:
-        """Start what does not run, wait for all but the workers, and return the settings with all addresses.
+        """Start the processes that do not run, and return the settings with all addresses.
 
-        `api=False` leaves the HTTP service out.
+        The servers and the API answer when this returns; workers may still be starting. With `api=False`, the API is
+        not started.
         """
         with self._locked():
             found = self._start_servers(progress)
@@ -80,17 +81,17 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        """Where the API of this home listens, once it was started."""
+        """The address of this home's API; valid after its first start."""
         return f"http://{reachable(self.settings.host)}:{self.api.port}"
 
     @property
     def pages(self) -> str:
-        """The address below which the pages of patches lie: the running API's, where none is set for the public."""
+        """The base address of the patches' pages: that of the running API, unless a public address is set."""
         running = not self.settings.public_url and self.api.running()
         return f"{self.api_url}/browse/patches" if running else self.settings.pages
 
     def addresses(self) -> Settings:
-        """Return the settings with the addresses of what runs (empty where nothing does)."""
+        """Return the settings with the addresses of the running servers; the address of a stopped server is empty."""
         changes: dict[str, Any] = {}
         if not self.settings.neo4j_uri and self._neo4j.running():
             details = self._neo4j.details()
@@ -101,7 +102,7 @@ class Stack:
         return self.settings.model_copy(update=changes)
 
     def down(self, progress: Progress = no_progress) -> None:
-        """Stop everything this home started; data stays. Unfinished jobs resume after the next `up`."""
+        """Stop all processes of this home; the data is kept. Unfinished jobs resume after the next `up`."""
         with self._locked():
             parts = [self.api, *self.workers.values()]
             total = len(parts) + 2
@@ -135,7 +136,7 @@ class Stack:
         )
 
     def restart_dead_workers(self, found: Settings) -> list[str]:
-        """Start again the local workers that died; returns their names."""
+        """Restart the local workers that died; returns their names."""
         dead = [name for name, worker in self.workers.items() if worker.died()]
         if dead:
             with self._locked():
@@ -160,7 +161,7 @@ class Stack:
     def _start_workers(self, found: Settings, progress: Progress) -> None:
         environment = self._environment(found)
         for worker in self.workers.values():
-            if worker.running() and not worker.knows(environment):  # a server has another address now
+            if worker.running() and not worker.knows(environment):  # the address of a server has changed
                 worker.stop(_END_SECONDS)
         missing = [name for name, worker in self.workers.items() if not worker.running()]
         if missing and self.settings.redis_url.get_secret_value() and self._served_elsewhere(found):
@@ -178,7 +179,7 @@ class Stack:
         self.workers[name].start(command, self._environment(found))
 
     def _served_elsewhere(self, found: Settings) -> bool:
-        """Say whether workers of another machine (or container) answer on this Redis."""
+        """Return whether workers of another machine or container answer on this Redis."""
         try:
             app = queue.celery_app(found.redis_url.get_secret_value())
             return bool(app.control.inspect(timeout=2).ping())
@@ -198,7 +199,7 @@ class Stack:
             if self._api_answers():
                 progress("starting the API", 1, 1, "servers")
                 return
-            if attempt == _STARTS or "already in use" not in self.api.last_words():  # another home was faster
+            if attempt == _STARTS or "already in use" not in self.api.last_words():  # another home took the port
                 raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
 
     def _api_port(self, found: Settings) -> int:
@@ -227,7 +228,7 @@ class Stack:
         return False
 
     def _environment(self, found: Settings) -> dict[str, str]:
-        """Return the environment that tells a process of this stack the addresses."""
+        """Return the environment variables with the addresses, for the processes of this stack."""
         return {
             "TRANSITIVE_HOME": str(self.home),
             "NEO4J_URI": found.neo4j_uri,
@@ -241,7 +242,7 @@ class Stack:
     def _locked(self) -> Iterator[None]:
         """Hold this home's lock, so that one command at a time starts or stops its processes."""
         with file_lock(self.home / "run"):
-            self.home.chmod(0o700)  # uploads, data and secrets are for this user only
+            self.home.chmod(0o700)  # only this user can read uploads, data and secrets
             ignore = self.home / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")

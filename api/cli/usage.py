@@ -1,4 +1,4 @@
-"""The error of a command that was called wrongly: exit status 2, and one line that says why."""
+"""The error for invalid arguments of a command: exit status 2 and one line with the reason."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

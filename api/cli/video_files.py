@@ -1,7 +1,7 @@
-"""Search for videos among files and folders; every file that is not taken is listed with its reason.
+"""Search for videos among files and folders; every other file is listed with the reason why it was left out.
 
-A file that is named is taken. In a folder, a file with a video's suffix is taken too; any other file is opened in a
-child process, and it is taken when it holds a video.
+A file named in the arguments is always accepted. In a folder, a file with a video's suffix is accepted. Any other file
+in a folder is opened in a child process, and accepted if it contains a video.
 """
 
 import os
@@ -111,7 +111,7 @@ def _search(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _reason(file: Path) -> str:
-    """Return why a file in a folder is not taken; "" where it is."""
+    """Return why a file in a folder is left out; "" if it is accepted."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """Submission of jobs, and waiting for their end.
 
-While a command waits, it starts local workers again that died (SIGKILL, out of memory), and queues their jobs again.
+While a command waits, it restarts local workers that died (SIGKILL, out of memory) and queues their jobs again.
 It raises `Unavailable` when no worker answers and none can be started. Ctrl-C cancels the jobs; the same command goes
 on later.
 """
@@ -21,9 +21,9 @@ from workers.requests import JobRequest, job_id
 
 _POLL_SECONDS = 0.4
 _LOOK_AFTER_SECONDS = 5.0  # between two looks at the workers
-_SILENCE_SECONDS = 60.0  # without progress of any job: ask whether a worker answers
+_SILENCE_SECONDS = 60.0  # time without progress of any job, after which workers are pinged
 _CANCEL_SECONDS = 30.0  # how long Ctrl-C waits for running jobs to stop
-_MOST_RESTARTS = 5  # of workers that die without any job moving on
+_MOST_RESTARTS = 5  # restarts of workers while no job makes progress
 
 Draw = Callable[[Bars, Mapping[str, Job]], None]
 

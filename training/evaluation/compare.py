@@ -23,7 +23,7 @@ from training.source import TrainingSource
 from training.source_checks import check_learnable
 
 _SAMPLED_BATCHES = 20  # to estimate how many patches the frames give
-_ONE_MODEL = (*STARTS, "imagenet")  # for all seeds: the start itself, and weights from a file
+_ONE_MODEL = (*STARTS, "imagenet")  # rows with one model for all seeds: the start itself, and weights from a file
 
 
 def compare(

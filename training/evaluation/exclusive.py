@@ -1,6 +1,6 @@
 """A lock file that keeps two evaluations out of one folder.
 
-The kernel frees it when its process ends, killed or not.
+The kernel releases the lock when the process ends, also when it is killed.
 """
 
 from collections.abc import Iterator

@@ -24,7 +24,7 @@ def grow(
     train: Callable[[str], str],
     measure: Callable[[str], Mapping[str, float]],
 ) -> list[Round]:
-    """Return round 0 and up to `rounds` more; the last one did not gain where there are fewer.
+    """Return round 0 and up to `rounds` further rounds; the growth stops after the first round without gain.
 
     Args:
         start: id of the model that the first links are made by.

@@ -1,7 +1,7 @@
 """The training of a head on the trunk: SGD with a stepped rate, resumed exactly from checkpoints.
 
-Step n draws everything from (seed, n), so a training that was killed and resumed has the weights of one that was not
-(bit for bit on a CPU).
+All random draws of step n are seeded by (seed, n). So a training that was killed and resumed gives the same weights as
+an uninterrupted one, bit for bit on a CPU.
 """
 
 import math
@@ -46,7 +46,7 @@ def train_head(
     title: str,
     progress: Progress,
 ) -> float:
-    """Train the parameters of `model` that need a gradient; returns the seconds of all steps, of earlier runs too.
+    """Train the parameters of `model` that need a gradient; returns the seconds of all steps, including earlier runs.
 
     Args:
         model: on its device, in training mode.

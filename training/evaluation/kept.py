@@ -1,6 +1,6 @@
-"""Measures of a comparison kept in files, valid while the model and the data they were measured on stay the same.
+"""Files with the measures of a comparison; a file is valid while its model and its data are unchanged.
 
-A comparison that is run again, for more seeds or after Ctrl-C, measures no model twice and loses no row of its table.
+A comparison that is repeated, for more seeds or after Ctrl-C, reads them and measures only the other models.
 """
 
 import json

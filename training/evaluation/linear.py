@@ -1,4 +1,4 @@
-"""A linear classifier with softmax and an L2 penalty, and the choice of the penalty on a part of the training data."""
+"""A linear softmax classifier with an L2 penalty, and the selection of the penalty on a part of the training data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Measures of a generation's links: how many tracks they join, how pure they are, and whether hubs hold them.
+"""Measures of a generation's links: share of linked tracks, purity, and concentration on hubs.
 
 Labels (a kind per video) are used for measuring only; no linking and no training reads them.
 """

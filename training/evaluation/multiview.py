@@ -1,6 +1,6 @@
-"""The multiview study: recipes learn from some objects of each category, others are asked for their category.
+"""The multi-view study: recipes learn from some objects of each category; categories of other objects are retrieved.
 
-Seed s trains with seed s and reports object s of every category, so an interval over seeds is one over objects as well.
+Fold s trains with seed s and reports object s of every category. So an interval over seeds is also one over objects.
 """
 
 from collections.abc import Callable, Mapping, Sequence

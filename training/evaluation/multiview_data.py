@@ -1,7 +1,8 @@
-"""Objects of known category seen from many sides, as something to learn from: a folder a category, a folder an object.
+"""Multi-view pictures of objects as training data: one folder per category, with one folder per object.
 
-Learned from as a graph is, without labels: an object's views are one video, a view is the start of a track whose end is
-another view of the object, and links come from features as ever (section 4.2). Categories serve measuring alone.
+They are presented as a graph, without labels. An object's views are one video, each view is the start of a track, and
+the track's end is another view of the object. Links are made from features (section 4.2). Categories are used for
+measuring only.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Retrieval of the category of unseen objects from their views: P@1 and mAP@R, own object left out."""
+"""Metrics of category retrieval for views of unseen objects: P@1 and mAP@R, without the query's own object."""
 
 import numpy as np
 from numpy.typing import NDArray

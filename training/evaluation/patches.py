@@ -1,4 +1,4 @@
-"""The patches that a search of units goes through: of a training source, or the pictures of a folder."""
+"""The patches among which units' highest responses are searched: from a training source or a folder of pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
-"""The probe: nearest neighbours and a linear classifier on frozen features, over labelled pictures.
+"""The probe: kNN and linear classification of labelled pictures by the frozen features of each stage.
 
-For every convolution stage and the embedding, 20 nearest neighbours among the training pictures vote for a test
-picture's class, and a linear classifier is fitted. The test pictures choose nothing: the classifier's penalty is chosen
-on a fifth of the training pictures. No training of a representation reads these labels.
+The stages are the five convolution stages and the embedding. For each stage, a test picture gets the majority class of
+its 20 nearest training pictures, and a linear classifier is fitted to the training pictures. The classifier's penalty
+is selected on a fifth of the training pictures, so no selection uses the test pictures. The labels are not used for
+training a representation.
 """
 
 import json
@@ -34,13 +35,13 @@ _TEST_NAMES = ("val", "test")
 
 @dataclass(frozen=True)
 class StageScore:
-    """Accuracies of one stage on the test pictures, each with the ends of its 95 % interval."""
+    """The accuracies of one stage on the test pictures, with their 95 % intervals (lower end, upper end)."""
 
     knn: float
     knn_interval: tuple[float, float]
     linear: float
     linear_interval: tuple[float, float]
-    penalty: float  # of the linear classifier, chosen on a part of the training pictures
+    penalty: float  # L2 penalty of the linear classifier, selected on a part of the training pictures
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class LabelledSplit:
     train: list[tuple[Path, int]]
     test: list[tuple[Path, int]]
     classes: list[str]
-    fingerprint: str  # of names, sizes and labels
+    fingerprint: str  # hash of the files' names, sizes and labels
 
 
 def read_split(data: Path) -> LabelledSplit:
-    """List the folders train and val (or test) in `data`, one folder of pictures per class in each.
+    """List the pictures in the folders train and val (or test) of `data`; each has one folder of pictures per class.
 
-    Raises `InvalidInput` that names a missing part, or a class that only one of them has.
+    Raises `InvalidInput` for a missing folder, and for a class that only one of the two has.
     """
     test = next((data / name for name in _TEST_NAMES if (data / name).is_dir()), data / _TEST_NAMES[0])
     for part in (data / "train", test):
@@ -80,11 +81,11 @@ def read_split(data: Path) -> LabelledSplit:
 def evaluate_probe(
     subject: Subject, data: Path, output: Path, device: str = "auto", progress: Progress = no_progress
 ) -> dict[str, StageScore]:
-    """Measure every stage and write probe.json into `output`; stages that the file has already are not measured again.
+    """Measure every stage and write probe.json to `output`; stages that the file already contains are skipped.
 
     Raises:
-        InvalidInput: a part of the data is missing, a picture cannot be read, another trunk than VGG16's.
-        Conflict: another probe writes into `output`.
+        InvalidInput: a part of the data is missing, a picture cannot be read, or the trunk is not VGG16's.
+        Conflict: another probe is writing to `output`.
     """
     split = read_split(data)
     names = stage_names(subject)
@@ -124,7 +125,10 @@ def score_stage(
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
-    """Return the ends of Wilson's 95 % interval of a share: https://www.jstor.org/stable/2276774."""
+    """Return the lower and upper end of Wilson's 95 % interval for `right` successes of `count` trials.
+
+    Wilson 1927: https://www.jstor.org/stable/2276774.
+    """
     z = 1.959964
     share = right / count
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
@@ -168,7 +172,7 @@ def _read_scores(file: Path, subject: Subject, split: LabelledSplit) -> dict[str
             name: StageScore(**{**score, **{end: tuple(score[end]) for end in ends}})
             for name, score in kept["stages"].items()
         }
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):  # none, or of another version
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):  # no file, or a file of another version
         return {}
 
 

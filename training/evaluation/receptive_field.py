@@ -1,8 +1,8 @@
-"""The receptive field of a convolution layer: the pixels that its geometry lets a position see, and those that count.
+"""The theoretical and the measured receptive field of a convolution layer.
 
-The field by geometry follows from kernels, strides and padding. Much of it hardly matters for a response, so the field
-that counts is measured as Zhou et al. 2015 do (https://arxiv.org/abs/1412.6856): a small square of noise is moved over
-the picture, and the change of the response is noted for each place.
+The theoretical field follows from kernels, strides and padding. Most of it hardly affects a response. The measured
+field follows Zhou et al. 2015 (https://arxiv.org/abs/1412.6856): a small square of noise is moved over the picture, and
+the change of the response is recorded for each place.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ def stage_names(subject: Subject) -> list[str]:
 
 
 def layer_outputs(subject: Subject, images: Tensor) -> Iterator[Tensor]:
-    """Yield the output of each layer of the trunk for normalised (N, 3, H, W), batch norm that is not folded included.
+    """Yield the output of each layer of the trunk, also of unfolded batch norm, for normalised (N, 3, H, W).
 
     ReLU works in place, so the output of a convolution is overwritten by the next layer.
     """

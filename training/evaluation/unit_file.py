@@ -1,4 +1,4 @@
-"""The file of figure 8's units, units.json: written by the evaluation, read by the API."""
+"""Reading and writing of units.json, the file with the units of figure 8."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,23 +12,23 @@ NAME = "units.json"
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit, its selectivity, and the patches of its highest responses, the highest first."""
+    """One unit with its selectivity and the patches that it responds to most, sorted by decreasing response."""
 
     number: int
     selectivity: float
     patches: list[str]
     responses: list[float]
-    field_pixels: list[float]  # side of a square as large as the pixels that count, for each patch
+    field_pixels: list[float]  # for each patch: side of the square whose area is that of the measured receptive field
 
 
 @dataclass(frozen=True)
 class Units:
-    """The units of one model that were shown."""
+    """The measured units of one model."""
 
     model: str
     layer: str
-    searched: int  # patches
-    patch_ids: bool  # whether `patches` are ids of the graph's patches; if not, names of files
+    searched: int  # number of patches that were searched
+    patch_ids: bool  # whether `Unit.patches` contains ids of the graph's patches; otherwise, names of files
     units: list[Unit]
 
 
@@ -38,7 +38,7 @@ def write_units(folder: Path, units: Units) -> None:
 
 
 def read_units(folder: Path) -> Units | None:
-    """Read units.json in `folder`; None where there is none. Raises `StorageError` for a damaged or older file."""
+    """Read units.json in `folder`; None if there is no file. Raises `StorageError` for a damaged or older file."""
     file = folder / NAME
     try:
         content = json.loads(file.read_text())

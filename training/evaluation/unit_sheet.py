@@ -1,4 +1,4 @@
-"""The picture sheet of figure 8: a row per unit, six patches each, dark where the pixels hardly count."""
+"""The picture sheet of figure 8: one row of six patches per unit; pixels that hardly affect the response are dark."""
 
 from collections.abc import Sequence
 

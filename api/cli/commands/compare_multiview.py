@@ -1,4 +1,4 @@
-"""`transitive compare --suite multiview`: recipes learn from objects seen from many sides, without graph or server."""
+"""`transitive compare --suite multiview`: comparison of recipes on multi-view pictures, without graph or server."""
 
 from pathlib import Path
 
@@ -23,7 +23,10 @@ def compare_objects(
     start: str,
     as_json: bool,
 ) -> None:
-    """Train the start on the pictures of `images` where none is given, then the study; `data` holds the objects."""
+    """Run the multi-view study on the objects in `data`.
+
+    If `initial` is None, the initial model is trained first, on the pictures in `images`.
+    """
     from training.devices import choose_device
     from training.evaluation.multiview import GROWN, compare_multiview
     from training.evaluation.multiview_data import read_views
@@ -36,7 +39,7 @@ def compare_objects(
     if data is None or not data.is_dir():
         raise typer.BadParameter("Name the folder of objects (category/object/view.jpg): --data DIR.")
     if images is None or not images.is_dir():
-        raise typer.BadParameter("Name a folder of pictures that the start learns from: --images DIR.")
+        raise typer.BadParameter("Name a folder of pictures to train the initial model on: --images DIR.")
     device = settings().device
     plan = get_suite(MULTIVIEW, choose_device(device).type)
     preset = preset or plan.preset

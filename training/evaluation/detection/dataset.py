@@ -31,8 +31,8 @@ class Labelled:
     height: int
     boxes: NDArray[np.float32]  # (N, 4) left, top, right, bottom
     labels: NDArray[np.int64]  # (N,) from 1; 0 is the background
-    ignored: NDArray[np.bool_]  # (N,) VOC's difficult objects and COCO's crowds: neither learned nor asked for
-    areas: NDArray[np.float32]  # (N,) pixels²; COCO's are those of the masks, and tell small from large objects
+    ignored: NDArray[np.bool_]  # (N,) VOC's difficult objects, COCO's crowds: unused in training and measuring
+    areas: NDArray[np.float32]  # (N,) pixels²; COCO's are the masks' areas, by which objects are small or large
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def _read(folder: Path, name: str) -> _Annotated:
     width, height = _stored_size(picture, said)
     checked: list[_Object] = []
     for label, (left, top, right, bottom), difficult in objects:
-        # VOC counts pixels from 1 and includes the last; some writers begin at 0, which is let through.
+        # VOC counts pixels from 1 and includes the last one. Some writers count from 0, which is accepted.
         box = checked_box((left - 1, top - 1, right, bottom), width, height, f"{file}: a box of {label}", tolerance=1)
         checked.append((label, box, difficult))
     return name, picture, (width, height), checked

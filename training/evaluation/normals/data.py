@@ -1,4 +1,4 @@
-"""The data of surface normals: pictures with normals fitted to their depth, from any of the layouts that are read."""
+"""Data for surface normals: pictures with normals fitted to their depth, independent of the files' layout."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,7 +49,7 @@ class NormalsData(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what decides the pictures and their depth."""
+        """A hash that determines the pictures and their depth."""
         ...
 
     def read(self, number: int) -> Frame:
