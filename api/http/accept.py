@@ -1,4 +1,4 @@
-"""The Accept header: how much a client likes a media type, and refusal where a route has none that it takes.
+"""The Accept header: a client's preference for each media type, and refusal if it accepts none of a route's types.
 
 RFC 9110, section 12.5.1: the most specific range that fits a type decides, and q=0 refuses it.
 """
@@ -49,13 +49,13 @@ def media_ranges(accept: str) -> list[MediaRange]:
 
 
 def liking(accept: str, media_type: str) -> float:
-    """Return the q of a media type: that of the most specific range that fits it, 0 where none does."""
+    """Return the q of a media type: that of the most specific matching range, 0 if no range matches."""
     fitting = [one for one in media_ranges(accept) if one.fits(media_type)]
     return max(fitting, key=lambda one: one.specific).weight if fitting else 0.0
 
 
 def refuse_unacceptable(request: Request) -> None:
-    """Raise `NotAcceptable` where the client takes no form in which the request's route answers."""
+    """Raise `NotAcceptable` if the client accepts none of the media types of the request's route."""
     accept = request.headers.get("accept")
     route = request.scope.get("route")
     if not accept or not isinstance(route, APIRoute):
@@ -66,7 +66,7 @@ def refuse_unacceptable(request: Request) -> None:
 
 
 def _forms(request: Request, route: APIRoute) -> list[str]:
-    """Return the media types of a route's good answers: those of its OpenAPI description, or of a page."""
+    """Return the media types of a route's successful responses, from its OpenAPI description, or HTML for a page."""
     if not route.include_in_schema:
         return [mimetypes.guess_type(request.url.path)[0] or HTML]
     described = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})

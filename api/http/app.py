@@ -60,9 +60,9 @@ problem (RFC 9457, `application/problem+json`) whose `detail` names the cause an
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the app. It starts without Neo4j or Redis being there and says 503 until they are.
+    """Make the app. It starts without Neo4j and Redis, and answers 503 until both are reachable.
 
-    Raises `InvalidInput` when the settings are wrong or name no Neo4j or Redis.
+    Raises `InvalidInput` if the settings are invalid or name no Neo4j or no Redis.
     """
     config = settings or load_settings()
     measurements = Measurements()
@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         dependencies=[Depends(refuse_foreign_pages), Depends(refuse_unknown_parameters), Depends(refuse_unacceptable)],
-        docs_url=None,  # its page loads scripts from elsewhere; api/pages/documentation.py needs none
+        docs_url=None,  # FastAPI's page loads scripts from other servers; api/http/pages/documentation.py loads none
         redoc_url=None,
     )
     app.state.service, app.state.measurements, app.state.keys = shared, measurements, keys
@@ -125,17 +125,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def _sweep(shared: Service) -> None:
-    """Every `SWEEP_S` seconds, remove uploads that are no longer needed and queue the jobs of dead workers again."""
+    """Remove unneeded uploads and requeue the jobs of dead workers, every `SWEEP_S` seconds."""
     while True:
         try:
             await to_thread.run_sync(shared.sweep)
-        except (TransitiveError, OSError) as error:  # Neo4j is away or a file just went; the next time will do
+        except (TransitiveError, OSError) as error:  # Neo4j is unavailable or a file was just removed
             log.info("uploads and lost jobs are looked at later: %s", error)
         await asyncio.sleep(SWEEP_S)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Describe the routes once; the problem's schema is referred to by every route."""
+    """Return the OpenAPI description, made once; every route refers to the schema of problems."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title,

@@ -1,8 +1,9 @@
 """Download of a video from an http(s) address on the public internet.
 
-Used only where TRANSITIVE_ALLOW_URLS is set. A server that fetches addresses from strangers can be made to read its own
+Used only if TRANSITIVE_ALLOW_URLS is set. A server that fetches addresses from strangers can be made to read its own
 network (SSRF). This module therefore resolves the host itself and requires every resolved address to be public. It
-connects to the address that it checked, because a second lookup could answer differently. Redirects are treated alike.
+connects to a checked address, because a second lookup could give another one. Every redirect is checked in the same
+way.
 """
 
 import ipaddress
@@ -28,7 +29,7 @@ _MOVED = (301, 302, 303, 307, 308)
 
 
 def public(address: str) -> bool:
-    """Say whether an IP address belongs to the open internet (IPv4 inside IPv6 is unwrapped first)."""
+    """Return whether an IP address is public; an IPv4 address inside an IPv6 address is extracted first."""
     ip = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if any(ip in network for network in _INTO_IPV4):

@@ -3,13 +3,13 @@
 from collections import deque
 from pathlib import Path
 
-TAIL_BYTES = 4 * 1024**2  # of each log; an older job's lines may lie before
+TAIL_BYTES = 4 * 1024**2  # of each log; the lines of an older job may be before this tail
 
 
 def job_log(folder: Path, job_id: str, most: int) -> list[str]:
-    """Return the last `most` lines that name the job, each with the lines that follow it without a time (a trace).
+    """Return the last `most` lines that name the job, each with the lines without a time that follow it (a trace).
 
-    Workers on other machines keep their own logs; those lines are not here.
+    The logs of workers on other machines are not read.
     """
     found: deque[str] = deque(maxlen=most)
     for path in sorted(folder.glob("worker-*.log")):

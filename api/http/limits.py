@@ -17,10 +17,10 @@ BODY_BYTES = 64 * 1024**2  # forms of images and lists of ids; videos have their
 
 
 def refuse_foreign_pages(request: Request) -> None:
-    """Raise `Forbidden` when a page of another origin makes somebody's browser change something here.
+    """Raise `Forbidden` if a page of another origin sends a request that changes something (CSRF).
 
-    There are no passwords, so any page that a browser on this machine has open could use it. The browser itself keeps
-    such pages from reading (no CORS headers are sent); forms it would post.
+    On loopback no key is needed, so every page that is open in a browser on this machine could send requests. Browsers
+    keep such pages from reading the responses, because no CORS headers are sent. But they do send such pages' forms.
     """
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         site = request.headers.get("sec-fetch-site", "none")
@@ -48,9 +48,9 @@ class BodyLimit:
 
 
 class HeadAsGet:
-    """ASGI middleware: HEAD is answered like GET; the web server leaves the body out.
+    """ASGI middleware that handles HEAD as GET; the web server omits the body.
 
-    Streams of events stay GET only, since they end with their job.
+    Streams of events accept only GET, because they last as long as their job.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -59,7 +59,7 @@ class HeadAsGet:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, HEAD as GET."""
         if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/events"):
-            scope = {**scope, "method": "GET"}  # a copy: the web server goes on seeing HEAD
+            scope = {**scope, "method": "GET"}  # a copy, because the web server must still see HEAD
         await self.app(scope, receive, send)
 
 

@@ -35,13 +35,13 @@ class Measurements:
         self.redis_up = Gauge("transitive_redis_up", "Whether Redis answers.", registry=self.registry)
 
     def text(self, redis_url: str) -> bytes:
-        """Read the queues and write everything down."""
+        """Read the lengths of the queues and return all metrics as text."""
         try:
             for name, count in recovery.waiting_count(redis_url).items():
                 self.waiting.labels(name).set(count)
             self.stages.found = read_timings(redis_url)
             self.redis_up.set(1)
-        except Unavailable:  # that Redis is away is a measure too
+        except Unavailable:  # the metrics without Redis are still useful
             self.waiting.clear()
             self.stages.found = []
             self.redis_up.set(0)
@@ -66,7 +66,7 @@ class _StageTimings(Collector):
 
 
 class Measured:
-    """ASGI middleware that counts and times requests by the route's template, so ids do not multiply the series."""
+    """ASGI middleware that counts and times requests by the route's template, so that ids add no time series."""
 
     def __init__(self, app: ASGIApp, measurements: Measurements) -> None:
         self.app, self.measurements = app, measurements

@@ -1,7 +1,7 @@
-"""Micro-batches: pictures of requests that arrive together are encoded together.
+"""Micro-batching: pictures of concurrent requests are encoded in one batch.
 
-Requests that arrive while a batch is encoded wait and become the next batch. A request that is alone is encoded
-at once.
+Requests that arrive while a batch is being encoded wait, and together they are the next batch. If no batch is being
+encoded, a request is encoded at once.
 """
 
 import threading

@@ -1,4 +1,6 @@
-"""Exceptions as RFC 9457 problem documents, or as pages under /browse. No other module knows status codes.
+"""Conversion of exceptions to RFC 9457 problem documents, or to pages under /browse.
+
+Status codes are assigned here only.
 
 graph.errors      InvalidInput 422 · NotFound 404 · Conflict, Cancelled 409 · Unavailable 503 · StorageError 507
 this module       TooLarge 413 · UnsupportedMedia 415 · WrongVersion 412 · Forbidden 403 · NotAcceptable 406
@@ -60,7 +62,7 @@ class TooManyRequests(errors.InvalidInput):
 
 
 class Forbidden(errors.InvalidInput):
-    """The server does not read from there, or not for this caller."""
+    """The server does not read from this place, or not for this caller."""
 
 
 # The first class an exception is an instance of decides; subclasses stand before their parents.
@@ -129,7 +131,7 @@ def problem_responses(*codes: int, also: Described | None = None) -> Described:
 
 
 def install(app: FastAPI, show: Callable[[Problem], str]) -> None:
-    """Answer every failure of `app` with a problem; `show` draws it as HTML for the pages."""
+    """Answer every error in `app` with a problem; `show` renders it as HTML for the pages."""
     app.state.show_problem = show
     app.add_exception_handler(errors.TransitiveError, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
@@ -214,7 +216,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 class Faults:
-    """ASGI middleware around all checks: their errors become problems, and unforeseen ones a 500 that tells nothing.
+    """ASGI middleware around all checks: known errors become problems, unexpected ones a 500 without details.
 
     The trace of an unforeseen error goes to the log, once.
     """
@@ -223,7 +225,7 @@ class Faults:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; answer it when that fails before anything was sent."""
+        """Pass a request on; if an error is raised before a response was started, answer with a problem."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,6 +1,6 @@
 """Refusal of query parameters that a route does not have.
 
-A misspelt filter that is ignored looks like an answer. So every route answers 422 and names the parameters it takes.
+If a misspelt filter were ignored, its result would look valid. So every route answers 422 and names its parameters.
 """
 
 from fastapi import Request

@@ -1,11 +1,11 @@
-"""Storage of resumable uploads (tus 1.0): what has arrived of a file, and what it will be.
+"""Storage of resumable uploads (tus 1.0): the received bytes and the metadata of each file.
 
     HOME/uploads/<id>.upload      the bytes received so far
     HOME/uploads/<id>.json        name, length, and the job once the file is complete
     HOME/uploads/<id>.lock        held while a request writes
 
-The number of bytes received is the size of the file, so nothing else must be kept in step with it. An upload that is
-not written to for `EXPIRES_S` is removed.
+The number of bytes received is the size of the file and is not stored elsewhere. An upload that is not written to for
+`EXPIRES_S` is removed.
 """
 
 import json
@@ -51,7 +51,7 @@ class Upload:
 
 @dataclass(slots=True)
 class Writer:
-    """The open end of an upload; a request that breaks off leaves what arrived."""
+    """An upload that is open for appending; if a request breaks off, the bytes that arrived are kept."""
 
     inbox: Inbox
     upload: Upload
@@ -75,7 +75,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class ResumableUploads:
-    """The resumable uploads of an inbox; its limits of size and disk hold for them."""
+    """The resumable uploads of an inbox, with the inbox's limits of size and disk space."""
 
     inbox: Inbox
 
@@ -124,9 +124,9 @@ class ResumableUploads:
             raise Conflict("Another request writes to this upload. Ask where it stands, and go on.") from None
 
     def start_job(self, upload: Upload, submit: Callable[[IngestRequest], Job]) -> Upload:
-        """Hand a complete upload to an ingest job and return it with the job; done again, it returns the same job.
+        """Submit an ingest job for a complete upload and return the upload with the job's id.
 
-        The bytes stay an upload where `submit` fails, so that asking for the upload tries again.
+        A repeated call returns the same job. If `submit` fails, the upload is kept, and the next call tries again.
         """
         with FileLock(self.inbox.folder / f"{upload.id}.lock", timeout=_LOCK_S):
             known = self.get(upload.id)
@@ -159,7 +159,7 @@ class ResumableUploads:
         return time.time()
 
     def remove_expired(self) -> None:
-        """Remove the uploads that nobody went on with, and what is remembered of complete ones."""
+        """Remove expired uploads, and expired records of complete ones."""
         for facts in self.inbox.folder.glob("*.json"):
             ages = [age(path) for path in (facts, self._bytes(facts.stem)) if path.exists()]
             if ages and min(ages) > EXPIRES_S:

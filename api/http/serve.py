@@ -13,7 +13,7 @@ from graph.errors import TransitiveError
 from graph.logs import set_up_logs
 from graph.settings import Settings, load_settings
 
-GRACE_S = 3  # for answers under way at a shutdown; `transitive down` waits a second longer
+GRACE_S = 3  # time for running responses at a shutdown; `transitive down` waits a second longer
 
 
 def server_config(settings: Settings, port: int) -> uvicorn.Config:

@@ -1,4 +1,4 @@
-"""What the routes work with: the graph, the files, the uploads and the encoders."""
+"""The resources that the routes share: the graph, the files, the uploads and the encoders."""
 
 import shutil
 import threading
@@ -25,12 +25,12 @@ from workers.requests import IngestRequest, JobRequest, job_id
 from workers.stage_context import StageContext
 from workers.stages.encoding import missing_videos
 
-PATIENCE_S = 1.0  # how long a request waits for a Neo4j that does not answer, before it says 503
+PATIENCE_S = 1.0  # time that a request waits for Neo4j before it is answered with 503
 
 
 @dataclass
 class Service:
-    """What the routes share; safe to use from many threads."""
+    """The routes' shared resources; thread-safe."""
 
     context: StageContext
     files: PatchFiles
@@ -42,7 +42,7 @@ class Service:
 
     @classmethod
     def open(cls, settings: Settings) -> "Service":
-        """Open what the settings name; raises `InvalidInput` when they name no Neo4j or no Redis."""
+        """Open the resources; raises `InvalidInput` if the settings name no Neo4j or no Redis."""
         if not settings.neo4j_uri or not settings.redis_url.get_secret_value():
             raise InvalidInput(
                 "NEO4J_URI and REDIS_URL are not set. `transitive up` starts all of it, this API included."
@@ -72,9 +72,9 @@ class Service:
         self.context.connection.close()
 
     def submit(self, request: JobRequest, key: str = "") -> Job:
-        """Submit long work to the workers; a request that comes again with its key gets the job that it started.
+        """Submit a job to the workers; a repeated request with the same idempotency key returns the same job.
 
-        Raises `Unavailable`, and `InvalidInput` for a key that came with another request.
+        Raises `Unavailable`, and `InvalidInput` for a key that was used for another request.
         """
         known = self.started_job(key, job_id(request))
         if known:
@@ -99,9 +99,9 @@ class Service:
         recovery.waiting_count(self.context.redis_url)
 
     def sweep(self) -> None:
-        """Queue the jobs of dead workers again, and remove uploads that gave no video; raises `Unavailable`.
+        """Requeue the jobs of dead workers, and remove uploads that became no video; raises `Unavailable`.
 
-        This looks at the jobs' states rather than at how they ended, so no crash and no cancellation leaves a file.
+        The jobs' states decide which uploads are removed, so uploads of crashed and cancelled jobs are removed too.
         """
         recovery.requeue_lost(self.connection, self.context.redis_url)
         self.uploads.remove_expired()
@@ -118,7 +118,7 @@ class Service:
                 shutil.rmtree(path, ignore_errors=True)
 
     def checks(self) -> dict[str, tuple[bool, str]]:
-        """Look at every part that is needed to work: whether it is there, and what is wrong if not."""
+        """Check every required part; returns for each whether it is available, and its state in words."""
 
         def neo4j() -> str:
             self.connection.verify()

@@ -1,4 +1,4 @@
-"""Search for similar patches: by the vector index of a model, and by every vector that it does not hold yet."""
+"""Search for similar patches: by a model's vector index, and by comparison with every vector not in the index yet."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ class SimilarPatches:
     """Searches the embeddings of every model; safe to share between threads."""
 
     def __init__(self, files: PatchFiles, settings: Settings) -> None:
-        """Search what `files` reads; the indexes lie in the home folder of the settings."""
+        """Search the embeddings of `files`; the indexes are stored in the home folder of the settings."""
         self._files, self._settings = files, settings
         self._opened: dict[str, _Opened] = {}
         self._lock = threading.Lock()

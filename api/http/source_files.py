@@ -1,6 +1,6 @@
-"""The files that videos were ingested from, where they still are: uploads that are kept, or paths on this server.
+"""The source files of videos that still exist: uploads, or paths on this server.
 
-A file is only given out when its bytes are those that were ingested: a video's id is their hash.
+A file is served only if the hash of its bytes is the video's id, so a changed file is not served.
 """
 
 import threading

@@ -26,15 +26,15 @@ from api.http.limits import LONGEST_BOUNDARY
 from api.http.problems import TooLarge, UnsupportedMedia
 from graph.errors import InvalidInput, StorageError
 
-DISK_CHECK_BYTES = 16 * 1024**2  # the free disk is looked at again after so many bytes
-ABANDONED_S = 24 * 3600  # a partial file nobody wrote to for so long was left by a killed server
+DISK_CHECK_BYTES = 16 * 1024**2  # the free disk space is checked again after this many bytes
+ABANDONED_S = 24 * 3600  # a partial file that is unchanged for this time was left by a killed server
 SETTLED_S = 60.0  # a whole file gets its job within a moment
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """Where uploads wait for their job, and how much fits."""
+    """The folder of uploaded files, with its limits."""
 
     folder: Path
     limit: int  # bytes of one upload
@@ -58,7 +58,7 @@ class Inbox:
             )
 
     def abandoned(self) -> list[Path]:
-        """List what killed servers left half-written."""
+        """List the partial files that killed servers left."""
         return [path for path in self.folder.glob("*.partial") if age(path) > ABANDONED_S]
 
     def delete(self, video_id: str) -> None:
@@ -161,7 +161,7 @@ def plain_name(name: str) -> str:
 
 @dataclass
 class _FilePart:
-    """Where the parser is: the headers of the present part, and the one file that is wanted."""
+    """The parser's state: the headers of the current part, and the file that is being read."""
 
     incoming: Incoming
     name: str | None = None  # None until the part `file` began

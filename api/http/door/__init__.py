@@ -1,1 +1,1 @@
-"""Who and what is let in: hosts, keys, login, limits, security headers, slow clients."""
+"""Access checks and limits of the HTTP API: hosts, keys, login, rates, security headers, slow clients."""

@@ -17,17 +17,17 @@ _PAGES = "/browse"
 
 
 class Access:
-    """ASGI middleware that lets requests in by key, scope and the key's limits.
+    """ASGI middleware that checks a request's key, its scope and its limits.
 
-    A key is needed where `always` says so, and on every connection that did not come to a loopback address. A wrong key
-    is refused everywhere.
+    A key is needed if `always` is true, and on every connection whose local address is not loopback. A wrong key is
+    always refused.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyStore, usage: Usage, always: bool) -> None:
         self.app, self._keys, self._usage, self._always = app, keys, usage, always
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; raises `Unauthorized`, `Forbidden` or `TooManyRequests`. Pages lead to the login form."""
+        """Pass a request on; raises `Unauthorized`, `Forbidden` or `TooManyRequests`. Pages redirect to the login."""
         if scope["type"] != "http" or OPEN.fullmatch(scope["path"]):
             await self.app(scope, receive, send)
             return
@@ -50,7 +50,7 @@ class Access:
             await self.app(scope, receive, send)
 
     def _presented(self, headers: Headers) -> ApiKey | None:
-        """Return the key that a request presents, None without one; raises `Unauthorized` for a wrong one."""
+        """Return the key of a request, or None if it has none; raises `Unauthorized` for a wrong key."""
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind:
             key = self._keys.find(token.strip()) if kind.lower() == "bearer" else None

@@ -1,8 +1,8 @@
-"""Check of the Host header against the names that the server is known by.
+"""Check of the Host header against the names of this server.
 
-In DNS rebinding a page of evil.example lets its own name point to 127.0.0.1; the browser then takes this server for a
-part of that site. Such a request carries the site's name as its Host, so unknown names are refused. An IP address is no
-name that could be rebound.
+In DNS rebinding, the owner of evil.example changes the name's address to 127.0.0.1, and the browser then treats this
+server as a part of that site. The Host of such a request is evil.example, so unknown names are refused. IP addresses
+are accepted, because they cannot be rebound.
 """
 
 import ipaddress

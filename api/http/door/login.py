@@ -26,7 +26,7 @@ def log_in(
     key: Annotated[str, Form(max_length=200)],
     next: Annotated[str, Form(max_length=2000)] = "/browse",
 ) -> Response:
-    """Set the cookie for a right key and lead on; show the form again for a wrong one."""
+    """Set the cookie and redirect if the key is valid; show the form again if it is not."""
     keys: KeyStore = request.app.state.keys
     found = keys.find(key.strip())
     if found is None:
@@ -56,6 +56,6 @@ def _form(next_path: str, wrong: bool) -> str:
 
 
 def _own_path(path: str) -> str:
-    """Return a path of this server to lead to; an address of another one becomes the overview."""
+    """Return the path to redirect to; an address of another server is replaced by the overview."""
     own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if own else "/browse"

@@ -1,10 +1,10 @@
-"""The scope that a request needs, by its method and path. What is not listed needs `admin`."""
+"""The scope that a request needs, by its method and path. A route that is not listed needs `admin`."""
 
 import re
 
 from api.keys import Scope
 
-# no key: probes, the form that asks for the key, and what that form is drawn with
+# no key is needed: health probes, the login form, and the form's styles and scripts
 OPEN = re.compile(r"/(healthz|readyz|login|logout|browse/static/[\w.-]+|favicon\.ico)")
 _SEARCH = re.compile(r"/(embeddings|embeddings/lookup|similar|search(/.*)?)")  # POST because of their bodies
 _INGEST = re.compile(r"/(videos|embeddings/jobs|models/[^/]+/map|uploads(/.*)?)")

@@ -1,4 +1,4 @@
-"""The cookie of a logged-in browser: a key's id and an end, signed. The key itself is in no cookie."""
+"""The signed cookie of a logged-in browser. It holds a key's id and an expiry time, and not the key itself."""
 
 import hmac
 import time
@@ -17,7 +17,7 @@ def session_for(key: ApiKey, now: float | None = None) -> str:
 
 
 def key_of_session(text: str, keys: KeyStore) -> ApiKey | None:
-    """Return the key of a cookie; None where it ended, was tampered with, or its key was revoked."""
+    """Return the key of a cookie; None if the cookie has expired or was changed, or if its key was revoked."""
     key_id, _, rest = text.partition(".")
     ends, _, signature = rest.partition(".")
     key = keys.get(key_id)

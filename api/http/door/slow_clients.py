@@ -1,6 +1,7 @@
-"""The HTTP/1.1 protocol of the server, with time limits for clients that send or read too slowly.
+"""The server's HTTP/1.1 protocol, with time limits for clients that send or read too slowly.
 
-uvicorn has none: half a header, half a body, or an answer that nobody reads would hold a connection for ever.
+uvicorn has no such limits. Half a header, half a body, or a response that the client does not read would keep a
+connection open for ever.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ from typing import Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PROGRESS_BYTES = 16 * 1024  # of a body that must come within one limit, so that single bytes do not hold it open
+PROGRESS_BYTES = 16 * 1024  # minimum part of a body within one time limit; single bytes do not extend it
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _RECEIVING = (h11.IDLE, h11.SEND_BODY)
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's protocol with a limit of `seconds` for a header, for a part of a body, and for reading an answer."""
+    """uvicorn's protocol with a limit of `seconds` for a header, for a part of a body, and for reading a response."""
 
     def __init__(self, *arguments: Any, seconds: float, **named: Any) -> None:
         super().__init__(*arguments, **named)

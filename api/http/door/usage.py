@@ -10,13 +10,13 @@ from api.http.problems import TooManyRequests
 
 @dataclass
 class _Use:
-    tokens: float  # requests that may come at once
+    tokens: float  # requests that are allowed now
     filled_at: float  # seconds of the monotonic clock
     running: int = 0
 
 
 class Usage:
-    """How much each key uses; for one event loop. A key may save up the requests of one second (a token bucket)."""
+    """The usage of each key, for one event loop. The rate limit is a token bucket with the requests of one second."""
 
     def __init__(self, per_second: float, at_once: int) -> None:
         """Set the limits; 0 is no limit."""

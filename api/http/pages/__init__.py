@@ -1,1 +1,1 @@
-"""Pages to add, look at, search and correct what the system holds: server-rendered, with scripts for what moves."""
+"""Server-rendered pages to add, view, search and correct videos, patches and links; scripts add interaction."""

@@ -1,4 +1,4 @@
-"""The page that takes videos in."""
+"""The page for uploading videos."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -11,5 +11,5 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/browse/add")
 def add_videos(request: Request, shared: ServiceDep) -> Response:
-    """Show where videos are dropped."""
+    """Show the upload form."""
     return answer("add.html", limit=shared.context.settings.upload_bytes, base=str(request.base_url))

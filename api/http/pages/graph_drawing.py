@@ -1,4 +1,4 @@
-"""The layout of a patch's neighbourhood as a drawing: the patch in the middle, a ring for each number of edges away."""
+"""Layout of a patch's neighbourhood: the patch in the middle, and one ring for each graph distance."""
 
 from dataclasses import dataclass
 from math import cos, pi, sin
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Nodes and lines inside a square of `side`, and how many patches found no room."""
+    """Nodes and lines inside a square of `side`, and the number of patches that were left out for lack of room."""
 
     nodes: tuple[Node, ...]
     lines: tuple[Line, ...]
@@ -45,7 +45,7 @@ class Drawing:
 
 
 def draw_neighbourhood(found: Neighbourhood) -> Drawing:
-    """Place the patches of a neighbourhood of depth 2; a patch stands near the one that led to it."""
+    """Place the patches of a neighbourhood of depth 2; a patch is placed near the patch that it was reached from."""
     angles = {found.centre.id: 0.0}
     places = {found.centre.id: (SIDE / 2, SIDE / 2)}
     nodes = [_node(found.centre.id, SIDE / 2, SIDE / 2, 0, found.centre.role)]

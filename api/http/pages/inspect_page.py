@@ -1,4 +1,4 @@
-"""The page on which people judge links by key."""
+"""The page on which people judge links with the keyboard."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response

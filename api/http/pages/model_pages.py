@@ -41,7 +41,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """A patch and what two models find near it."""
+    """A patch and its nearest neighbours by two models."""
 
     patch: str
     one: list[SimilarItem]
@@ -117,7 +117,7 @@ def last_measures(shared: Service, model_id: str) -> dict[str, float]:
 
 
 def _facts(card: dict[str, Any]) -> dict[str, Any]:
-    """Return the card without what the page shows elsewhere."""
+    """Return the card without the fields that the page shows separately."""
     return {
         name: value for name, value in card.items() if name not in Model.__slots__ and value not in ("", None, [], {})
     }

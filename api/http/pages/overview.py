@@ -1,4 +1,4 @@
-"""The overview page: counts, what is stale, what runs, the disk, and where else to look."""
+"""The overview page: counts, missing links and embeddings, running jobs, disk space, and links to other tools."""
 
 import shutil
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ RECENT = 8
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What is behind the videos that are there."""
+    """The numbers of videos and patches that links and embeddings do not cover yet."""
 
     unlinked: int  # videos with tracks that the current generation does not know
     model: str  # the current model; "" where none was chosen
@@ -31,13 +31,13 @@ class Stale:
 
 @router.get("/")
 def start() -> Response:
-    """Lead people who type the bare address to the pages."""
+    """Redirect the address `/` to the overview page."""
     return RedirectResponse("/browse")
 
 
 @router.get("/browse")
 def overview(request: Request, shared: ServiceDep) -> Response:
-    """Show what the graph holds and what to do next."""
+    """Show the contents of the graph and the next steps."""
     counts = asdict(graph_counts(shared.connection))
     found = models.newest_models(shared.connection)
     disk = shutil.disk_usage(_disk(shared))
@@ -62,13 +62,13 @@ def _stale(shared: Service) -> Stale:
 
 
 def _disk(shared: Service) -> Path:
-    """Return the folder whose disk fills up: that of the data, or of the home where the data are elsewhere."""
+    """Return the folder whose disk space is shown: the data folder if it is local, otherwise the home."""
     data = Path(shared.context.settings.data)
     return data if data.is_dir() else shared.context.settings.home.absolute()
 
 
 def _neo4j_browser(shared: Service) -> str:
-    """Return the address of Neo4j Browser where this home runs its own Neo4j, else ""."""
+    """Return the address of Neo4j Browser if this home runs its own Neo4j, otherwise ""."""
     settings = shared.context.settings
     server = Neo4jServer(settings.home.absolute(), settings.cache.expanduser(), host=settings.host)
     try:

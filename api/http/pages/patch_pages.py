@@ -1,4 +1,4 @@
-"""Pages of patches: the filtered gallery, and one patch with its track, its links and what models find near it."""
+"""Pages of patches: the filtered gallery, and one patch with its track, its links and its nearest neighbours."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -69,7 +69,7 @@ def show_patch(
     one: Annotated[str, Query(max_length=200)] = "",
     other: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Show a patch with its track, what is linked to it and why, and what two models find near it."""
+    """Show a patch with its track, its links with their reasons, and its nearest neighbours by two models."""
     patch = videos.get_patch(shared.connection, patch_id)
     around = neighbourhood.neighbours(shared.connection, patch_id, "both", 2)
     near = neighbourhood.neighbours(shared.connection, patch_id, "both", 1)
@@ -99,7 +99,7 @@ def _similar(shared: Service, patch_id: str, model: str) -> SimilarResponse | No
 
 @dataclass(frozen=True, slots=True)
 class RespondingUnit:
-    """A unit that responds to a patch more than to nearly all others."""
+    """A unit that has the patch among its highest responses."""
 
     model: str
     layer: str
@@ -128,7 +128,7 @@ def _units(shared: Service, patch_id: str, model: str) -> list[RespondingUnit]:
 
 
 def _path(shared: Service, video_id: str, start_id: str) -> list[dict[str, object]]:
-    """Return the time and box of each step of a track, for the film strip; [] where no time line was kept."""
+    """Return the time and box of each step of a track, for the film strip; [] if the video has no time line."""
     timeline = or_none(lambda: get_timeline(video_id, shared))
     for window in timeline.windows if timeline else []:
         for path in window.paths:

@@ -86,7 +86,7 @@ def _ago(text: str) -> str:
 
 
 def _told(job: Job | JobResponse) -> str:
-    """Write how far a job is: its stage, its count, and when it ended or last said so."""
+    """Write a job's progress: its stage, its count, and the time of its end or its last report."""
     parts = [job.stage] if job.stage else []
     if job.total and job.state not in ENDED:
         parts.append(f"{_number(job.done)} of {_number(job.total)} {job.unit}")
@@ -100,7 +100,7 @@ def _words(name: str) -> str:
 
 
 def _code(text: str) -> Markup:
-    """Set what stands between backticks as code; everything is escaped first."""
+    """Mark text between backticks as code; the whole text is escaped first."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 

@@ -13,5 +13,5 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/browse/search")
 def search(shared: ServiceDep, model: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """Show where a picture is dropped or pasted."""
+    """Show the form that accepts a dropped or pasted picture."""
     return answer("search.html", models=shared.embedded_models(), model=model)

@@ -34,7 +34,7 @@ _FILES = {path.name: _read(path) for path in (FilePath(__file__).parent / "stati
 def static_file(
     name: Annotated[str, Path(max_length=100)], if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Answer with a file; a browser asks each time whether it changed, so a new version is seen at once."""
+    """Answer with a file; browsers must revalidate it each time, so that a new version is used at once."""
     file = _FILES.get(name)
     if file is None:
         raise NotFound(f"The pages have no file {name!r}.")

@@ -1,4 +1,4 @@
-"""Reading of what may not be there yet: a page shows what there is."""
+"""Reading of optional content: a page omits what does not exist yet."""
 
 from collections.abc import Callable
 from typing import TypeVar

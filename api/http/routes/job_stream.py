@@ -19,7 +19,7 @@ router = APIRouter(tags=["jobs"])
 
 POLL_S = 1.0
 NEWEST = 100  # jobs that are watched
-LASTS_S = 60.0  # a browser connects again by itself; a server that stops need not wait longer for a page left open
+LASTS_S = 60.0  # length of a stream; it limits how long an open page delays a stopping server, and browsers reconnect
 
 
 @router.get(

@@ -31,7 +31,7 @@ class UnitResponse(BaseModel):
 
 
 class UnitsResponse(BaseModel):
-    """The units of a model that were measured last."""
+    """The most recently measured units of a model."""
 
     model: str
     layer: str = Field(examples=["conv5_3"])

@@ -129,7 +129,7 @@ async def _ingest_url(shared: Service, url: str) -> Job:
 
 
 def _submit(shared: Service, incoming: uploads.Incoming, name: str) -> Job:
-    """Keep the file and ask for its mining; this thread runs to its end even when the client goes away."""
+    """Store the file and submit its ingest job; this thread completes both even if the client disconnects."""
     path = incoming.keep(name)
     try:
         return shared.submit(IngestRequest(str(path), incoming.video_id, name))
@@ -146,9 +146,10 @@ def _ingest_path(shared: Service, text: str) -> Job:
 
 
 def allowed_path(text: str, allowed: str) -> FilePath:
-    """Resolve a file below one of the `allowed` folders (':' between), links followed; raises `Forbidden`.
+    """Return the resolved path of a file below one of the `allowed` folders, which are separated by ':'.
 
-    What lies elsewhere and what does not exist get the same answer, so that nobody can ask what files there are.
+    Raises `Forbidden`. A path elsewhere and a path that does not exist get the same message, so that callers cannot
+    find out which files exist.
     """
     folders = [FilePath(folder).resolve() for folder in allowed.split(":") if folder]
     if not folders:
