@@ -112,12 +112,13 @@ class _Annotations:
         present = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
         of_image = defaultdict(list)
         for one in self.annotations:
-            if one.get("image_id") not in self.images:
+            image = one.get("image_id")
+            if not isinstance(image, int) or image not in self.images:
                 raise InvalidInput(
-                    f"{self.file}: annotation {one['id']} is of image {one.get('image_id')}, which is not listed. "
+                    f"{self.file}: annotation {one['id']} is of image {image}, which is not listed. "
                     "Add the image, or remove the annotation."
                 )
-            of_image[one["image_id"]].append(one)
+            of_image[image].append(one)
         labels = {number: label for label, number in enumerate(self.categories, start=1)}
         return [self._picture(number, of_image[number], labels, present) for number in self.images]
 

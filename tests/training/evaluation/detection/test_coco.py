@@ -188,6 +188,10 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: (f / "annotations" / "instances_train2017.json").write_text("[]"), "is no file of COCO instances"),
     (lambda f: (f / "train2017" / "s1.jpg").unlink(), r"s1\.jpg is missing, and .*train2017\.json lists it"),
     (_changed(lambda c: c["annotations"][1].update(image_id=99)), "annotation 2 is of image 99, which is not listed"),
+    (
+        _changed(lambda c: c["annotations"][1].update(image_id=[1])),
+        r"annotation 2 is of image \[1\], which is not listed",
+    ),
     (_changed(lambda c: c["annotations"][1].update(id=1)), "two annotations have one id"),
     (_changed(lambda c: c["images"][1].update(id=10)), "two images have one id"),
     (_changed(lambda c: c["categories"][1].update(id=7)), "two categories have one id"),
