@@ -224,7 +224,7 @@ def _train(
         pool5_dim=network.pool5_dim,
         embedding_dim=network.embedding_dim,
         generation=source.generation,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     if is_main():
         facts = {

@@ -193,7 +193,7 @@ def _properties(connection: Connection, generation: str, linking: Linking, featu
         edges[row["bucket"]] += row["edges"]
     return {
         "feature_model": feature_model,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "patches": len(linking.patch_ids),
         "parents": len(linking.parent_sizes),
         "children": len(linking.groups),
