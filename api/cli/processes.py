@@ -50,7 +50,7 @@ class StackProcess:
         return int(self._local.remembered().get("port", 0))
 
     def running(self) -> bool:
-        """Say whether the process runs."""
+        """Return whether the process is running."""
         return self._local.process() is not None
 
     def listens(self) -> bool:
@@ -62,7 +62,7 @@ class StackProcess:
         return self._local.remembered().get("told") == _fingerprint(environment)
 
     def died(self) -> bool:
-        """Say whether the process ended without `stop`."""
+        """Return whether the process ended without a call of `stop`."""
         return "pid" in self._local.remembered() and not self.running()
 
     def stop(self, patience: float) -> None:

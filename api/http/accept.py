@@ -22,7 +22,7 @@ class MediaRange:
     weight: float  # q, from 0 to 1
 
     def fits(self, media_type: str) -> bool:
-        """Say whether the range covers a media type."""
+        """Return whether the range matches a media type."""
         family = media_type.split("/")[0]
         return self.kind in ("*/*", f"{family}/*", media_type)
 

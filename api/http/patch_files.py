@@ -82,7 +82,7 @@ class PatchFiles:
         return self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))[patch_id]
 
     def embedded(self, model: str) -> bool:
-        """Say whether there are embeddings of this model."""
+        """Return whether there are embeddings of this model."""
         return bool(self._folder(model).versions)
 
     def embeddings(self, model: str, patch_ids: Sequence[str]) -> Vectors:

@@ -51,7 +51,7 @@ def evaluate_held_out(
 def evaluate_by_kind(
     encoder: PatchEncoder, source: TrainingSource, kinds: Sequence[str], progress: Progress = no_progress
 ) -> dict[str, dict[str, float]]:
-    """Measure how often the nearest track of another video shows the same kind of object, asked by held-out videos.
+    """Measure how often the nearest track of another video shows the same kind; held-out videos are the queries.
 
     `kinds` are the kinds of the objects by the video's number in the source's table, "" where one is not known; they
     are read for this measure only. Returns {"pool5": measures, "embedding": measures}; no measures where no held-out

@@ -126,7 +126,7 @@ def _measure(folder: Path, fold: Fold, device: str) -> dict[str, float]:
 
 
 def _links_in_words(source: MultiviewSource) -> str:
-    """Say how many links there are and how many are right; categories are read for these words alone."""
+    """Describe the number of links and the share of right ones; categories are used for this text only."""
     if not len(source.edges):
         return "none"
     category = source.views.category[source.edges]

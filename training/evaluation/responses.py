@@ -50,7 +50,7 @@ class Responses:
         self.searched += len(maps)
 
     def selectivity(self) -> NDArray[np.float64]:
-        """Return, for each unit, how many deviations the mean of its highest responses lies above its mean response."""
+        """Return each unit's selectivity: (mean of its highest responses − mean response) / standard deviation."""
         mean = self.total / max(1, self.searched)
         deviation = np.sqrt(np.maximum(self.squares / max(1, self.searched) - mean**2, 0))
         high = np.array([np.mean([one.value for one in top]) if top else 0.0 for top in self.top])

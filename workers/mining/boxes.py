@@ -117,7 +117,7 @@ def _held(shape: tuple[int, int], side: int) -> Floats:
 
 
 def _same(one: Box, other: Box) -> bool:
-    """Say whether two boxes would show much the same, or their cores are parts of one object."""
+    """Return whether the crops or the cores of two boxes overlap so much that one box is redundant."""
     crops = [(left, top, side, side) for left, top, side in (one.crop, other.crop)]
     cores = [(x - w / 2, y - h / 2, w, h) for x, y, w, h in (one.core, other.core)]
     return _common(*crops) > _OVERLAP or _common(*cores) > _PART

@@ -32,7 +32,7 @@ class CutFinder:
         self._usual = 0.0
 
     def broke(self, luma: Luma) -> bool:
-        """Compare a frame with the one before: True where a cut lies between."""
+        """Compare a frame with the previous one; returns whether there is a cut between them."""
         quarter = cv2.resize(luma, (2 * _SIZE[0], 2 * _SIZE[1]), interpolation=cv2.INTER_LINEAR)
         thumb = np.asarray(cv2.resize(quarter, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
         small = np.asarray(cv2.resize(thumb, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
@@ -47,7 +47,7 @@ class CutFinder:
 
 
 def is_cut(before: Luma, after: Luma, change: float) -> bool:
-    """Say whether two thumbnails (50, 80) uint8 that differ by `change` grey levels are of different shots."""
+    """Return whether two thumbnails, (50, 80) uint8, that differ by `change` grey levels, are of different shots."""
     found = _matches(before, after)
     if len(found) < _LEAST_BLOCKS:
         found = _matches(after, before)  # a cut to a plain picture

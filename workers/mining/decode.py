@@ -157,7 +157,7 @@ class Clip:
         return self.view.height if self.view else int(self._stream.codec_context.height)
 
     def begins_at(self, time: int) -> bool:
-        """Say whether seeking to the key frame of this time leads to it."""
+        """Return whether seeking to the key frame with this time finds it."""
         try:
             self._file.container.seek(time, stream=self._stream)
             return next(packet.pts for packet in self._file.container.demux(self._stream)) == time
@@ -258,7 +258,7 @@ class Clip:
         return fraction(coded if coded != self._coded_aspect else self._stream.sample_aspect_ratio)
 
     def _refusal(self, view: View) -> str:
-        """Say why pictures of this size cannot be mined; empty where they can."""
+        """Return why pictures of this size cannot be mined; empty if they can."""
         width, height, shown = view.width, view.height, view.shown_width
         if width * height > self._limits.max_pixels:
             return f"{width}×{height} pixels, more than the {self._limits.max_pixels} allowed"

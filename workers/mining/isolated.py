@@ -135,7 +135,7 @@ class _Child:
             self.stop()
 
     def alive(self) -> bool:
-        """Say whether the process still runs."""
+        """Return whether the process is running."""
         return self._process.poll() is None
 
     def stop(self) -> None:

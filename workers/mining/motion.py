@@ -50,7 +50,7 @@ class Camera:
 
     @property
     def stands(self) -> bool:
-        """Say whether the camera stands."""
+        """Return whether the camera is still."""
         return len(self.planes) == 1 and bool((self.planes[0] == np.eye(3)).all())
 
     def inverse(self) -> "Camera":

@@ -91,7 +91,7 @@ def _window(seen: Seen) -> dict[str, Any]:
 
 
 def _why(tracks: Sequence[Track | str]) -> str:
-    """Say why the tracks of one box were kept or refused."""
+    """Describe why the tracks of one box were kept or refused."""
     return "; ".join(track.why() if isinstance(track, Track) else track for track in tracks)
 
 

@@ -28,7 +28,7 @@ _REACH = 4  # luma pixels around a pixel that are compared
 
 
 def overlay_share(lumas: Sequence[Luma], scene: Scene, first: int, core: tuple[float, float, float, float]) -> float:
-    """Return which share of the motion seen in a core lies beside edges that stand on the screen: 0..1.
+    """Return the share of a core's motion that is near edges fixed on the screen, 0..1.
 
     `lumas` are the window's anchors from anchor `first` of the scene on; `core` is centre and size in luma pixels.
     """
@@ -50,9 +50,9 @@ def overlay_share(lumas: Sequence[Luma], scene: Scene, first: int, core: tuple[f
 
 
 def standing_share(lumas: Sequence[Luma], places: Floats, ways: Doubles) -> Floats:
-    """Return which share of the edges around each of (N, 2) places stands: (N,) float32 in 0..1.
+    """Return, for each of (N, 2) places, the share of the edges around it that are fixed: (N,) float32 in 0..1.
 
-    `ways` (K+1, N, 2) is where the background went that was at each place of the first luma, in luma pixels.
+    `ways` (K+1, N, 2) is the path of the background point at each place of the first luma, in luma pixels.
     """
     pictures = np.stack(lumas)
     place = np.clip(places.astype(int), 0, [pictures.shape[2] - 1, pictures.shape[1] - 1])

@@ -66,5 +66,5 @@ def fraction(ratio: Any) -> Fraction | None:
 
 
 def too_long(path: Path, limits: Limits) -> str:
-    """Say that a video has more frames than allowed."""
+    """Return the message for a video with too many frames."""
     return f"{path.name} has more than {limits.max_frames} frames. Raise TRANSITIVE_MAX_FRAMES or cut it."

@@ -34,9 +34,9 @@ class Window:
 def describe_window(
     video: str, frames: Sequence[Frame], reason: str, judged: Sequence[Sequence[Track | str]], recipe: Mining
 ) -> Window:
-    """Describe a window of `video` by the frames from its first on, and by what became of its boxes.
+    """Describe a window of `video` by its frames and by the outcome of its boxes.
 
-    `judged` holds the tracks of each box, the shortest first; the longest of those that are kept gives the path.
+    `judged` holds the tracks of each box, the shortest first; the path is that of the longest kept track.
     """
     kept = [[track for track in tracks if isinstance(track, Track)] for tracks in judged]
     refusals = [[track for track in tracks if isinstance(track, str)] for tracks in judged]

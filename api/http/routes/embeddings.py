@@ -25,7 +25,7 @@ Pictures = Annotated[list[UploadFile], File(description=f"{ACCEPTED}; the centra
 
 
 class Lookup(BaseModel):
-    """Whose embeddings are asked for."""
+    """The patches whose embeddings are requested, and the model."""
 
     ids: list[Annotated[str, StringConstraints(pattern=PATCH_ID)]] = Field(
         min_length=1, max_length=MOST_IDS, examples=[["0123456789abcdef"]]
@@ -70,7 +70,7 @@ async def embed_pictures(
     summary="Embeddings of many patches",
 )
 def look_up(shared: ServiceDep, asked: Annotated[Lookup, Body()], accept: Accept = JSON) -> Response:
-    """Read stored embeddings, one row per id in the order asked; 404 when one is missing."""
+    """Read stored embeddings, one row per id in the requested order; 404 if one is missing."""
     form = chosen_form(accept)
     name = shared.embedded_model(asked.model)
     return answer(form, name, asked.ids, shared.files.embeddings(name, asked.ids))

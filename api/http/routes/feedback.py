@@ -26,7 +26,7 @@ JudgedState = Annotated[
 
 
 class LinkJudgement(BaseModel):
-    """What somebody says of a link."""
+    """A person's judgement of a link."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "rejected", "by": "ada"}]})
 
@@ -35,7 +35,7 @@ class LinkJudgement(BaseModel):
 
 
 class PatchMark(BaseModel):
-    """What somebody says of a patch."""
+    """A person's judgement of a patch."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"no_object": True, "by": "ada"}]})
 
@@ -44,7 +44,7 @@ class PatchMark(BaseModel):
 
 
 class PatchMarks(PatchMark):
-    """What somebody says of several patches."""
+    """A person's judgement of several patches."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"ids": ["0123456789abcdef"], "no_object": True}]}
@@ -72,16 +72,16 @@ def get_link(a: PatchId, b: PatchId, shared: ServiceDep) -> LinkResponse:
 
 @router.patch("/links/{a}/{b}", responses=problem_responses(403, 404), summary="Reject, accept or reopen a link")
 def judge_link(a: PatchId, b: PatchId, shared: ServiceDep, said: LinkJudgement) -> LinkResponse:
-    """Store what somebody says of a link. A rejected one leaves the quadruples at once, and no later linking makes it.
+    """Store a judgement of a link. A rejected link is removed from the quadruples at once, and is not linked again.
 
-    The judgement belongs to the two patches: it holds in every generation. The ids may come in either order.
+    The judgement belongs to the two patches and holds in every generation. The ids may be in either order.
     """
     return LinkResponse.model_validate(feedback.judge_link(shared.connection, a, b, said.state, said.by))
 
 
 @router.patch("/patches/{patch_id}", responses=problem_responses(403, 404), summary="Mark a patch as no object")
 def mark_patch(patch_id: PatchId, shared: ServiceDep, said: PatchMark) -> PatchResponse:
-    """Mark the track of a patch, its start and all its ends, as no object: it leaves the links and the training."""
+    """Mark a patch's track (its start and all its ends) as no object. Links and trainings no longer use it."""
     feedback.mark_no_object(shared.connection, [patch_id], said.no_object, said.by)
     return patch_response(videos.get_patch(shared.connection, patch_id))
 

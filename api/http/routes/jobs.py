@@ -49,7 +49,7 @@ def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
 
 @router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(403, 404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, shared: ServiceDep) -> JobResponse:
-    """Ask a job to stop: a queued one is cancelled at once, a running one at its next step. A repeat is no error."""
+    """Cancel a job: a queued job at once, a running job at its next step. A repeated request is no error."""
     return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
 
 
@@ -62,7 +62,7 @@ def cancel_job(job_id: JobId, shared: ServiceDep) -> JobResponse:
 async def job_events(job: Annotated[Job, Depends(_existing)], shared: ServiceDep) -> AsyncIterator[ServerSentEvent]:
     """Send a `job` event at once and at every change, and a last one when the job has ended (Server-Sent Events).
 
-    While Neo4j is away the stream waits for it (an `unavailable` event says so); reconnecting is always safe.
+    While Neo4j is unavailable, the stream sends an `unavailable` event and waits. Reconnecting is always safe.
     """
     last: Job | None = None
     away = False

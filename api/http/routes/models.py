@@ -43,7 +43,7 @@ def list_models(request: Request, shared: ServiceDep, after: AfterText = "", lim
 
 @router.get("/models/current", responses=problem_responses(404), summary="The model in use")
 def get_current_model(shared: ServiceDep) -> ModelResponse:
-    """Read the model that embeds new videos and that answers use where none is named; 404 before one was chosen."""
+    """Read the current model, which embeds new videos and is the default of other routes; 404 if there is none."""
     current = models.current_model(shared.connection)
     if current is None:
         raise NotFound("No model is in use yet. `transitive embed` takes the newest; PUT /models/current names one.")
@@ -52,7 +52,7 @@ def get_current_model(shared: ServiceDep) -> ModelResponse:
 
 @router.put("/models/current", responses=problem_responses(403, 404), summary="Use a model")
 def use_model(shared: ServiceDep, chosen: ChosenModel) -> ModelResponse:
-    """Make a model the current one. Videos that are there are embedded by POST /embeddings/jobs, later ones at once."""
+    """Make a model the current one. It embeds new videos at once; POST /embeddings/jobs embeds the existing ones."""
     model = models.use_model(shared.connection, chosen.model)
     return model_response(model, model)
 

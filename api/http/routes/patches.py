@@ -91,7 +91,7 @@ def get_patch(patch_id: PatchId, shared: ServiceDep) -> PatchResponse:
     summary="A patch's pixels",
 )
 def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
-    """Answer with the 96×96 JPEG that the networks see, or with a range of its bytes. Neo4j is not asked."""
+    """Answer with the 96×96 JPEG that the networks see, or with a range of its bytes. Neo4j is not queried."""
     return tagged_bytes(request, shared.files.jpeg(patch_id), "image/jpeg", "private, max-age=3600")
 
 

@@ -23,7 +23,7 @@ def selection(
     from_s: Annotated[Seconds, Query(description="Only patches from this second of the video on.")] = None,
     to_s: Annotated[Seconds, Query(description="Only patches up to this second of the video.")] = None,
 ) -> Selection:
-    """Read the filter; the graph is asked only for `parent` and for times."""
+    """Read the filter; the graph is queried only for `parent` and for times."""
     patches: frozenset[str] | None = None
     if from_s is not None or to_s is not None:
         if video is None:

@@ -43,7 +43,7 @@ def get_training_log(model_id: ModelId, shared: ServiceDep, after: AfterStep = 0
 
 @router.get("/jobs/{job_id}/training", responses=problem_responses(404), summary="The log of a job's training")
 def get_job_training_log(job_id: JobId, shared: ServiceDep, after: AfterStep = 0) -> TrainingLogResponse:
-    """Read what the training that a job runs, or ran, has logged so far; 404 before its first line."""
+    """Read the log of a job's training so far; 404 before its first line."""
     job = jobs.get_job(shared.connection, job_id)
     folder = _folder(shared, job)
     if folder is None:

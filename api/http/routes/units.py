@@ -41,7 +41,7 @@ class UnitsResponse(BaseModel):
 
 @router.get("/models/{model_id}/units", responses=problem_responses(404), summary="Patches that units respond to most")
 def get_units(model_id: ModelId, shared: ServiceDep) -> UnitsResponse:
-    """Read what `transitive evaluate units` measured; 404 before it was run over the graph's patches."""
+    """Read the result of `transitive evaluate units`; 404 if it has not been run on the graph's patches."""
     models.get_model(shared.connection, model_id)
     found = read_units(shared.context.models / require_name("model id", model_id) / "evaluation")
     if found is None or not found.patch_ids:

@@ -92,7 +92,7 @@ def get_upload(upload_id: UploadId, response: Response, shared: ServiceDep) -> U
 async def append(
     upload_id: UploadId, request: Request, response: Response, shared: ServiceDep, upload_offset: Offset
 ) -> None:
-    """Append bytes; what arrived before a request broke off stays. The last one answers with the job in Location."""
+    """Append bytes. If a request breaks off, the bytes received are kept. The last response has the job in Location."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != CHUNK:
         raise UnsupportedMedia(f"The bytes of an upload are sent as {CHUNK}.")
     with shared.uploads.writing(upload_id, upload_offset) as writer:
@@ -111,7 +111,7 @@ async def append(
     "/uploads/{upload_id}", status_code=204, responses=problem_responses(403, 404, 412), summary="Give an upload up"
 )
 def delete_upload(upload_id: UploadId, shared: ServiceDep) -> None:
-    """Remove what arrived. The job of a complete upload goes on; cancel it by its own address."""
+    """Delete the upload. The job of a complete upload continues; cancel it at the job's own address."""
     shared.uploads.delete(upload_id)
 
 

@@ -31,7 +31,7 @@ class FrameResponse(BaseModel):
 
 
 class PathResponse(BaseModel):
-    """Where a kept track's object was, from A to A'."""
+    """The path of a kept track's object from A to A'."""
 
     start_id: str = Field(description="Patch id of A.")
     times_s: list[float]
@@ -61,7 +61,7 @@ class TimelineResponse(BaseModel):
     "/videos/{video_id}/timeline", responses=problem_responses(404), summary="Windows, refusals and tracks over time"
 )
 def get_timeline(video_id: VideoId, shared: ServiceDep) -> TimelineResponse:
-    """Read what mining looked at and why it refused what it refused; 404 for videos of earlier versions."""
+    """Read all windows of a video with the reasons of refused ones; 404 for videos ingested by earlier versions."""
     video = videos.get_video(shared.connection, video_id)
     rows = shared.context.shards.read(f"timelines/{video_id}").to_pylist()
     windows = sorted((WindowResponse.model_validate(row) for row in rows), key=lambda window: window.start_s)
@@ -102,9 +102,9 @@ def get_frame(video_id: VideoId, number: Number, shared: ServiceDep) -> Response
     summary="The video's file",
 )
 def get_file(video_id: VideoId, shared: ServiceDep) -> FileResponse:
-    """Answer with the file that was ingested, or a range of it; 404 where it is gone or was changed since."""
+    """Answer with the ingested file, or a range of it; 404 if it is missing or has changed since."""
     path = shared.sources.find(video_id)
     kind = _KINDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     if not kind.startswith("video/"):
-        kind = "application/octet-stream"  # never a page or a script, whatever the file is called
+        kind = "application/octet-stream"  # never a page or a script, whatever the file's name is
     return FileResponse(path, media_type=kind)

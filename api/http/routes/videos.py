@@ -30,7 +30,7 @@ JSON_BYTES = 64 * 1024
 
 
 class VideoSource(BaseModel):
-    """Where the video is; exactly one of the two."""
+    """The place of the video; exactly one of the two fields is set."""
 
     path: str | None = Field(None, description="A file on the server, below a folder of TRANSITIVE_ALLOWED_PATHS.")
     url: str | None = Field(None, description="http(s) on the public internet, where TRANSITIVE_ALLOW_URLS is set.")
@@ -70,7 +70,7 @@ _BODY: dict[str, Any] = {
     summary="Add a video",
 )
 async def add_video(request: Request, response: Response, shared: ServiceDep, key: IdempotencyKey = "") -> JobResponse:
-    """Take a video in and start mining it; the job tells how that ends. The same bytes twice are one video.
+    """Add a video and start mining it; the job reports the result. Files with equal bytes are one video.
 
     Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`. A video's id is
     the BLAKE2b hash of its bytes, so GET /videos/{id} tells beforehand whether an upload is needed at all.
