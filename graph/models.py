@@ -10,10 +10,9 @@ from dataclasses import asdict
 
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound
-from graph.records import Model
+from graph.records import ONNX_RECIPE, Model
 from graph.rows import as_record, get_record, list_records
 
-ONNX_RECIPE = "onnx"  # recipe of a model that is an imported ONNX file; it is used only if it is named
 _WRITE = """
 MERGE (m:Model {id: $id})
 SET m = $properties

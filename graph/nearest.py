@@ -87,6 +87,10 @@ class InvertedFile:
             selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
             parameters.sel = selector
         reduced = self._components.apply(np.ascontiguousarray(question[None], np.float32))
-        _, rows = self._lists.search(reduced, count, params=parameters)
+        rows, distances = np.empty((1, count), np.int64), np.empty((1, count), np.float32)
+        # `search` itself takes no parameters any more once somebody has imported faiss.contrib.torch_utils
+        self._lists.search_c(
+            1, faiss.swig_ptr(reduced), count, faiss.swig_ptr(distances), faiss.swig_ptr(rows), parameters
+        )
         found: NDArray[np.int64] = rows[0][rows[0] >= 0]
         return found

@@ -10,6 +10,7 @@ Origin = Literal["mined", "imported"]  # imported: tracks of another tool
 JobKind = Literal["ingest", "segment", "import", "link", "train", "embed", "index", "map"]
 JobState = Literal["queued", "running", "cancelling", "done", "failed", "cancelled"]
 ENDED: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})  # a job leaves these only if requested again
+ONNX_RECIPE = "onnx"  # recipe of a model that is an imported ONNX file; it is used only if it is named
 
 
 class Progress(Protocol):

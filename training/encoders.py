@@ -7,8 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.models import ONNX_RECIPE
-from graph.records import Model
+from graph.records import ONNX_RECIPE, Model
 from training.encoder import Encoder
 from training.model_folder import read_card
 from training.onnx_encoder import OnnxEncoder

@@ -20,8 +20,7 @@ from torch import nn
 from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NotFound, StorageError
 from graph.identifiers import require_name
-from graph.models import ONNX_RECIPE
-from graph.records import Model
+from graph.records import ONNX_RECIPE, Model
 from training.networks import Network
 from training.recipe import Recipe
 

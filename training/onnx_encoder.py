@@ -19,8 +19,7 @@ from PIL import Image
 
 from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NoDevice, NotFound, StorageError
-from graph.models import ONNX_RECIPE
-from graph.records import Model
+from graph.records import ONNX_RECIPE, Model
 from training.model_folder import CARD, card_model, read_card
 from training.pictures import SIDE, pictures_to_patches
 

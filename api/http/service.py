@@ -17,7 +17,7 @@ from api.http.uploads import Inbox
 from graph import idempotency, jobs, models, videos
 from graph.connection import Connection
 from graph.errors import InvalidInput, NotFound, TransitiveError
-from graph.records import ENDED, Job, Model
+from graph.records import ENDED, ONNX_RECIPE, Job, Model
 from graph.settings import Settings
 from graph.shards import Shards
 from workers import queue, recovery
@@ -150,7 +150,7 @@ class Service:
         if current:
             return current.id
         for model in models.newest_models(self.connection):
-            if model.recipe != models.ONNX_RECIPE and self.files.embedded(model.id):
+            if model.recipe != ONNX_RECIPE and self.files.embedded(model.id):
                 return model.id
         raise NotFound(
             "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."

@@ -31,6 +31,6 @@ def test_a_checkpoint_that_would_run_code_runs_nothing(tmp_path: Path, form: str
         path.write_bytes(pickle.dumps(hostile, protocol=2))
     else:
         torch.save({"identity": hostile} if form == "torch in a dict" else hostile, path)
-    with pytest.raises(StorageError, match="cut short or damaged"):
+    with pytest.raises(StorageError, match="truncated or damaged"):
         read_checkpoint(tmp_path, Identity({}, "g", "f", 0, ""))
     assert not target.exists()

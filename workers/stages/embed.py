@@ -4,7 +4,7 @@ The vectors are stored in embeddings/<model>/<video>.
 """
 
 from graph import models
-from graph.records import Progress
+from graph.records import ONNX_RECIPE, Progress
 from training.encoders import open_encoder
 from workers import queue
 from workers.requests import EmbedRequest, IndexRequest
@@ -20,7 +20,7 @@ def embed(context: StageContext, request: EmbedRequest, progress: Progress) -> s
     model = models.choose_model(context.connection, request.model)
     encoder = open_encoder(context.models / model.id, context.settings.device)
     encode_missing(context, f"embeddings/{model.id}", encoder.embed, "embedding", progress)
-    if model.recipe != models.ONNX_RECIPE:
+    if model.recipe != ONNX_RECIPE:
         models.use_model(context.connection, model.id, replace=False)
     queue.submit(context.connection, context.redis_url, IndexRequest(model.id))
     return model.id

@@ -24,7 +24,7 @@ from graph.errors import NotFound, TransitiveError
 from graph.generations import catalogue
 from graph.linking.parameters import LinkParameters
 from graph.queries.counts import graph_counts
-from graph.records import Job, Model
+from graph.records import ONNX_RECIPE, Job, Model
 from graph.shards import Shards
 from graph.videos import ready_video_ids
 from training.recipes import get_recipe
@@ -149,7 +149,7 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
     """Return the newest trained model that every patch was embedded with; raises `NotFound`."""
     ready = set(ready_video_ids(connection))
     for model in models.newest_models(connection, embedding=True):
-        if model.recipe != models.ONNX_RECIPE and ready <= set(shards.names(f"embeddings/{model.id}")):
+        if model.recipe != ONNX_RECIPE and ready <= set(shards.names(f"embeddings/{model.id}")):
             return model
     raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
 
