@@ -66,6 +66,7 @@ def make_linking(patches: int, edges: int, seed: int) -> Linking:
         TrackStarts([f"{row:016x}" for row in range(patches)], videos, videos, nothing[:, 0], nothing[:, 1:]),
         (np.arange(patches) // PER_PARENT).astype(np.int32),
         np.full(patches // PER_PARENT, PER_PARENT),
+        None,
         np.zeros((patches // PER_PARENT, 1), np.float32),
         np.arange(patches // PER_PARENT, dtype=np.int32),
         members.astype(np.int32),
