@@ -24,28 +24,21 @@ _NODES = {
     "ParentCluster": "UNWIND $rows AS row CREATE (n:ParentCluster) SET n = row",
     "ChildCluster": "UNWIND $rows AS row CREATE (n:ChildCluster) SET n = row",
 }
+# (a:Patch)-[e]->(b:Patch)
+_BETWEEN_PATCHES = """
+        UNWIND $rows AS row MATCH (a:Patch {{id: row[0]}}) MATCH (b:Patch {{id: row[1]}})
+        CREATE (a)-[e:{kind}]->(b) SET e = row[2]
+    """
 # (a)-[e]->(b) of each type; a row is [id of a, id of b, properties]
 _EDGES = {
     "HAS_PATCH": """
         UNWIND $rows AS row MATCH (a:Video {id: row[0]}) MATCH (b:Patch {id: row[1]})
         CREATE (a)-[e:HAS_PATCH]->(b) SET e = row[2]
     """,
-    "INTRA_INSTANCE": """
-        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
-        CREATE (a)-[e:INTRA_INSTANCE]->(b) SET e = row[2]
-    """,
-    "INTER_INSTANCE": """
-        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
-        CREATE (a)-[e:INTER_INSTANCE]->(b) SET e = row[2]
-    """,
-    "REJECTED": """
-        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
-        CREATE (a)-[e:REJECTED]->(b) SET e = row[2]
-    """,
-    "ACCEPTED": """
-        UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:Patch {id: row[1]})
-        CREATE (a)-[e:ACCEPTED]->(b) SET e = row[2]
-    """,
+    **{
+        kind: _BETWEEN_PATCHES.format(kind=kind)
+        for kind in ("INTRA_INSTANCE", "INTER_INSTANCE", "REJECTED", "ACCEPTED")
+    },
     "IN_PARENT": """
         UNWIND $rows AS row MATCH (a:Patch {id: row[0]}) MATCH (b:ParentCluster {generation: row[1][0], id: row[1][1]})
         CREATE (a)-[e:IN_PARENT]->(b) SET e = row[2]
