@@ -11,21 +11,16 @@ enumerates links therefore needs one condition (`LIVE`) and no second match.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Literal
 
 from graph.connection import Connection, Statement
 from graph.errors import NotFound
-from graph.generations.recount import recount_statements
+from graph.generations.recount import RECOUNT_OF_PAIR, RECOUNT_OF_PATCHES
 from graph.jobs import now
 
 LinkState = Literal["rejected", "accepted", "open"]
 
 _PATCHES_AT_ONCE = 1000  # patches marked in one transaction
-_TOUCHED_BY_PAIR = """
-MATCH (:Patch {id: $a})-[e:INTER_INSTANCE]->(:Patch {id: $b})
-RETURN e.generation AS generation, collect(DISTINCT e.bucket) AS buckets
-"""
 # (a)-[:REJECTED|ACCEPTED]->(b); the first SET locks `a`, so the later of two concurrent judgements of a pair is kept
 _JUDGE = """
 MATCH (a:Patch {id: $a}), (b:Patch {id: $b})
@@ -63,14 +58,6 @@ OPTIONAL MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id
 RETURN a.id AS a_id, b.id AS b_id, toLower(type(j)) AS state, j.by AS by, j.at AS at, e.distance AS distance
 ORDER BY a_id, b_id
 """
-_REJECTED = """
-MATCH (a:Patch)-[:REJECTED]->(b:Patch)
-RETURN a.id AS a, b.id AS b ORDER BY a, b
-"""
-_NO_OBJECTS = """
-MATCH (p:Patch) WHERE p.no_object AND p.role = 'start'
-RETURN p.id AS id ORDER BY id
-"""
 # the tracks of some patches: their starts and all ends of these starts
 _OF_TRACKS = """
 UNWIND $ids AS id
@@ -80,11 +67,6 @@ WITH p, coalesce(start, p) AS start
 OPTIONAL MATCH (start)-[:INTRA_INSTANCE]->(end:Patch)
 WITH collect(DISTINCT p.id) AS asked, collect(DISTINCT start.id) + collect(DISTINCT end.id) AS ids
 RETURN asked, ids
-"""
-_TOUCHED_BY_PATCHES = """
-UNWIND $ids AS id
-MATCH (:Patch {id: id})-[e:INTER_INSTANCE]-(:Patch)
-RETURN e.generation AS generation, collect(DISTINCT e.bucket) AS buckets
 """
 _MARK = """
 UNWIND $ids AS id
@@ -113,9 +95,8 @@ def judge_link(connection: Connection, a_id: str, b_id: str, state: LinkState, b
     Raises `NotFound` if the two were never linked.
     """
     a, b = sorted((a_id, b_id))
-    recounts = recount_statements(connection, connection.read(_TOUCHED_BY_PAIR, a=a, b=b))
     judge: Statement = (_JUDGE, {"a": a, "b": b, "state": state, "by": by, "at": now()})
-    found = connection.write_many([judge, *recounts])[0]
+    found = connection.write_many([judge, (RECOUNT_OF_PAIR, {"a": a, "b": b})])[0]
     if not found or not found[0]["found"]:
         raise NotFound(f"Patches {a} and {b} are not linked.")
     # a withdrawn rejection leaves no trace if the generations that linked the pair were deleted
@@ -155,18 +136,6 @@ def mark_no_object(connection: Connection, patch_ids: Sequence[str], no_object: 
     ids, at = sorted(set(row["ids"])), now()
     for first in range(0, len(ids), _PATCHES_AT_ONCE):
         some = ids[first : first + _PATCHES_AT_ONCE]
-        recounts = recount_statements(connection, connection.read(_TOUCHED_BY_PATCHES, ids=some))
-        connection.write_many([(_MARK, {"ids": some, "no_object": no_object, "by": by, "at": at}), *recounts])
+        mark: Statement = (_MARK, {"ids": some, "no_object": no_object, "by": by, "at": at})
+        connection.write_many([mark, (RECOUNT_OF_PATCHES, {"ids": some})])
     return ids
-
-
-def rejected_pairs(connection: Connection) -> list[tuple[str, str]]:
-    """Return all rejected pairs, sorted, with the smaller id first."""
-    return [(row["a"], row["b"]) for row in connection.read(_REJECTED)]
-
-
-def feedback_digest(connection: Connection) -> str:
-    """Return a hash of the feedback that linking uses (rejected pairs, starts without an object); "" for none."""
-    pairs = [f"{a}-{b}" for a, b in rejected_pairs(connection)]
-    starts = [row["id"] for row in connection.read(_NO_OBJECTS)]
-    return blake2b("\n".join([*pairs, "", *starts]).encode(), digest_size=8).hexdigest() if pairs or starts else ""

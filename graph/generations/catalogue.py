@@ -37,7 +37,7 @@ CALL (g) {
   WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
   RETURN count(*) AS rejected
 }
-RETURN g {.*, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+RETURN g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
 """
 _LIST = """
 MATCH (g:Generation {state: 'ready'})
@@ -46,7 +46,8 @@ CALL (g) {
   WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
   RETURN count(*) AS rejected
 }
-RETURN g {.*, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation ORDER BY g.created_at, g.id
+RETURN g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+ORDER BY g.created_at, g.id
 """
 _UNFINISHED = """
 MATCH (g:Generation) WHERE g.state <> 'ready'
@@ -113,7 +114,7 @@ class Generation:
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
     held_out_sizes: tuple[int, ...] = ()  # quadruples with a held-out video in each bucket
-    feedback: str = ""  # hash of the feedback it was made with (graph/feedback.py); "": none
+    feedback: str = ""  # hash of the feedback it was made with (withheld.py); "": none
     joined: str = ""  # generation whose parents the new videos joined; "" if all videos were linked again
     current: bool = False
 

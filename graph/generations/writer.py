@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from graph.connection import Connection
+from graph.connection import Connection, Statement
 from graph.errors import Conflict, Unavailable
 from graph.generations.batches import LANES, Batch, batches, bucket_count
 from graph.generations.catalogue import LINKING, erase, unfinished
-from graph.generations.recount import LIVE
+from graph.generations.recount import count_statement
+from graph.generations.withheld import NOTHING, Withheld
 from graph.linking.run import Linking
 from graph.lock import Lock, graph_lock
 from graph.records import Progress, no_progress
@@ -28,15 +29,15 @@ CREATE (g:Generation {id: $id, state: 'building'})
 WITH g UNWIND range(0, $lanes - 1) AS lane
 CREATE (:WritingLane {generation: $id, lane: lane, batch: -1})
 """
-# (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b')
-_BUCKETS = f"""
-MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch) WHERE e.generation = $generation AND e.bucket >= 0 AND {LIVE}
-RETURN e.bucket AS bucket, e.held_out AS held_out, count(e) AS edges,
-       sum(COUNT {{ (a)-[:INTRA_INSTANCE]->() }} * COUNT {{ (b)-[:INTRA_INSTANCE]->() }}) AS quadruples
-"""
-# what was rejected while this linking ran
+# What was rejected while this linking ran. The SET locks `a`, as a judgement does (graph/feedback.py), so the second
+# MATCH sees a judgement that was being written.
 _REJECT = """
-MATCH (a:Patch)-[:REJECTED]->(b:Patch)
+MATCH (a:Patch)-[:REJECTED]->(:Patch)
+WITH DISTINCT a ORDER BY a.id
+SET a.judged = true
+REMOVE a.judged
+WITH a
+MATCH (a)-[:REJECTED]->(b:Patch)
 MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = $generation
 SET e.rejected = true
 """
@@ -79,7 +80,7 @@ def write_generation(
     *,
     videos: Collection[str] = (),
     joined: str = "",
-    feedback: str = "",
+    withheld: Withheld = NOTHING,
     lock: Lock | None = None,
     progress: Progress = no_progress,
 ) -> str:
@@ -96,24 +97,27 @@ def write_generation(
         held_out: ids of the videos kept out of training.
         videos: ids of all videos that were read, including those without patches.
         joined: generation whose parents were kept; "" if none.
-        feedback: digest of the judgements that the linking respects; "" if there are none.
+        withheld: the feedback that the linking respects.
         lock: the linking lock, if the caller holds it.
         progress: receives the number of edges written.
     """
     with nullcontext(lock) if lock else graph_lock(connection, LINKING) as held:
-        generation = _name(linking, feature_model, held_out, videos, joined, feedback)
+        generation = _name(linking, feature_model, held_out, videos, joined, withheld.digest)
         for abandoned in unfinished(connection):
             erase(connection, abandoned)
         try:
             properties: dict[str, Any] = {}
+            counting: list[Statement] = []
             if not connection.read(_READY, id=generation):
                 connection.write(_CREATE, id=generation, lanes=LANES)
                 _write_all(connection, generation, linking, set(held_out), progress)
+                counting = [(_REJECT, {"generation": generation})]
+                counting.append(count_statement(generation, bucket_count(len(linking.pairs))))
                 properties = _properties(connection, generation, linking, feature_model)
                 looked_at = sorted({*linking.video_ids, *videos})
                 properties |= {"held_out": sorted(held_out), "videos": looked_at, "joined": joined}
-                properties["feedback"] = feedback
-            _switch(connection, held, generation, properties)
+                properties |= {"feedback": withheld.digest, "withheld": withheld.to_json()}
+            _switch(connection, held, generation, properties, counting)
         except BaseException:
             with suppress(Unavailable):  # then the next linking erases it
                 if not connection.read(_READY, id=generation):
@@ -183,32 +187,26 @@ def _write_batch(connection: Connection, generation: str, lane: int, number: int
 
 
 def _properties(connection: Connection, generation: str, linking: Linking, feature_model: str) -> dict[str, Any]:
-    """Return the properties of the (:Generation) node, with the number of quadruples in each bucket."""
-    buckets = bucket_count(len(linking.pairs))
-    sizes = {False: [0] * buckets, True: [0] * buckets}
-    edges = [0] * buckets
-    connection.write(_REJECT, generation=generation)
-    for row in connection.read(_BUCKETS, generation=generation):
-        sizes[row["held_out"]][row["bucket"]] = row["quadruples"]
-        edges[row["bucket"]] += row["edges"]
+    """Return the properties of the (:Generation) node, without its counts."""
     return {
         "feature_model": feature_model,
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "patches": len(linking.patch_ids),
         "parents": len(linking.parent_sizes),
         "children": len(linking.groups),
-        "edges": sum(edges),
-        "edge_sizes": edges,
-        "quadruples": sum(sizes[False]) + sum(sizes[True]),
         "track_length": connection.read(_TRACK_LENGTH, generation=generation)[0]["length"],
         "parameters": json.dumps(asdict(linking.parameters)),
         "quality": json.dumps(linking.quality),
-        "training_sizes": sizes[False],
-        "held_out_sizes": sizes[True],
     }
 
 
-def _switch(connection: Connection, lock: Lock, generation: str, properties: dict[str, Any]) -> None:
-    rows = connection.write(_SWITCH, lock=lock.name, owner=lock.owner, id=generation, properties=properties)
-    if not rows:
+def _switch(
+    connection: Connection, lock: Lock, generation: str, properties: dict[str, Any], counting: list[Statement]
+) -> None:
+    """Count the generation and make it the current one, in one transaction."""
+    switch: Statement = (
+        _SWITCH,
+        {"lock": lock.name, "owner": lock.owner, "id": generation, "properties": properties},
+    )
+    if not connection.write_many([*counting, switch])[-1]:
         raise Conflict("Another linking took the lock of this one. Link again when that one is done.")

@@ -1,5 +1,7 @@
 """Feedback in the real Neo4j: what is rejected leaves the quadruples at once and comes back."""
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,16 +9,11 @@ import pytest
 
 from graph.connection import Connection
 from graph.errors import NotFound
-from graph.feedback import (
-    feedback_digest,
-    get_link,
-    judge_link,
-    list_judged_links,
-    mark_no_object,
-    rejected_pairs,
-)
-from graph.generations import batches
+from graph.feedback import get_link, judge_link, list_judged_links, mark_no_object
+from graph.generations import batches, writer
 from graph.generations.catalogue import get_generation, require_generation
+from graph.generations.recount import count_statement
+from graph.generations.withheld import Withheld, read_withheld
 from graph.generations.writer import write_generation
 from graph.linking.parameters import PAPER
 from graph.linking.run import Linking, link
@@ -28,6 +25,7 @@ from graph.videos import delete_video, get_patch
 from tests.graph.linking_data import World, make_world, write_world
 
 EDGE_SIZES = "MATCH (g:Generation {id: $id}) RETURN g.edge_sizes AS sizes"
+COUNTING = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery ENDS WITH 'RETURN max(sin(i)) AS waited'"
 JUDGED = "MATCH (a)-[e:REJECTED|ACCEPTED]->(b) RETURN type(e) AS kind, a.id AS a, b.id AS b, e.by AS by"
 
 
@@ -110,7 +108,7 @@ def test_judged_links_page_by_key(linked: Connection, linking: Linking) -> None:
         after = found[-1]
     assert found == sorted(judged)
     assert [(one.a_id, one.b_id) for one in list_judged_links(linked, "rejected")] == sorted(judged[::2])
-    assert rejected_pairs(linked) == sorted(judged[::2])
+    assert read_withheld(linked).pairs == tuple(sorted(judged[::2]))
 
 
 def test_a_mark_takes_the_whole_track_out(linked: Connection, world: World, linking: Linking) -> None:
@@ -133,7 +131,7 @@ def test_a_mark_takes_the_whole_track_out(linked: Connection, world: World, link
 def test_an_unknown_patch_marks_nothing(linked: Connection, linking: Linking) -> None:
     with pytest.raises(NotFound, match="no patch ffff"):
         mark_no_object(linked, [linking.patch_ids[0], "f" * 16], True)
-    assert feedback_digest(linked) == ""
+    assert read_withheld(linked) == Withheld()
 
 
 def test_after_a_linked_video_is_deleted_there_is_one_number(linked: Connection, world: World) -> None:
@@ -168,3 +166,32 @@ def test_every_generation_and_one_that_is_written_later_respects_it(
     if state == "open":
         judge_link(linked, edge.a_id, edge.b_id, "open")
         assert wanted() == {len(linking.edges)}
+
+
+@pytest.mark.parametrize("judge", ["link", "mark"])
+def test_a_judgement_while_a_generation_is_counted_is_in_its_counts(
+    linked: Connection, linking: Linking, monkeypatch: pytest.MonkeyPatch, judge: str
+) -> None:
+    edge = linking.edges[7]
+    before = streamed(linked)
+
+    def slow(generation: str, buckets: int) -> tuple[str, dict[str, object]]:
+        """Count, and then give a judgement the time to commit before the switch does."""
+        query, parameters = count_statement(generation, buckets)
+        return f"{query} WITH 1 AS counted UNWIND range(1, 4000000) AS i RETURN max(sin(i)) AS waited", parameters
+
+    monkeypatch.setattr(writer, "count_statement", slow)
+    writing = threading.Thread(target=write_generation, args=(linked, linking, "other", linking.video_ids[:1]))
+    writing.start()
+    while not linked.read(COUNTING):
+        assert writing.is_alive()
+    time.sleep(0.3)  # the count itself takes a few milliseconds
+    if judge == "link":
+        judge_link(linked, edge.a_id, edge.b_id, "rejected")
+        gone = {row for row in before if (row.a, row.b) == (edge.a_id, edge.b_id)}
+    else:
+        mark_no_object(linked, [edge.a_id], True)
+        gone = {row for row in before if edge.a_id in (row.a, row.b)}
+    writing.join()
+    assert require_generation(linked).feature_model == "other"
+    assert_one_number(linked, before - gone)

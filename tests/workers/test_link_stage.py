@@ -421,3 +421,29 @@ def test_what_was_rejected_is_not_linked_again(context: StageContext, world: Wor
     third = link(context, request_, no_progress)
     assert (a, b) in {(one, other) for one, other, _ in edges(context.connection, third)}
     assert get_generation(context.connection, third).feedback == ""
+
+
+@pytest.mark.parametrize("of_today", [True, False], ids=["today", "earlier version"])
+def test_withdrawn_feedback_comes_back_with_a_join(context: StageContext, world: World, of_today: bool) -> None:
+    add(context, world)
+    asked = numbered(group=2)
+    first = link(context, asked, no_progress)
+    a, b, _ = sorted(edges(context.connection, first))[10]
+    no_object = next(
+        one for one, other, _ in sorted(edges(context.connection, first))[40:] if not {one, other} & {a, b}
+    )
+    judge_link(context.connection, a, b, "rejected")
+    mark_no_object(context.connection, [no_object], True)
+    second = link(context, asked, no_progress)
+    delete_generation(context.connection, first)
+    if not of_today:
+        context.connection.write("MATCH (g:Generation) REMOVE g.withheld")
+    judge_link(context.connection, a, b, "accepted")
+    mark_no_object(context.connection, [no_object], False)
+    third = link(context, JOIN, no_progress)
+    assert third != second
+    parent, groups, pairs = stored(context.connection, third)
+    assert (a, b) in pairs
+    assert no_object in {patch for pair in pairs for patch in pair}
+    assert (groups, pairs) == definition(world, world.starts, parent, group=2)
+    assert link(context, JOIN, no_progress) == third

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph import videos
-from graph.feedback import feedback_digest, rejected_pairs
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
 from graph.generations.centroids import Centroids, read_centroids, write_centroids
 from graph.generations.reader import children_of_parent, members_of
 from graph.generations.track_starts import read_track_starts
+from graph.generations.withheld import Withheld, read_withheld, withheld_of
 from graph.generations.writer import write_generation
 from graph.linking.children import count_pairs, together, within, without_pairs
 from graph.linking.join import assign_new, children_anew
@@ -38,19 +38,20 @@ class _Old:
 def join(context: StageContext, progress: Progress) -> str:
     """Join the videos that are not in the current generation to its parents; returns the new generation's id.
 
-    If no video was added or deleted and nothing was judged, the current generation's id is returned. Raises `NotFound`
-    before the first linking or if the centroids are missing, and `Conflict` while another linking is running.
+    Pairs and tracks whose rejection or mark was withdrawn since then are linked again within their parents. If no video
+    was added or deleted and nothing was judged, the current generation's id is returned. Raises `NotFound` before the
+    first linking or if the centroids are missing, and `Conflict` while another linking is running.
     """
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         old = catalogue.require_generation(context.connection)
         ready = videos.ready_video_ids(context.connection)
-        feedback = feedback_digest(context.connection)
-        if ready == list(old.videos) and feedback == old.feedback:
+        withheld = read_withheld(context.connection)
+        if ready == list(old.videos) and withheld.digest == old.feedback:
             return old.id
         centroids = read_centroids(context.shards, old.id)
         reencodings = find_reencodings(context.shards, ready, progress)
         starts = read_track_starts(context.connection, ready, reencodings, context.settings.least_confidence)
-        linking = _join(context, old, starts, centroids, progress)
+        linking = _join(context, old, starts, centroids, withheld, progress)
         held_out = _held_out(old, starts, reencodings)
         generation = write_generation(
             context.connection,
@@ -59,7 +60,7 @@ def join(context: StageContext, progress: Progress) -> str:
             held_out,
             videos=ready,
             joined=old.id,
-            feedback=feedback,
+            withheld=withheld,
             lock=lock,
             progress=progress,
         )
@@ -72,6 +73,7 @@ def _join(
     old: Generation,
     starts: TrackStarts,
     centroids: Centroids,
+    withheld: Withheld,
     progress: Progress,
 ) -> Linking:
     assign, search = arithmetic(context.settings.device, len(starts))
@@ -79,8 +81,11 @@ def _join(
     row_of = {patch: row for row, patch in enumerate(starts.ids)}
     known = _read_old(context, old, row_of, progress)
     labels = known.parents
+    withdrawn = _withdrawn(context, old, withheld, starts, labels)
     before = set(old.videos)
-    new = np.array([row for row, video in enumerate(starts.videos) if video not in before], np.int64)
+    new = np.array(
+        [row for row, video in enumerate(starts.videos) if video not in before or row in withdrawn.starts], np.int64
+    )
     labels[new] = assign_new(
         context.shards,
         old.feature_model,
@@ -94,7 +99,8 @@ def _join(
     )
     order = np.argsort(labels, kind="stable")
     members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
-    changed = sorted(known.shrunk | (set(labels[new].tolist()) - {-1}))
+    touched = np.concatenate([new, withdrawn.paired])
+    changed = sorted(known.shrunk | (set(labels[touched].tolist()) - {-1}))
     anew = children_anew(
         context.shards,
         old.feature_model,
@@ -110,7 +116,7 @@ def _join(
         if parent not in found:
             found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)
     found_again = together((found[parent] for parent in range(old.parents)), parameters.group)
-    refused = rejected_rows(starts, rejected_pairs(context.connection))
+    refused = rejected_rows(starts, withheld.pairs)
     every = without_pairs(found_again, len(starts), refused)
     ceiling = float(old.quality.get("distance_ceiling", 2.0))  # 2: older generations have no ceiling
     all_found = within(every, len(starts), ceiling)
@@ -147,6 +153,28 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
         if len(rows) != size:
             shrunk.add(parent)
     return _Old(labels, shrunk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawn:
+    """The rows of the starts whose feedback was withdrawn since the old generation was made."""
+
+    starts: set[int]  # no longer marked as no object, so without a parent
+    paired: NDArray[np.int64]  # of pairs that are no longer rejected
+
+
+def _withdrawn(
+    context: StageContext, old: Generation, now: Withheld, starts: TrackStarts, labels: NDArray[np.int32]
+) -> _Withdrawn:
+    """Compare the present feedback with that of the old generation, whose parents are `labels` (N,)."""
+    then = withheld_of(context.connection, old.id)
+    if then is None:  # of an earlier version, which stored a digest only: every start may be concerned
+        return _Withdrawn(set(np.flatnonzero(labels < 0).tolist()), np.flatnonzero(labels >= 0))
+    marked = set(then.starts) - set(now.starts)
+    freed = set(then.pairs) - set(now.pairs)
+    return _Withdrawn(
+        {row for row, patch in enumerate(starts.ids) if patch in marked}, rejected_rows(starts, freed).ravel()
+    )
 
 
 def _held_out(old: Generation, starts: TrackStarts, reencodings: Mapping[str, str]) -> list[str]:

@@ -8,11 +8,11 @@ from hashlib import blake2b
 
 from graph import videos
 from graph.errors import InvalidInput, Unavailable
-from graph.feedback import feedback_digest, rejected_pairs
 from graph.generations import catalogue
 from graph.generations.centroids import FOLDER as CENTROIDS
 from graph.generations.centroids import forget_centroids, has_centroids, write_centroids
 from graph.generations.track_starts import read_track_starts
+from graph.generations.withheld import Withheld, read_withheld
 from graph.generations.writer import write_generation
 from graph.linking.bounds import check_bounds
 from graph.linking.parameters import LinkParameters
@@ -44,8 +44,8 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
     parameters, model = request.parameters, request.features
     with graph_lock(context.connection, catalogue.LINKING) as lock:
         ready = videos.ready_video_ids(context.connection)
-        feedback = feedback_digest(context.connection)
-        known = same_generation(context, model, ready, parameters, feedback)
+        withheld = read_withheld(context.connection)
+        known = same_generation(context, model, ready, parameters, withheld.digest)
         if known:
             return known
         reencodings = find_reencodings(context.shards, ready, progress)
@@ -56,7 +56,7 @@ def link(context: StageContext, request: LinkRequest, progress: Progress) -> str
         check_bounds(resolved, len(starts))
         run = begin_run(context, model, starts, resolved)
         try:
-            generation = _link_starts(context, run, starts, ready, reencodings, feedback, lock, progress)
+            generation = _link_starts(context, run, starts, ready, reencodings, withheld, lock, progress)
         except Unavailable:  # the job is retried and uses the finished parts
             raise
         except BaseException:
@@ -72,7 +72,7 @@ def _link_starts(
     starts: TrackStarts,
     ready: list[str],
     reencodings: Mapping[str, str],
-    feedback: str,
+    withheld: Withheld,
     lock: Lock,
     progress: Progress,
 ) -> str:
@@ -85,8 +85,7 @@ def _link_starts(
             _log.warning("other machines cannot help with this linking: %s", error)
 
     vectors = Spread(run, starts, offer, scratch, progress)
-    rejected = rejected_pairs(context.connection)
-    linking = link_vectors(starts, run.parameters, vectors, run.assign, progress, rejected)
+    linking = link_vectors(starts, run.parameters, vectors, run.assign, progress, withheld.pairs)
     # only videos with tracks are chosen, because holding out a video without tracks has no effect
     held_out = catalogue.held_out_videos(linking.video_ids, reencodings)
     generation = write_generation(
@@ -95,7 +94,7 @@ def _link_starts(
         run.model,
         held_out,
         videos=ready,
-        feedback=feedback,
+        withheld=withheld,
         lock=lock,
         progress=progress,
     )
