@@ -4,9 +4,11 @@ A GPU consumes patches faster than one Python process cuts them, because its thr
 core therefore cuts whole batches in a process of its own; for a CPU the given threads share the work of one batch.
 """
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import BaseContext
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -15,6 +17,7 @@ from graph.errors import TransitiveError
 from training.context import ContextBatch, context_batch
 from training.distributed import local_rank_count, rank_and_world_size
 from training.recipe import Recipe
+from training.shared_frames import SharedFrames
 
 MOST_PROCESSES = 16  # these cut faster than one H200 consumes (docs/benchmarks/)
 
@@ -48,16 +51,26 @@ def context_batches(
     """
     processes = cutting_processes() if device.type == "cuda" else 0
     loader = DataLoader(
-        _Steps(frames, recipe, seed, None if processes else threads),
+        _Steps(SharedFrames(frames) if processes else frames, recipe, seed, None if processes else threads),
         batch_size=None,
         sampler=range(first, recipe.iterations),
         num_workers=processes,
-        multiprocessing_context="fork" if processes else None,  # shares the frames instead of copying them
+        multiprocessing_context=_clean_processes() if processes else None,
     )
     for batch in loader:
         if isinstance(batch, TransitiveError):
             raise batch
         yield batch
+
+
+def _clean_processes() -> BaseContext:
+    """Start processes from a server without threads.
+
+    A fork of this process inherits the locks that its other threads hold at that moment; such a child hung for good.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def cutting_processes() -> int:

@@ -107,8 +107,6 @@ def test_a_batch_depends_on_seed_and_step_only(frames):
     assert np.array_equal(whole.patches, np.concatenate([part.patches for part in parts]))
 
 
-# Python 3.12 warns about every fork of a process with threads; these children only cut pictures.
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_batches_cut_ahead_in_processes_are_those_cut_here(frames):
     recipe = replace(RECIPE, context_frames=2, iterations=9)
     for device in ("cpu", "cuda"):  # once in threads, once in processes (which work without a GPU)
@@ -121,7 +119,6 @@ def test_batches_cut_ahead_in_processes_are_those_cut_here(frames):
             assert np.array_equal(batch.positions, here.positions)
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_broken_frame_is_one_clear_error_from_a_process_too():
     recipe = replace(RECIPE, context_frames=2, iterations=9)
     for device in ("cpu", "cuda"):
