@@ -6,6 +6,8 @@ LOCK   := requirements/$(if $(GPU),gpu,cpu).lock
 READY  := $(VENV)/.ready-$(if $(GPU),gpu,cpu)
 RUN    := $(VENV)/bin/
 SHARED ?= ../shared/data
+# Processes of the test run; each starts its own Neo4j and Redis (about 1.5 GB).
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-gpu lock clean
@@ -35,7 +37,7 @@ check: setup  ## run what CI runs: format, lint, types, rooms, tests
 	$(RUN)ruff check .
 	$(RUN)mypy
 	$(RUN)lint-imports
-	$(RUN)python -m pytest
+	$(RUN)python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 format: setup  ## format the code and sort its imports
 	$(RUN)ruff format .

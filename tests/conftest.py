@@ -12,8 +12,11 @@ from graph.connection import Connection
 from graph.schema import apply_schema
 from graph.server.neo4j import Neo4jDetails, Neo4jServer
 from graph.settings import load_settings, settings
+from tests.parallel import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.ports import quiet_port
 from workers.redis_server import RedisServer
+
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # hooks, which pytest finds here
 
 _EMPTY = "MATCH (n) WITH n LIMIT 20000 DETACH DELETE n RETURN count(*) AS deleted"
 
