@@ -1,6 +1,8 @@
 """Idempotency keys, with which a client can repeat a request without starting its job twice.
 
-(:IdempotencyKey {key, request, job, at})    `request` identifies the request that was sent with the key
+(:IdempotencyKey {key, request, job, at})
+
+`key` is a hash of the client's text, its API key and the route. `request` identifies the request that was sent with it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,7 @@ def job_of_key(connection: Connection, key: str, request: str) -> str:
     """Return the job that a key started, "" for a new key; raises `InvalidInput` if it was used for another request."""
     rows = connection.read(_GET, key=key)
     if rows and rows[0]["request"] != request:
-        raise InvalidInput(f"Idempotency-Key {key!r} was sent with another request. Use a new key.")
+        raise InvalidInput("This Idempotency-Key was sent with another request. Use a new key.")
     return str(rows[0]["job"]) if rows else ""
 
 

@@ -10,6 +10,7 @@ The number of bytes received is the size of the file and is not stored elsewhere
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from api.http.uploads import DISK_CHECK_BYTES, Inbox, age, write_all
+from api.http.awaited import awaited_bytes
+from api.http.uploads import DISK_CHECK_BYTES, SETTLED_S, Inbox, age, write_all
 from graph.atomic_write import atomic_write
 from graph.errors import Conflict, InvalidInput, NotFound, Unavailable
 from graph.identifiers import require_name
@@ -31,6 +33,7 @@ from workers.requests import IngestRequest
 EXPIRES_S = 24 * 3600
 _LOCK_S = 60.0  # hashing a complete file takes a second for each gigabyte
 MOST_OPEN = 1000  # uploads that are not complete
+_creating = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,13 @@ class ResumableUploads:
             raise InvalidInput(f"{name} is empty (0 bytes). Send the video itself.")
         self.inbox.check_size(length)
         self.inbox.folder.mkdir(parents=True, exist_ok=True)
-        self.inbox.check_disk(length)
-        if sum(1 for _ in self.inbox.folder.glob("*.upload")) >= MOST_OPEN:
-            raise Unavailable(f"{MOST_OPEN} uploads are open already. Finish or delete some, then try again.")
-        upload = Upload(uuid4().hex, name, length)
-        self._write(upload)
-        self._bytes(upload.id).touch()
+        with _creating:  # the second of two requests counts the bytes that the first announced
+            self.inbox.check_disk(length + awaited_bytes(self.inbox.folder))
+            if sum(1 for _ in self.inbox.folder.glob("*.upload")) >= MOST_OPEN:
+                raise Unavailable(f"{MOST_OPEN} uploads are open already. Finish or delete some, then try again.")
+            upload = Upload(uuid4().hex, name, length)
+            self._write(upload)
+            self._bytes(upload.id).touch()
         return upload
 
     def get(self, upload_id: str) -> Upload:
@@ -136,15 +140,19 @@ class ResumableUploads:
             with source.open("rb") as file:
                 os.fsync(file.fileno())
                 video = file_digest(file, lambda: blake2b(digest_size=16)).hexdigest()
-            path = self.inbox.place(source, video, known.name)
-            try:
+            with self.inbox.placed(source, video, known.name) as path:
                 job = submit(IngestRequest(str(path), video, known.name))
-            except BaseException:
-                path.rename(source)
-                raise
-            done = replace(known, job=job.id)
-            self._write(done)
+                done = replace(known, job=job.id)
+                self._write(done)
             return done
+
+    def start_missing_jobs(self, submit: Callable[[IngestRequest], Job]) -> None:
+        """Start the jobs of complete uploads whose last request could not; raises what `submit` raises."""
+        for path in self.inbox.folder.glob("*.upload"):
+            with suppress(NotFound, Timeout):  # deleted in the meantime, or its own request starts the job
+                upload = self.get(path.stem)
+                if upload.complete and age(path) > SETTLED_S:
+                    self.start_job(upload, submit)
 
     def delete(self, upload_id: str) -> None:
         """Remove an upload; raises `NotFound`. The job of a complete one goes on."""

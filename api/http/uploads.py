@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from io import FileIO
@@ -22,6 +22,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from api.http.awaited import awaited_bytes
 from api.http.limits import LONGEST_BOUNDARY
 from api.http.problems import TooLarge, UnsupportedMedia
 from graph.errors import InvalidInput, StorageError
@@ -69,18 +70,35 @@ class Inbox:
         """List the folders, named by their video's id, whose files are old enough to have a job."""
         return [path for path in self.folder.glob("*") if path.is_dir() and age(path) > SETTLED_S]
 
-    def place(self, path: Path, video_id: str, name: str) -> Path:
-        """Move a whole file to `<video id>/<name>`, where its job reads it, and return that path."""
+    @contextmanager
+    def placed(self, path: Path, video_id: str, name: str) -> Iterator[Path]:
+        """Move a whole file to `<video id>/<name>`, where its job reads it, and submit the job in the block.
+
+        If the block fails, the file is moved back. A file of the same bytes that was kept before stays in any case.
+        """
         folder = self.folder / video_id
         folder.mkdir(exist_ok=True)
-        os.utime(folder)  # an older one of the same bytes may be there: it is not settled any more
-        return path.rename(folder / name)
+        os.utime(folder)  # an older file of the same bytes may be there: it is not settled any more
+        target = folder / name
+        kept = target.is_file() and target.stat().st_size == path.stat().st_size
+        if not kept:
+            path.replace(target)
+        try:
+            yield target
+        except BaseException:
+            if not kept:
+                target.rename(path)
+                with suppress(OSError):  # it has files of other names
+                    folder.rmdir()
+            raise
+        if kept:
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
-        """Open a new partial file for about `length` bytes; it is removed unless `keep` was called in the block."""
+        """Open a new partial file for about `length` bytes; it is removed unless `kept` moved it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.check_disk(length)
+        self.check_disk(length + awaited_bytes(self.folder))
         path = self.folder / f"{uuid4().hex}.partial"
         # unbuffered, so that closing has nothing left to write: on a full disk it would fail once more
         with path.open("wb", buffering=0) as file:
@@ -117,13 +135,15 @@ class Incoming:
             self.inbox.check_disk()
         write_all(self.file, data)
 
-    def keep(self, name: str) -> Path:
-        """Give the finished file its lasting place `<video id>/<name>` and return its path."""
+    @contextmanager
+    def kept(self, name: str) -> Iterator[Path]:
+        """Move the finished file to its lasting place (see `Inbox.placed`) for the block that submits its job."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
             raise disk_error(error) from error
-        return self.inbox.place(self.path, self.video_id, name)
+        with self.inbox.placed(self.path, self.video_id, name) as path:
+            yield path
 
 
 def age(path: Path) -> float:

@@ -1,9 +1,11 @@
 """Parameters that many routes share: pages of lists, and the key of a request that may be repeated."""
 
+import json
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Annotated, TypeVar
 
-from fastapi import Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 Found = TypeVar("Found")
 
@@ -16,14 +18,28 @@ AfterVideo = Annotated[
 ]
 AfterPatch = Annotated[str, Query(pattern="^([0-9a-f]{16})?$", description="Id of the last patch of the page before.")]
 AfterText = Annotated[str, Query(max_length=200, description="Key of the last item of the page before.")]
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        description="Any text. A request that is sent again with its key within a day gets the job that it started.",
-    ),
-]
+
+
+def _scoped_key(
+    request: Request,
+    key: Annotated[
+        str,
+        Header(
+            alias="Idempotency-Key",
+            max_length=200,
+            description="Any text, for one API key and one route. A request that is sent again with it within a day "
+            "gets the job that it started.",
+        ),
+    ] = "",
+) -> str:
+    """Return a hash of the key, the API key and the route; "" if no key was sent."""
+    if not key:
+        return ""
+    scope = [getattr(request.state, "key", ""), request.method, request.url.path, key]
+    return blake2b(json.dumps(scope).encode(), digest_size=16).hexdigest()
+
+
+IdempotencyKey = Annotated[str, Depends(_scoped_key)]
 
 
 def cut(

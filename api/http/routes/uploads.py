@@ -1,7 +1,7 @@
 """Routes of resumable uploads by tus 1.0 (https://tus.io/protocols/resumable-upload).
 
 The server has tus's core, creation, termination and expiration. A complete upload
-becomes the same ingest job as POST /videos; the last PATCH and every later GET name it.
+becomes the same ingest job as POST /videos; the last PATCH and every later GET name it. Reading starts no job.
 """
 
 from base64 import b64decode
@@ -19,7 +19,7 @@ from api.http.resumable import Upload
 from api.http.routes.paging import MOST_INTEGER
 from api.http.service import Service, ServiceDep
 from api.http.uploads import plain_name
-from api.responses import UploadResponse
+from api.responses.videos import UploadResponse
 from graph.errors import InvalidInput
 
 VERSION = "1.0.0"
@@ -73,13 +73,10 @@ def create_upload(
     return _answer(response, shared, upload)
 
 
-@router.get("/uploads/{upload_id}", responses=problem_responses(404, 412, 507), summary="How much has arrived?")
+@router.get("/uploads/{upload_id}", responses=problem_responses(404, 412), summary="How much has arrived?")
 def get_upload(upload_id: UploadId, response: Response, shared: ServiceDep) -> UploadResponse:
     """Read where an upload stands (also by HEAD: Upload-Offset, Upload-Length) and, once complete, its job."""
-    upload = shared.uploads.get(upload_id)
-    if upload.complete and not upload.job:  # the last PATCH could not submit the job
-        upload = shared.uploads.start_job(upload, shared.submit)
-    return _answer(response, shared, upload)
+    return _answer(response, shared, shared.uploads.get(upload_id))
 
 
 @router.patch(
@@ -92,7 +89,10 @@ def get_upload(upload_id: UploadId, response: Response, shared: ServiceDep) -> U
 async def append(
     upload_id: UploadId, request: Request, response: Response, shared: ServiceDep, upload_offset: Offset
 ) -> None:
-    """Append bytes. If a request breaks off, the bytes received are kept. The last response has the job in Location."""
+    """Append bytes. If a request breaks off, the bytes received are kept. The last response has the job in Location.
+
+    If the job of a complete upload could not be started, an empty request at its end tries again. The server also does.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != CHUNK:
         raise UnsupportedMedia(f"The bytes of an upload are sent as {CHUNK}.")
     with shared.uploads.writing(upload_id, upload_offset) as writer:

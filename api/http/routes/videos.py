@@ -1,6 +1,7 @@
 """HTTP routes that add, list and delete videos."""
 
 import json
+from dataclasses import replace
 from hashlib import blake2b, file_digest
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -14,14 +15,18 @@ from api.http.fetch import fetch
 from api.http.problems import JOB_STARTED, Forbidden, TooLarge, problem_responses
 from api.http.routes.paging import AfterPatch, AfterVideo, IdempotencyKey, Limit, cut
 from api.http.routes.patches import patch_response
+from api.http.routes.started import started
 from api.http.service import Service, ServiceDep
-from api.responses import VIDEO_ID, JobResponse, Page, PatchResponse, VideoResponse
+from api.responses.jobs import JobResponse
+from api.responses.patches import PatchResponse
+from api.responses.response import VIDEO_ID, Page
+from api.responses.videos import VideoResponse
 from graph import videos
 from graph.errors import InvalidInput
 from graph.queries import listing
 from graph.queries.listing import ListedVideo, VideoFilter, VideoSort
 from graph.records import Job, Video
-from workers.requests import IngestRequest
+from workers.requests import IngestRequest, job_id
 
 router = APIRouter(tags=["videos"])
 
@@ -69,32 +74,30 @@ _BODY: dict[str, Any] = {
     openapi_extra=_BODY,
     summary="Add a video",
 )
-async def add_video(request: Request, response: Response, shared: ServiceDep, key: IdempotencyKey = "") -> JobResponse:
+async def add_video(request: Request, response: Response, shared: ServiceDep, key: IdempotencyKey) -> JobResponse:
     """Add a video and start mining it; the job reports the result. Files with equal bytes are one video.
 
     Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`. A video's id is
     the BLAKE2b hash of its bytes, so GET /videos/{id} tells beforehand whether an upload is needed at all.
     """
     await to_thread.run_sync(shared.check_backends)
-    sent = f"POST /videos {request.headers.get('content-length', '')}"
-    known = await to_thread.run_sync(shared.started_job, key, sent)
-    if known:
-        response.headers["Location"] = f"/jobs/{known.id}"
-        return JobResponse.model_validate(known)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json":
         source = await _json(request)
-        if source.path is not None:
+        sent = source.model_dump_json()
+        known = await to_thread.run_sync(shared.started_job, key, sent)
+        if known:
+            job = known
+        elif source.path is not None:
             job = await to_thread.run_sync(_ingest_path, shared, source.path)
         else:
             job = await _ingest_url(shared, source.url or "")
+        await to_thread.run_sync(shared.remember, key, sent, job)
     else:
         length = request.headers.get("content-length", "")
         if length.isdigit():
             shared.inbox.check_size(int(length) - JSON_BYTES)  # the form around the file is smaller than that
-        job = await _ingest_upload(shared, request, int(length) if length.isdigit() else 0)
-    await to_thread.run_sync(shared.remember, key, sent, job)
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return JobResponse.model_validate(job)
+        job = await _ingest_upload(shared, request, int(length) if length.isdigit() else 0, key)
+    return started(response, job)
 
 
 async def _json(request: Request) -> VideoSource:
@@ -110,10 +113,10 @@ async def _json(request: Request) -> VideoSource:
         raise InvalidInput(f'The body must be JSON like {{"path": "…"}} ({"; ".join(texts)}).') from None
 
 
-async def _ingest_upload(shared: Service, request: Request, length: int) -> Job:
+async def _ingest_upload(shared: Service, request: Request, length: int, key: str) -> Job:
     with shared.inbox.incoming(length) as incoming:
         name = await uploads.receive(request.stream(), request.headers.get("content-type", ""), incoming)
-        return await to_thread.run_sync(_submit, shared, incoming, name)
+        return await to_thread.run_sync(_submit, shared, incoming, name, key)
 
 
 async def _ingest_url(shared: Service, url: str) -> Job:
@@ -128,14 +131,17 @@ async def _ingest_url(shared: Service, url: str) -> Job:
         return await to_thread.run_sync(_submit, shared, incoming, uploads.plain_name(name))
 
 
-def _submit(shared: Service, incoming: uploads.Incoming, name: str) -> Job:
-    """Store the file and submit its ingest job; this thread completes both even if the client disconnects."""
-    path = incoming.keep(name)
-    try:
-        return shared.submit(IngestRequest(str(path), incoming.video_id, name))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+def _submit(shared: Service, incoming: uploads.Incoming, name: str, key: str = "") -> Job:
+    """Store the file and submit its ingest job; this thread completes both even if the client disconnects.
+
+    The job's id is a hash of the file's bytes, so an idempotency key is compared with the content.
+    """
+    request = IngestRequest("", incoming.video_id, name)
+    known = shared.started_job(key, job_id(request))
+    if known:
+        return known
+    with incoming.kept(name) as path:
+        return shared.submit(replace(request, path=str(path)), key)
 
 
 def _ingest_path(shared: Service, text: str) -> Job:

@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from api.keys import KeyStore, Scope
 from graph.connection import Connection
 from graph.jobs import get_job, job_arguments, request_cancel
 from graph.linking.parameters import LinkParameters
@@ -128,14 +130,28 @@ def test_a_request_that_comes_again_with_its_key_starts_nothing(
         {"files": {"file": ("a.mp4", text)}} if path == "/videos" else {"json": {"seed": len(text)}}
         for text in (b"x", b"yy")
     ]
+    same_length = {"files": {"file": ("a.mp4", b"z")}} if path == "/videos" else {"json": {"seed": 3}}
     headers = {"Idempotency-Key": "one"}
     job = client.post(path, headers=headers, **bodies[0]).json()["id"]
     connection.write("MATCH (j:Job) SET j.state = 'done'")
     again = client.post(path, headers=headers, **bodies[0])
     assert (again.status_code, again.json()["id"], again.json()["state"]) == (202, job, "done")
     assert again.headers["location"] == f"/jobs/{job}"
-    assert client.post(path, headers=headers, **bodies[1]).status_code == 422
+    for other in (bodies[1], same_length):
+        assert client.post(path, headers=headers, **other).status_code == 422
+    elsewhere = client.post("/embeddings/jobs", headers=headers)  # the same text at another route is another key
+    assert "Idempotency-Key" not in elsewhere.text
     assert client.post(path, **bodies[0]).json()["state"] == "queued"
+
+
+def test_an_idempotency_key_counts_for_one_api_key(client: httpx.Client, home: Path) -> None:
+    jobs = set()
+    for number, name in enumerate(("ada", "bob")):
+        _, key = KeyStore(home).create(name, Scope.ADMIN)
+        headers = {"Idempotency-Key": "one", "Authorization": f"Bearer {key}"}
+        for _ in range(2):
+            jobs.add(client.post("/links", headers=headers, json={"seed": number}).raise_for_status().json()["id"])
+    assert len(jobs) == 2
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])

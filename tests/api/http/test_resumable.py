@@ -1,6 +1,7 @@
 """Resumable uploads: accepted by tuspy, taken up after a break, bounded, and ending in the job of a plain upload."""
 
 import os
+import time
 from base64 import b64encode
 from hashlib import blake2b
 from io import BytesIO
@@ -12,6 +13,7 @@ from tusclient.client import TusClient
 
 from api.http.resumable import EXPIRES_S
 from api.http.service import Service
+from api.http.uploads import SETTLED_S
 from graph.connection import Connection
 from graph.settings import load_settings
 from tests.api.conftest import serving
@@ -127,7 +129,22 @@ def test_a_complete_upload_gets_its_job_later_where_redis_was_away(connection: C
     away = settings.model_copy(update={"redis_url": type(settings.redis_url)("redis://127.0.0.1:1/0")})
     with serving(away) as client:
         assert send(client, address, 0, BYTES).status_code == 503
-        assert client.get(address).status_code == 503
+        assert client.get(address).json()["job"] == ""
     with serving(settings) as client:
-        known = client.get(address).json()
-        assert client.get(f"/jobs/{known['job']}").json()["state"] == "queued"
+        assert client.get(address).json()["job"] == ""  # reading starts nothing
+        assert [job["state"] for job in client.get("/jobs").json()["items"]] == ["failed"]  # that of the last PATCH
+        job = send(client, address, len(BYTES), b"").headers["location"]
+        assert client.get(job).json()["state"] == "queued"
+
+
+def test_a_complete_upload_whose_client_is_gone_gets_its_job_from_the_sweep(client: httpx.Client, home: Path) -> None:
+    shared = Service.open(load_settings())
+    upload = shared.uploads.create("a.mp4", len(BYTES))
+    with shared.uploads.writing(upload.id, 0) as writer:
+        writer.write(BYTES)
+    shared.sweep()
+    assert shared.uploads.get(upload.id).job == ""  # its own request may be about to start it
+    os.utime(home / "uploads" / f"{upload.id}.upload", (time.time() - SETTLED_S - 60,) * 2)
+    shared.sweep()
+    shared.close()
+    assert client.get(f"/jobs/{shared.uploads.get(upload.id).job}").json()["state"] == "queued"

@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from api.http.resumable import ResumableUploads
+from api.http.resumable import ResumableUploads, Upload
 from api.http.service import Service
 from api.http.uploads import ABANDONED_S, SETTLED_S, Inbox, plain_name, receive
 from graph.connection import Connection
-from graph.errors import InvalidInput, StorageError
+from graph.errors import InvalidInput, StorageError, Unavailable
 from graph.jobs import get_job, job_arguments
+from graph.records import Job
 from graph.settings import load_settings
 from tests.api.conftest import serving
 from tests.graph.written_jobs import update_job
@@ -94,7 +95,8 @@ def test_an_upload_is_not_swept_while_its_job_is_being_asked_for(tmp_path: Path,
     service = Service.open(load_settings())
     with service.inbox.incoming() as incoming:
         incoming.write(VIDEO)
-        file = incoming.keep("a.mp4")
+        with incoming.kept("a.mp4") as file:
+            pass
     service.sweep()
     assert file.exists()
     age(file.parent, SETTLED_S + 60)
@@ -246,6 +248,49 @@ def test_a_queue_that_is_away_is_a_503_and_leaves_nothing(
         assert uploads(home) == []
 
 
+def test_a_failed_request_leaves_the_file_of_an_earlier_one(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, 10**6, 0)
+    resumable = ResumableUploads(inbox)
+
+    def away(request: IngestRequest) -> Job:
+        assert Path(request.path).read_bytes() == VIDEO
+        raise Unavailable("Redis is away.")
+
+    def received() -> Upload:
+        with resumable.writing(resumable.create("a.mp4", len(VIDEO)).id, 0) as writer:
+            writer.write(VIDEO)
+        return writer.upload
+
+    upload = received()
+    with pytest.raises(Unavailable):
+        resumable.start_job(upload, away)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+    resumable.start_job(upload, lambda request: Job("j", "ingest"))
+    kept = next(tmp_path.glob("*/a.mp4"))
+    again = received()
+    with pytest.raises(Unavailable):
+        resumable.start_job(again, away)
+    with inbox.incoming() as incoming:
+        incoming.write(VIDEO)
+        with pytest.raises(Unavailable), incoming.kept("a.mp4") as path:
+            away(IngestRequest(str(path)))
+    assert kept.read_bytes() == VIDEO
+    assert resumable.start_job(again, lambda request: Job("k", "ingest")).job == "k"
+    assert [path for path in tmp_path.rglob("*") if path.suffix in (".mp4", ".upload", ".partial")] == [kept]
+
+
+def test_announced_uploads_take_the_disk_that_is_left(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    resumable = ResumableUploads(Inbox(tmp_path, 2**62, free // 2))
+    first = resumable.create("a.mp4", free // 4)
+    with pytest.raises(StorageError, match="too little"):
+        resumable.create("b.mp4", free // 3)
+    with pytest.raises(StorageError, match="too little"), resumable.inbox.incoming(free // 3):
+        pass
+    resumable.delete(first.id)
+    resumable.create("b.mp4", free // 3)
+
+
 def test_what_a_killed_server_left_half_written_is_told_from_what_is_being_written(tmp_path: Path) -> None:
     old, new, whole, fresh = (tmp_path / name for name in ("old.partial", "new.partial", "whole", "fresh"))
     for path in (old, new):
@@ -297,7 +342,8 @@ def test_the_form_is_read_alike_however_it_is_cut(tmp_path: Path, size: int) -> 
     inbox = Inbox(tmp_path, 10**6, 0)
     with inbox.incoming() as incoming:
         name = asyncio.run(receive(pieces(), "multipart/form-data; boundary=bound", incoming))
-        path = incoming.keep(name)
+        with incoming.kept(name) as path:
+            pass
     assert (name, path.read_bytes()) == ("a.mp4", content)
     assert incoming.video_id == hashlib.blake2b(content, digest_size=16).hexdigest()
     with pytest.raises(InvalidInput), inbox.incoming() as incoming:
