@@ -6,7 +6,7 @@
 
 A judgement belongs to a pair of patches and not to an edge, so it outlives the generation. The transaction that stores
 a judgement also sets `rejected` on the pair's INTER_INSTANCE edges and counts their quadruples again. A query that
-enumerates links therefore needs one condition (`LIVE`) and no second match.
+enumerates links therefore needs one condition (`graph/live.py`) and no second match.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,10 @@ OPTIONAL MATCH (:Current {name: 'generation'})-[:IS]->(g:Generation)
 OPTIONAL MATCH (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id
 RETURN a.id AS a_id, b.id AS b_id, toLower(type(j)) AS state, j.by AS by, j.at AS at, e.distance AS distance
 ORDER BY a_id, b_id
+"""
+_MARKED = """
+MATCH (p:Patch) WHERE p.no_object
+RETURN collect(p.id) AS ids
 """
 # the tracks of some patches: their starts and all ends of these starts
 _OF_TRACKS = """
@@ -139,3 +143,8 @@ def mark_no_object(connection: Connection, patch_ids: Sequence[str], no_object: 
         mark: Statement = (_MARK, {"ids": some, "no_object": no_object, "by": by, "at": at})
         connection.write_many([mark, (RECOUNT_OF_PATCHES, {"ids": some})])
     return ids
+
+
+def marked_patches(connection: Connection) -> frozenset[str]:
+    """Return the ids of all patches that are marked as no object."""
+    return frozenset(connection.read(_MARKED)[0]["ids"])

@@ -25,21 +25,40 @@ class MicroBatches:
         self._encode = encode
         self._waiting: list[tuple[Pictures, Future[Vectors]]] = []
         self._arrival = threading.Condition()
-        threading.Thread(target=self._run_for_ever, name="micro-batches", daemon=True).start()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run_until_closed, name="micro-batches", daemon=True)
+        self._thread.start()
 
     def encode(self, pictures: Pictures) -> Vectors:
-        """Encode (N, 96, 96, 3) uint8 to (N, E); raises what `encode` raises."""
+        """Encode (N, 96, 96, 3) uint8 to (N, E); raises what `encode` raises.
+
+        After `close`, requests share no batch.
+        """
         own: Future[Vectors] = Future()
         with self._arrival:
-            self._waiting.append((pictures, own))
-            self._arrival.notify()
-        return own.result()
+            closed = self._closed
+            if not closed:
+                self._waiting.append((pictures, own))
+                self._arrival.notify()
+        return self._encode(pictures) if closed else own.result()
 
-    def _run_for_ever(self) -> None:
+    def close(self) -> None:
+        """Let the thread end when nothing waits any more."""
+        with self._arrival:
+            self._closed = True
+            self._arrival.notify()
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
+
+    def _run_until_closed(self) -> None:
         while True:
             with self._arrival:
-                self._arrival.wait_for(lambda: bool(self._waiting))
+                self._arrival.wait_for(lambda: bool(self._waiting) or self._closed)
                 batch = self._take()
+            if not batch:
+                return
             self._run(batch)
 
     def _take(self) -> list[tuple[Pictures, "Future[Vectors]"]]:

@@ -1,13 +1,14 @@
 """The resources that the routes share: the graph, the files, the uploads and the encoders."""
 
 import shutil
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.http.encoders import Encode, Encoders
+from api.http.marked import MarkedPatches
 from api.http.micro_batches import MicroBatches
 from api.http.patch_files import PatchFiles
 from api.http.resumable import ResumableUploads
@@ -37,8 +38,8 @@ class Service:
     similar: SimilarPatches
     inbox: Inbox
     sources: SourceFiles
-    _encoders: dict[str, MicroBatches] = field(default_factory=dict)
-    _loading: threading.Lock = field(default_factory=threading.Lock)
+    marked: MarkedPatches
+    encoders: Encoders
 
     @classmethod
     def open(cls, settings: Settings) -> "Service":
@@ -53,9 +54,17 @@ class Service:
         uploads = settings.home.absolute() / "uploads"
         inbox = Inbox(uploads, settings.upload_bytes, settings.min_free_disk_mb * 2**20)
         files = PatchFiles(shards)
-        similar = SimilarPatches(files, settings)
+        marked = MarkedPatches(connection)
+        similar = SimilarPatches(files, settings, marked)
         sources = SourceFiles(connection, uploads)
-        return cls(StageContext(settings, connection, shards), files, similar, inbox, sources)
+        context = StageContext(settings, connection, shards)
+
+        def load(model: str) -> Encode:
+            from training.encoders import open_encoder  # torch takes seconds and 400 MB: only servers that encode pay
+
+            return open_encoder(context.models / model, settings.device).embed
+
+        return cls(context, files, similar, inbox, sources, marked, Encoders(load))
 
     @property
     def connection(self) -> Connection:
@@ -68,7 +77,8 @@ class Service:
         return ResumableUploads(self.inbox)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the encoders and the connections."""
+        self.encoders.close()
         self.context.connection.close()
 
     def submit(self, request: JobRequest, key: str = "") -> Job:
@@ -105,6 +115,7 @@ class Service:
         """
         recovery.requeue_lost(self.connection, self.context.redis_url)
         self.uploads.remove_expired()
+        self.uploads.start_missing_jobs(self.submit)
         idempotency.forget_old_keys(self.connection)
         for path in self.inbox.abandoned():
             path.unlink(missing_ok=True)
@@ -173,21 +184,14 @@ class Service:
         return current.id, videos.count_patches(self.connection, missing) if missing else 0
 
     def encoder(self, model_id: str | None) -> tuple[Model, MicroBatches]:
-        """Return a model with an embedding and its encoder, loaded once; raises `NotFound`."""
+        """Return a model with an embedding, and its encoder; raises `NotFound`."""
         model = (
             models.get_model(self.connection, model_id)
             if model_id
             else models.get_model(self.connection, self.embedded_model(None))
         )
         models.require_embedding(model)
-        from training.encoders import open_encoder  # torch takes seconds and 400 MB: only servers that encode pay that
-
-        with self._loading:
-            if model.id not in self._encoders:
-                settings = self.context.settings
-                encoder = open_encoder(self.context.models / model.id, settings.device)
-                self._encoders[model.id] = MicroBatches(encoder.embed)
-            return model, self._encoders[model.id]
+        return model, self.encoders.get(model.id)
 
 
 def _outcome(look: Callable[[], str]) -> tuple[bool, str]:

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,9 @@ class _Opened:
 class SimilarPatches:
     """Searches the embeddings of every model; safe to share between threads."""
 
-    def __init__(self, files: PatchFiles, settings: Settings) -> None:
-        """Search the embeddings of `files`; the indexes are stored in the home folder of the settings."""
-        self._files, self._settings = files, settings
+    def __init__(self, files: PatchFiles, settings: Settings, marked: Callable[[], frozenset[str]] = frozenset) -> None:
+        """Search the embeddings of `files` without the `marked` patches; the settings name the indexes' folder."""
+        self._files, self._settings, self._marked = files, settings, marked
         self._opened: dict[str, _Opened] = {}
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class SimilarPatches:
 
         Vectors outside the index are all compared. Equal cosines are ordered by id.
         """
-        wanted = wanted or Selection()
+        wanted = replace(wanted or Selection(), hidden=self._marked())
         index, plan = self._index(model)
         found = index.search(query, k, plan, wanted) if index else []
         for video in plan.uncovered:
@@ -89,10 +89,11 @@ class SimilarPatches:
             return
         cosines = vectors @ query
         rows = np.arange(len(ids))
-        if wanted.patches is not None or wanted.without_patch:
+        if wanted.patches is not None or wanted.without_patch or wanted.hidden:
             permitted = wanted.patches
+            refused = wanted.hidden | {wanted.without_patch}
             rows = np.array(
-                [r for r in rows if ids[r] != wanted.without_patch and (permitted is None or ids[r] in permitted)], int
+                [r for r in rows if ids[r] not in refused and (permitted is None or ids[r] in permitted)], int
             )
         count = min(k, len(rows))
         if count:

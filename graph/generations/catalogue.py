@@ -119,6 +119,16 @@ class Generation:
     current: bool = False
 
     @property
+    def rejected(self) -> int:
+        """Number of edges that people rejected, before this linking and since then."""
+        return int(self.quality.get("rejected_before", 0) + self.quality.get("rejected_since", 0))
+
+    @property
+    def rejected_share(self) -> float:
+        """Their share of all edges that were found, 0..1."""
+        return float(self.quality.get("rejected_share", 0.0))
+
+    @property
     def buckets(self) -> int:
         """Number of buckets of its edges."""
         return len(self.training_sizes)

@@ -9,8 +9,8 @@ import numpy as np
 
 from graph.connection import Connection
 from graph.generations.catalogue import Generation
-from graph.generations.recount import LIVE
 from graph.linking.children import Children
+from graph.live import LIVE
 
 # (p)-[:IN_PARENT]->(c)
 _MEMBERS = """

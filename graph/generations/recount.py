@@ -7,9 +7,7 @@ transaction of a switch therefore lock the generation's node before they count. 
 """
 
 from graph.connection import Connection, Statement
-
-# The condition for a link (a)-[e:INTER_INSTANCE]->(b) to be used: it is not rejected, and both ends show objects.
-LIVE = "e.rejected IS NULL AND a.no_object IS NULL AND b.no_object IS NULL"
+from graph.live import LIVE
 
 # (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE]->(b)-[:INTRA_INSTANCE]->(b'), one bucket
 _COUNT_BUCKET = f"""

@@ -5,7 +5,7 @@
 
 from graph.connection import Connection
 from graph.generations.catalogue import current_generation
-from graph.generations.recount import LIVE
+from graph.live import LIVE
 from graph.records import GraphCounts
 
 # Counts without a filter are read from the store's counters, so they take constant time. An index on two properties is

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from graph.connection import Connection
-from graph.generations.recount import LIVE
+from graph.live import LIVE
 
 _HUBS = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graph.connection import Connection
 from graph.generations.catalogue import require_generation
-from graph.generations.recount import LIVE
+from graph.live import LIVE
 
 # without pairs that were judged before, and without patches that show no object
 _ENDS = f"""

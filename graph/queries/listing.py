@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from graph.connection import Connection
 from graph.generations.catalogue import current_generation, require_generation
+from graph.live import live
 from graph.records import Patch, Role, Video
 from graph.rows import as_record
 
@@ -47,7 +48,8 @@ _PATCHES = """
   AND ($role IS NULL OR p.role = $role)
   AND ($no_object IS NULL OR coalesce(p.no_object, false) = $no_object)
   AND ($confidence IS NULL OR EXISTS {{ (p)-[e:INTRA_INSTANCE]-() WHERE e.confidence >= $confidence }})
-  AND ($linked IS NULL OR $linked = EXISTS {{ (p)-[e:INTER_INSTANCE]-() WHERE e.generation = $current }})
+  AND ($linked IS NULL
+       OR $linked = EXISTS {{ (p)-[e:INTER_INSTANCE]-(q:Patch) WHERE e.generation = $current AND {live} }})
 WITH DISTINCT p ORDER BY p.id LIMIT $limit
 RETURN p {{.*}} AS patch ORDER BY p.id
 """
@@ -122,5 +124,7 @@ def list_patches(
         "linked": conditions.linked,
         "current": current_generation(connection),
     }
-    rows = connection.read(_PATCHES.format(of=_PATCHES_OF[of]), after=after, limit=limit, **parameters)
+    rows = connection.read(
+        _PATCHES.format(of=_PATCHES_OF[of], live=live("p", "q")), after=after, limit=limit, **parameters
+    )
     return [as_record(Patch, row["patch"]) for row in rows]

@@ -3,7 +3,7 @@
     (A)-[:INTRA_INSTANCE]->(A')                      the same object some frames later       section 4.3
     (A)-[:INTER_INSTANCE {generation}]-(B)           another object that looks alike         section 4.2
 
-Inter-instance edges are those of the current generation that are not rejected.
+Inter-instance edges are those of the current generation that count (graph/live.py).
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from typing import Literal
 from graph.connection import Connection, Row
 from graph.errors import InvalidInput, NotFound
 from graph.generations.catalogue import current_generation
+from graph.live import LIVE, live
 from graph.records import Patch
 from graph.rows import as_record
 from graph.videos import get_patch
@@ -31,28 +32,28 @@ RETURN q {.*} AS patch, startNode(e).id AS from_id, endNode(e).id AS to_id, 'int
        e.track_length AS track_length, e.confidence AS confidence, null AS distance
 ORDER BY e.confidence DESC, from_id, to_id LIMIT $limit
 """
-# (p)-[e:INTER_INSTANCE]-(q)     stored once, read from either end
-_INTER = """
+# (a)-[e:INTER_INSTANCE]-(b)     stored once, read from either end
+_INTER = f"""
 UNWIND $ids AS id
-MATCH (p:Patch {id: id})-[e:INTER_INSTANCE]-(q:Patch)
-WHERE e.generation = $generation AND e.rejected IS NULL
-RETURN q {.*} AS patch, startNode(e).id AS from_id, endNode(e).id AS to_id, 'inter' AS kind,
+MATCH (a:Patch {{id: id}})-[e:INTER_INSTANCE]-(b:Patch)
+WHERE e.generation = $generation AND {LIVE}
+RETURN b {{.*}} AS patch, startNode(e).id AS from_id, endNode(e).id AS to_id, 'inter' AS kind,
        null AS track_length, null AS confidence, e.distance AS distance
 ORDER BY e.distance, from_id, to_id LIMIT $limit
 """
 # (a)-[:INTRA_INSTANCE|INTER_INSTANCE*]-(b), the fewest edges; each patch with the parent cluster of its start
-_PATH = """
-MATCH (a:Patch {id: $from_id}), (b:Patch {id: $to_id})
+_PATH = f"""
+MATCH (a:Patch {{id: $from_id}}), (b:Patch {{id: $to_id}})
 MATCH path = shortestPath((a)-[:INTRA_INSTANCE|INTER_INSTANCE*..30]-(b))
 WHERE all(e IN relationships(path) WHERE
-          type(e) = 'INTRA_INSTANCE' OR (e.generation = $generation AND e.rejected IS NULL))
+          type(e) = 'INTRA_INSTANCE' OR (e.generation = $generation AND {live("startNode(e)", "endNode(e)")}))
 RETURN
-  [p IN nodes(path) | p {.*, parent: head(
-    [(p)<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster) WHERE c.generation = $generation | c.id])}
+  [p IN nodes(path) | p {{.*, parent: head(
+    [(p)<-[:INTRA_INSTANCE*0..1]-(:Patch)-[:IN_PARENT]->(c:ParentCluster) WHERE c.generation = $generation | c.id])}}
   ] AS patches,
-  [e IN relationships(path) | {kind: CASE type(e) WHEN 'INTRA_INSTANCE' THEN 'intra' ELSE 'inter' END,
+  [e IN relationships(path) | {{kind: CASE type(e) WHEN 'INTRA_INSTANCE' THEN 'intra' ELSE 'inter' END,
     from_id: startNode(e).id, to_id: endNode(e).id,
-    track_length: e.track_length, confidence: e.confidence, distance: e.distance}] AS edges
+    track_length: e.track_length, confidence: e.confidence, distance: e.distance}}] AS edges
 """
 
 

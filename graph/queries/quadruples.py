@@ -14,7 +14,7 @@ from typing import Any
 
 from graph.connection import Connection
 from graph.generations.catalogue import Generation, get_generation, require_generation
-from graph.generations.recount import LIVE
+from graph.live import LIVE
 from graph.queries.shuffle import shuffled
 from graph.records import Quadruple
 

@@ -41,7 +41,7 @@ class Segment:
     starts: NDArray[np.int64]
     vectors: NDArray[np.float16]  # (N, D), mapped
     inverted: InvertedFile
-    _dead: dict[frozenset[str], NDArray[np.bool_] | None] = field(default_factory=dict)
+    _alive_rows: dict[tuple[frozenset[str], frozenset[str]], NDArray[np.bool_] | None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, dimension: int) -> "Segment":
@@ -102,8 +102,8 @@ class Segment:
 
     def _allowed(self, current: frozenset[str], wanted: Selection) -> NDArray[np.bool_] | None:
         """Return the mask (N,) of permitted rows, or None if all rows are permitted."""
-        alive = self._alive(current)
-        if wanted == Selection():
+        alive = self._alive(current, wanted.hidden)
+        if wanted == Selection(hidden=wanted.hidden):
             return alive
         mask = np.ones(len(self), bool) if alive is None else alive.copy()
         if wanted.patches is not None:
@@ -117,12 +117,16 @@ class Segment:
             mask &= ~self._mask_of(np.array([int(wanted.without_patch, 16)], np.uint64))
         return mask
 
-    def _alive(self, current: frozenset[str]) -> NDArray[np.bool_] | None:
+    def _alive(self, current: frozenset[str], hidden: frozenset[str]) -> NDArray[np.bool_] | None:
+        """Return the mask of the rows of `current` videos without the `hidden` patches, or None if these are all."""
         with suppress(KeyError):
-            return self._dead[current]
+            return self._alive_rows[current, hidden]
         mask = None if len(current) == len(self.videos) else self._mask_of_videos(sorted(current))
-        self._dead.clear()  # the videos have changed, so masks of earlier states are not needed any more
-        self._dead[current] = mask
+        if hidden:
+            kept = ~self._mask_of(np.array([int(patch, 16) for patch in hidden], np.uint64))
+            mask = kept if mask is None else mask & kept
+        self._alive_rows.clear()  # videos or marks have changed, so masks of earlier states are not needed any more
+        self._alive_rows[current, hidden] = mask
         return mask  # not read back: another thread may have cleared it, and None would permit deleted videos
 
     def _mask_of_videos(self, videos: list[str]) -> NDArray[np.bool_]:

@@ -11,3 +11,4 @@ class Selection:
     without_videos: frozenset[str] = frozenset()  # no patches of these
     without_patch: str = ""  # not this patch
     patches: frozenset[str] | None = None  # only these patches; None: no such limit
+    hidden: frozenset[str] = frozenset()  # patches that no search finds, because they are marked as no object

@@ -9,7 +9,9 @@ from api.http.problems import problem_responses
 from api.http.routes.paging import Limit, cut
 from api.http.routes.patches import PatchId, patch_response
 from api.http.service import ServiceDep
-from api.responses import PATCH_ID, LinkResponse, MarkedResponse, Page, PatchResponse
+from api.responses.links import LinkResponse
+from api.responses.patches import MarkedResponse, PatchResponse
+from api.responses.response import PATCH_ID, Page
 from graph import feedback, videos
 
 router = APIRouter(tags=["feedback"])
@@ -81,8 +83,13 @@ def judge_link(a: PatchId, b: PatchId, shared: ServiceDep, said: LinkJudgement) 
 
 @router.patch("/patches/{patch_id}", responses=problem_responses(403, 404), summary="Mark a patch as no object")
 def mark_patch(patch_id: PatchId, shared: ServiceDep, said: PatchMark) -> PatchResponse:
-    """Mark a patch's track (its start and all its ends) as no object. Links and trainings no longer use it."""
+    """Mark a patch's track (its start and all its ends) as no object.
+
+    Links and trainings no longer use it, and no answer about likeness has it: neighbours, paths, similar patches. Lists
+    of patches keep it, with its mark.
+    """
     feedback.mark_no_object(shared.connection, [patch_id], said.no_object, said.by)
+    shared.marked.refresh()
     return patch_response(videos.get_patch(shared.connection, patch_id))
 
 
@@ -90,4 +97,5 @@ def mark_patch(patch_id: PatchId, shared: ServiceDep, said: PatchMark) -> PatchR
 def mark_patches(shared: ServiceDep, said: PatchMarks) -> MarkedResponse:
     """Mark the tracks of up to 10,000 patches; 404 names an unknown patch, and then none is marked."""
     ids = feedback.mark_no_object(shared.connection, said.ids, said.no_object, said.by)
+    shared.marked.refresh()
     return MarkedResponse(no_object=said.no_object, ids=ids)

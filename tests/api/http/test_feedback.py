@@ -30,16 +30,28 @@ def test_a_link_is_rejected_listed_and_reopened(world: World) -> None:
 def test_patches_are_marked_with_their_tracks(world: World) -> None:
     track = world.tracks[0]
     before = quadruples(world)
-    ids = sorted((track.start_id, track.end_id))
+    ids = sorted((start := track.start_id, track.end_id))
+    other = next(
+        found["patch"]["id"]
+        for found in world.client.get(f"/patches/{start}/neighbours?kind=inter").json()["neighbours"]
+    )
+    assert start in world.client.get(f"/patches/{other}/similar?k=1000").text
     answer = world.client.patch(f"/patches/{track.end_id}", json={"no_object": True}).json()
     assert (answer["id"], answer["no_object"]) == (track.end_id, True)
     assert world.client.get(f"/patches/{track.start_id}").json()["no_object"] is True
     stats = world.client.get("/graph/stats").json()
     assert stats["no_object"] == 2
     assert stats["quadruples"] < before
+    for patch in (start, other):
+        for address in (f"/patches/{patch}/neighbours?depth=3", f"/patches/{patch}/similar?k=1000"):
+            assert (track.start_id in world.client.get(address).text) == (patch == start and "neighbours" in address)
+    assert world.client.get(f"/graph/path?from={other}&to={track.start_id}").status_code == 404
+    assert track.start_id in world.client.get("/patches?no_object=true").text
     answer = world.client.patch("/patches", json={"ids": ids, "no_object": False}).json()
     assert answer == {"no_object": False, "ids": ids}
     assert quadruples(world) == before
+    assert start in world.client.get(f"/patches/{other}/similar?k=1000").text
+    assert start in world.client.get(f"/patches/{other}/neighbours").text
 
 
 @pytest.mark.parametrize(

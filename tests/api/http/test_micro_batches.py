@@ -1,11 +1,13 @@
 """Requests that arrive while a batch is encoded are encoded together, and each gets its own rows or the error."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from api.http.encoders import Encoders
 from api.http.micro_batches import MOST_TOGETHER, MicroBatches
 
 
@@ -65,3 +67,25 @@ def test_an_error_reaches_every_request_of_its_batch_and_no_other() -> None:
         with pytest.raises(ValueError, match="66"):
             bad.result()
     assert batches.encode(pictures(4)).tolist() == [[4.0]] * 2
+
+
+def test_encoders_in_memory_are_bounded_and_a_closed_one_still_encodes() -> None:
+    before = threading.active_count()
+    loaded: list[str] = []
+
+    def load(model: str) -> Callable[[np.ndarray], np.ndarray]:
+        loaded.append(model)
+        return lambda given: given[:, 0, 0, :1].astype(np.float32)
+
+    encoders = Encoders(load, kept=2)
+    first = encoders.get("a")
+    encoders.get("b")
+    assert encoders.get("a") is first
+    encoders.get("c")  # closes b
+    encoders.get("d")  # closes a
+    assert loaded == ["a", "b", "c", "d"]
+    first.join()
+    assert (first.encode(pictures(7)) == 7).all()
+    assert encoders.get("a") is not first
+    encoders.close()
+    assert threading.active_count() == before

@@ -53,6 +53,10 @@ def test_vectors_inside_and_outside_the_index(tmp_path: Path) -> None:
         assert newest <= {patch for patch, _, _ in found}
         hits += len(expected & {patch for patch, _, _ in found})
     assert hits / (10 * len(questions)) >= 0.9
+    marked = frozenset(patch for question in questions for patch, _, _ in similar.search("m", vectors[question], 3))
+    without = SimilarPatches(files, settings, lambda: marked)
+    for question in questions:
+        assert not marked & {patch for patch, _, _ in without.search("m", vectors[question], 10)}
 
 
 def test_a_video_deleted_after_the_folder_was_listed_is_left_out(tmp_path: Path) -> None:
