@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -9,12 +10,13 @@ from typing import Any, Literal
 import httpx
 
 from . import calls, resumption, types
+from .attempts import failure_of, no_answer, pause, pause_before_retry
 from .calls import Call, Item, Query, Result, Vectors
-from .errors import ClientError, JobFailed, NotFound, Unavailable, error_of
+from .errors import ClientError, JobFailed, NotFound, error_of
 from .events import Events
 from .resumption import Progress
 
-_WAIT_S = 0.5  # before the first repetition; doubled for each further one
+_WAIT_S = 0.5  # before a broken stream of events is opened again
 
 
 class AsyncClient:
@@ -56,14 +58,18 @@ class AsyncClient:
         except NotFound:
             pass
         total = path.stat().st_size
-        created = await self._answer(calls.begin_upload(resumption.creation_headers(path)))
+        created = await self._answer(calls.begin_upload(path))
         address = created.headers["location"]
         offset = 0
         while offset < total:
-            offset = await self._send_chunk(address, path, offset)
+            offset = await self._send_chunk(address, path, offset, total)
             if progress is not None:
                 progress(offset, total)
-        return await self.job(await self.call(calls.job_of_upload(address)))
+        job = await self.call(calls.job_of_upload(address))
+        if not job:  # the bytes arrived, but the job could not be started: an empty chunk asks for it again
+            await self._send_chunk(address, path, total, total)
+            job = await self.call(calls.job_of_upload(address))
+        return await self.job(job)
 
     async def add_video_on_server(self, path: str) -> types.Job:
         """Ask for a file that the server can read."""
@@ -232,9 +238,7 @@ class AsyncClient:
 
     async def call(self, call: Call[Result]) -> Result:
         """Send a call, again where that is allowed and helps; raises `ClientError`."""
-        response = await self._answer(call)
-        is_json = response.headers.get("content-type", "").startswith("application/json")
-        return call.parse(response.content, response.json() if is_json else None)
+        return call.read(await self._answer(call))
 
     async def _every(self, kind: type[Item], path: str, conditions: Query | None = None) -> AsyncIterator[Item]:
         page = await self.call(calls.page(kind, path, conditions))
@@ -245,40 +249,26 @@ class AsyncClient:
             for item in page.items:
                 yield item
 
-    async def _send_chunk(self, address: str, path: Path, offset: int) -> int:
+    async def _send_chunk(self, address: str, path: Path, offset: int, total: int) -> int:
         """Send the next bytes; where that breaks off, ask how far they came. Returns where to go on."""
-        for attempt in range(self._retries + 1):
+        for attempt in count():
             try:
-                chunk = await asyncio.to_thread(resumption.read_chunk, path, offset)
-                headers = resumption.chunk_headers(offset)
-                sent = await self._answer(calls.append(address, headers, chunk))
+                chunk = await asyncio.to_thread(resumption.read_chunk, path, offset, total)
+                sent = await self._answer(calls.append(address, offset, chunk))
                 return int(sent.headers["upload-offset"])
             except ClientError as error:
-                if attempt == self._retries or not isinstance(error, Unavailable):
-                    raise
-                await asyncio.sleep(_WAIT_S * 2**attempt)
+                await asyncio.sleep(pause(error, attempt, self._retries))
                 offset = int((await self._answer(calls.nothing("HEAD", address))).headers["upload-offset"])
         raise AssertionError("unreachable")
 
     async def _answer(self, call: Call[Any]) -> httpx.Response:
-        for attempt in range(self._retries + 1):
+        for attempt in count():
             try:
-                response = await self._http.request(
-                    call.method,
-                    call.path,
-                    params=call.sent_query or None,
-                    json=call.json,
-                    files=call.files,
-                    content=call.content,
-                    headers=dict(call.headers),
-                )
-                if not response.is_error:
-                    return response
-                failure = error_of(response.status_code, response.content, str(response.url))
+                response = await self._http.send(call.request(self._http))
+                failure = failure_of(response)
             except httpx.TransportError as error:
-                failure = Unavailable(f"The API at {self._http.base_url} does not answer ({error}).")
-                failure.__cause__ = error
-            if attempt == self._retries or not call.repeatable or not isinstance(failure, Unavailable):
-                raise failure
-            await asyncio.sleep(_WAIT_S * 2**attempt)
+                failure = no_answer(self._http.base_url, error)
+            if failure is None:
+                return response
+            await asyncio.sleep(pause_before_retry(call, failure, attempt, self._retries))
         raise AssertionError("unreachable")

@@ -3,13 +3,15 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from uuid import uuid4
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from . import types
+from . import resumption, types
 from .types import read
 
 Result = TypeVar("Result")
@@ -40,10 +42,23 @@ class Call(Generic[Result]):
         starts_nothing_twice = self.method != "POST" or "Idempotency-Key" in self.headers
         return self.content is None and starts_nothing_twice
 
-    @property
-    def sent_query(self) -> dict[str, str | int | float | bool]:
-        """The query without its Nones."""
-        return {name: value for name, value in self.query.items() if value is not None}
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """Return the request that either kind of client sends; a query's None is left out."""
+        query = {name: value for name, value in self.query.items() if value is not None}
+        return http.build_request(
+            self.method,
+            self.path,
+            params=query or None,
+            json=self.json,
+            files=self.files,
+            content=self.content,
+            headers=dict(self.headers),
+        )
+
+    def read(self, response: httpx.Response) -> Result:
+        """Read the answer."""
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return self.parse(response.content, response.json() if is_json else None)
 
 
 @dataclass(frozen=True)
@@ -70,13 +85,14 @@ def nothing(method: str, path: str) -> Call[None]:
     return Call(method, path, lambda body, value: None)
 
 
-def begin_upload(headers: Mapping[str, str]) -> Call[None]:
+def begin_upload(path: Path) -> Call[None]:
     """Announce a resumable upload; its address is in the header Location."""
-    return Call("POST", "/uploads", lambda body, value: None, headers=headers)
+    return Call("POST", "/uploads", lambda body, value: None, headers=resumption.creation_headers(path))
 
 
-def append(address: str, headers: Mapping[str, str], content: bytes) -> Call[None]:
-    """Send the next bytes of an upload; how far it is then is in the header Upload-Offset."""
+def append(address: str, offset: int, content: bytes) -> Call[None]:
+    """Send the bytes of an upload from `offset` on; how far it is then is in the header Upload-Offset."""
+    headers = resumption.chunk_headers(offset)
     return Call("PATCH", address, lambda body, value: None, headers=headers, content=content)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+from .errors import InvalidInput
 from .types import Job
 
 CHUNK_BYTES = 8 * 1024**2
@@ -25,11 +26,17 @@ def chunk_headers(offset: int) -> dict[str, str]:
     return {**VERSION, "Upload-Offset": str(offset), "Content-Type": CHUNK_TYPE}
 
 
-def read_chunk(path: Path, offset: int) -> bytes:
-    """Read the next bytes to send."""
+def read_chunk(path: Path, offset: int, total: int) -> bytes:
+    """Read the next bytes to send of a file that was announced with `total` bytes; there are none at its end.
+
+    Raises `InvalidInput` if the file has become shorter, because the rest will never come.
+    """
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read(CHUNK_BYTES)
+        chunk = file.read(CHUNK_BYTES)
+    if not chunk and offset < total:
+        raise InvalidInput(f"{path} became shorter than {total} bytes while it was sent. Send it again.")
+    return chunk
 
 
 def video_id(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -9,12 +10,13 @@ from typing import Any, Literal
 import httpx
 
 from . import calls, resumption, types
+from .attempts import failure_of, no_answer, pause, pause_before_retry
 from .calls import Call, Item, Query, Result, Vectors
-from .errors import ClientError, JobFailed, NotFound, Unavailable, error_of
+from .errors import ClientError, JobFailed, NotFound, error_of
 from .events import Events
 from .resumption import Progress
 
-_WAIT_S = 0.5  # before the first repetition; doubled for each further one
+_WAIT_S = 0.5  # before a broken stream of events is opened again
 
 
 class Client:
@@ -56,14 +58,18 @@ class Client:
         except NotFound:
             pass
         total = path.stat().st_size
-        created = self._answer(calls.begin_upload(resumption.creation_headers(path)))
+        created = self._answer(calls.begin_upload(path))
         address = created.headers["location"]
         offset = 0
         while offset < total:
-            offset = self._send_chunk(address, path, offset)
+            offset = self._send_chunk(address, path, offset, total)
             if progress is not None:
                 progress(offset, total)
-        return self.job(self.call(calls.job_of_upload(address)))
+        job = self.call(calls.job_of_upload(address))
+        if not job:  # the bytes arrived, but the job could not be started: an empty chunk asks for it again
+            self._send_chunk(address, path, total, total)
+            job = self.call(calls.job_of_upload(address))
+        return self.job(job)
 
     def add_video_on_server(self, path: str) -> types.Job:
         """Ask for a file that the server can read."""
@@ -225,9 +231,7 @@ class Client:
 
     def call(self, call: Call[Result]) -> Result:
         """Send a call, again where that is allowed and helps; raises `ClientError`."""
-        response = self._answer(call)
-        is_json = response.headers.get("content-type", "").startswith("application/json")
-        return call.parse(response.content, response.json() if is_json else None)
+        return call.read(self._answer(call))
 
     def _every(self, kind: type[Item], path: str, conditions: Query | None = None) -> Iterator[Item]:
         page = self.call(calls.page(kind, path, conditions))
@@ -236,40 +240,26 @@ class Client:
             page = self.call(calls.page(kind, page.following))
             yield from page.items
 
-    def _send_chunk(self, address: str, path: Path, offset: int) -> int:
+    def _send_chunk(self, address: str, path: Path, offset: int, total: int) -> int:
         """Send the next bytes; where that breaks off, ask how far they came. Returns where to go on."""
-        for attempt in range(self._retries + 1):
+        for attempt in count():
             try:
-                chunk = resumption.read_chunk(path, offset)
-                headers = resumption.chunk_headers(offset)
-                sent = self._answer(calls.append(address, headers, chunk))
+                chunk = resumption.read_chunk(path, offset, total)
+                sent = self._answer(calls.append(address, offset, chunk))
                 return int(sent.headers["upload-offset"])
             except ClientError as error:
-                if attempt == self._retries or not isinstance(error, Unavailable):
-                    raise
-                time.sleep(_WAIT_S * 2**attempt)
-                offset = int(self._answer(calls.nothing("HEAD", address)).headers["upload-offset"])
+                time.sleep(pause(error, attempt, self._retries))
+                offset = int((self._answer(calls.nothing("HEAD", address))).headers["upload-offset"])
         raise AssertionError("unreachable")
 
     def _answer(self, call: Call[Any]) -> httpx.Response:
-        for attempt in range(self._retries + 1):
+        for attempt in count():
             try:
-                response = self._http.request(
-                    call.method,
-                    call.path,
-                    params=call.sent_query or None,
-                    json=call.json,
-                    files=call.files,
-                    content=call.content,
-                    headers=dict(call.headers),
-                )
-                if not response.is_error:
-                    return response
-                failure = error_of(response.status_code, response.content, str(response.url))
+                response = self._http.send(call.request(self._http))
+                failure = failure_of(response)
             except httpx.TransportError as error:
-                failure = Unavailable(f"The API at {self._http.base_url} does not answer ({error}).")
-                failure.__cause__ = error
-            if attempt == self._retries or not call.repeatable or not isinstance(failure, Unavailable):
-                raise failure
-            time.sleep(_WAIT_S * 2**attempt)
+                failure = no_answer(self._http.base_url, error)
+            if failure is None:
+                return response
+            time.sleep(pause_before_retry(call, failure, attempt, self._retries))
         raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import os
 import subprocess
 import sys
 import threading
@@ -194,3 +195,23 @@ def test_the_small_package_holds_the_client_and_nothing_else(tmp_path: Path) -> 
         [sys.executable, "-c", asked], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
     )
     assert found.stdout.strip() == ""
+
+
+def test_a_file_that_shrinks_while_it_is_sent_ends_the_upload(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.client.resumption.CHUNK_BYTES", 1000)
+    path = tmp_path / "a.mp4"
+
+    def shrink(sent: int, total: int) -> None:
+        path.write_bytes(b"x" * 1500)
+
+    async def awaited() -> None:
+        async with AsyncClient(str(world.client.base_url)) as client:
+            await client.add_video(path, shrink)
+
+    with Client(str(world.client.base_url)) as client:
+        for send in (lambda: client.add_video(path, shrink), lambda: asyncio.run(awaited())):
+            path.write_bytes(os.urandom(3000))
+            with pytest.raises(InvalidInput, match="became shorter than 3000 bytes"):
+                send()
