@@ -186,6 +186,17 @@ class Shards:
         except (pa.ArrowInvalid, OSError) as error:
             raise StorageError(f"{path} cannot be read ({error}). Delete it and compute it again.") from error
 
+    def count_rows(self, name: str) -> int:
+        """Return the number of rows of a shard from its footer; raises as `read` does."""
+        path = self.path(name)
+        try:
+            with self._fs.open(path, "rb") as file:
+                return int(pq.read_metadata(file).num_rows)
+        except FileNotFoundError:
+            raise NotFound(f"{path} is missing. Ingest its video or compute its vectors again.") from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(f"{path} cannot be read ({error}). Delete it and compute it again.") from error
+
     def write_rows(self, name: str, columns: dict[str, Any]) -> None:
         """Write a shard of columns of numbers, texts or JPEG bytes; raises as `write` does."""
         self.write(name, pa.table(columns))

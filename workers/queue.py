@@ -1,7 +1,7 @@
 """The three Celery queues, and the submission of requests as (:Job) nodes with messages in these queues.
 
-    mining   patches and tracks of videos      its own process, several threads
-    graph    clusters, edges, indexes, maps    one job at a time
+    mining   patches and tracks, maps          its own process, several threads, a child process per video or map
+    graph    clusters, edges, indexes          one job at a time
     torch    features, trainings, embeddings   one job at a time, in a process that never forks
 
 A message contains only the job's id and the node contains the request, so a lost message can be sent again
@@ -32,7 +32,7 @@ FIRST_QUEUE: dict[JobKind, str] = {
     "link": "torch",
     "train": "torch",
     "embed": "torch",
-    "map": "graph",
+    "map": "mining",  # a child process computes it, and the queue has a thread per core
     "index": "graph",
 }
 # Redis redelivers a message that has not been acknowledged for this time. `jobs.claim_job` refuses a job that is still

@@ -37,6 +37,7 @@ FAMILIES = {
     "mining": ("mine", "track"),
     "grow": ("grow",),
     "key": ("key",),
+    "mapping": ("map",),
     "import_tracks": ("import-tracks",),
 }
 _INTERRUPTED = 130  # typer's exit status after Ctrl-C

@@ -7,6 +7,7 @@ The manifest is written last, so a killed build leaves the old index unchanged; 
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -79,9 +80,10 @@ def _rebuild(
 ) -> Manifest | None:
     name = f"segment-{uuid4().hex[:12]}"
     target = folder / name
-    rows = _collect(shards, model, target, versions, progress)
+    rows = 0
+    if _are_enough(shards, model, versions):
+        rows = _collect(shards, model, target, versions, progress)
     if rows < LEAST_ROWS:
-        shutil.rmtree(target)
         (folder / "manifest.json").unlink(missing_ok=True)
         _remove_leftovers(folder, None)
         return None
@@ -106,6 +108,17 @@ def _rebuild(
     write_manifest(folder, manifest)
     _remove_leftovers(folder, manifest)
     return manifest
+
+
+def _are_enough(shards: Shards, model: str, versions: Mapping[str, str]) -> bool:
+    """Return whether the shards have `LEAST_ROWS` vectors together; only the footers of some of them are read."""
+    rows = 0
+    for video in versions:
+        with suppress(NotFound):  # the video was deleted in the meantime
+            rows += shards.count_rows(f"embeddings/{model}/{video}")
+        if rows >= LEAST_ROWS:
+            return True
+    return False
 
 
 def list_count(rows: int) -> int:

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.errors import StorageError
 from graph.settings import Settings
 from graph.vectors.manifest import Manifest, read_manifest
 from graph.vectors.segment import Found, Segment
@@ -67,5 +68,22 @@ class VectorIndex:
 
 
 def index_folder(settings: Settings, model: str) -> Path:
-    """Return the local folder of a model's index."""
-    return settings.home.absolute() / "indexes" / model
+    """Return the folder of a model's index: beside the shards if TRANSITIVE_DATA_URL names a folder, else in the home.
+
+    An index is mapped into memory, so it cannot be in an object store. Machines that share no home and no data folder
+    therefore cannot share an index.
+    """
+    shared = bool(settings.data_url) and "://" not in settings.data_url
+    root = Path(settings.data_url).absolute() if shared else settings.home.absolute()
+    return root / "indexes" / model
+
+
+def known_indexes(settings: Settings) -> dict[str, Manifest]:
+    """Return the manifest of every model's index, without indexes that cannot be read."""
+    found = {}
+    for folder in sorted(index_folder(settings, "any").parent.glob("*")):
+        with suppress(StorageError, OSError):
+            manifest = read_manifest(folder)
+            if manifest is not None:
+                found[folder.name] = manifest
+    return found

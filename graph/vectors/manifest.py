@@ -25,6 +25,11 @@ class Manifest:
     built_at: str  # ISO 8601, UTC
     form: int = _FORM
 
+    @property
+    def vector_bytes(self) -> int:
+        """Size of the stored vectors, in float16."""
+        return 2 * self.rows * self.dimension
+
     def with_segment(self, name: str, rows: int) -> "Manifest":
         """Return the manifest with one more segment."""
         return replace(self, segments=(*self.segments, name), rows=self.rows + rows)

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from graph.errors import NotFound
+from graph.errors import Cancelled, NotFound
 from graph.records import no_progress
 from graph.shards import Shards
+from workers.stages.layout import umap_isolated
 from workers.stages.map import read_sample
 
 
@@ -30,3 +32,13 @@ def test_each_row_is_that_of_its_patch_and_video(tmp_path: Path, most: int, expe
 def test_a_model_without_embeddings_has_no_sample(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no embeddings of model m"):
         read_sample(Shards(str(tmp_path)), "m", 5, no_progress)
+
+
+def test_a_cancelled_layout_ends_its_child() -> None:
+    def cancel(stage: str, done: int, total: int, unit: str) -> None:
+        raise Cancelled(stage)
+
+    before = set(psutil.Process().children())
+    with pytest.raises(Cancelled, match="laying out"):
+        umap_isolated(np.eye(20, dtype=np.float32), cancel)
+    assert set(psutil.Process().children()) <= before

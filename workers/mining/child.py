@@ -5,7 +5,6 @@ sends ("progress" | "done" | "refused" | "memory" | "failed", content).
 """
 
 import errno
-import fcntl
 import os
 import pickle
 import resource
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import cv2
 
 from graph.errors import BadVideo, TransitiveError
+from workers.lifeline import die_with_parent
 from workers.mining.container import NVIDIA
 from workers.mining.decode import count_frames
 from workers.mining.follow_box import follow_box
@@ -35,7 +35,7 @@ _TELL = 0.2  # seconds between two progress messages
 
 def main(memory_mb: int, lifeline: int) -> None:
     """Serve until stdin ends."""
-    _die_with_parent(lifeline)
+    die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     most = _mapped() + (memory_mb << 20)  # the libraries' own mappings do not count
     # CUDA reserves more addresses than there is memory. So where NVDEC may decode, only writable memory counts.
@@ -101,16 +101,6 @@ def _mapped() -> int:
     """Return how many bytes of addresses this process has mapped."""
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[0]) * resource.getpagesize() if status.exists() else 1 << 30
-
-
-def _die_with_parent(lifeline: int) -> None:
-    """Have the kernel end this process when the parent's end of the pipe closes.
-
-    PR_SET_PDEATHSIG would fire when the *thread* that started us ends, and a watching thread would not run while native
-    code holds the interpreter's lock. SIGIO ends a process by default.
-    """
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 models/<id>/map.npy      one row per patch: id, x, y, and the number of its video (see `MAP_ROW`)
 
-UMAP: McInnes, Healy, Melville 2018, https://arxiv.org/abs/1802.03426. Embeddings are first projected onto their
+`layout.py` runs UMAP. Embeddings are first projected onto their
 principal directions, because distances in 1,024 dimensions would take most of UMAP's time.
 """
 
 import io
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +14,16 @@ from numpy.typing import NDArray
 from graph.atomic_write import atomic_write
 from graph.errors import NotFound
 from graph.models import get_model
-from graph.records import Progress
+from graph.records import Progress, no_progress
 from graph.shards import Shards
 from training.model_folder import MAP
 from workers.requests import MapRequest
 from workers.stage_context import StageContext
+from workers.stages.layout import NEIGHBOURS, SEED, umap_isolated
 
 MAP_ROW = np.dtype([("id", "<u8"), ("x", "<f4"), ("y", "<f4"), ("video", "<u4"), ("spare", "<u4")])
 MOST = 100_000  # maximum of patches on a map; larger collections are sampled
 DIRECTIONS = 50
-NEIGHBOURS = 15  # UMAP's default
-SEED = 0
 
 
 def make_map(context: StageContext, request: MapRequest, progress: Progress) -> str:
@@ -39,8 +37,7 @@ def make_map(context: StageContext, request: MapRequest, progress: Progress) -> 
     rows["id"], rows["video"] = ids, videos
     progress("projecting", 0, 0, "patches")
     projected = principal(vectors, DIRECTIONS)
-    progress("laying out (this step cannot be cancelled)", 0, 0, "patches")
-    places = lay_out(projected)
+    places = lay_out(projected, progress)
     rows["x"], rows["y"] = places[:, 0], places[:, 1]
     buffer = io.BytesIO()
     np.save(buffer, rows, allow_pickle=False)
@@ -60,7 +57,7 @@ def read_sample(
     """
     folder = f"embeddings/{model}"
     names = shards.names(folder)
-    counts = [shards.read(f"{folder}/{name}", ["id"]).num_rows for name in names]
+    counts = [shards.count_rows(f"{folder}/{name}") for name in names]
     starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     total = int(starts[-1])
     if not total:
@@ -90,7 +87,7 @@ def principal(vectors: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     return np.asarray(centred @ directions[:, ::-1][:, : min(most, *vectors.shape)], np.float32)
 
 
-def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def lay_out(vectors: NDArray[np.float32], progress: Progress = no_progress) -> NDArray[np.float32]:
     """Return positions of N vectors in two dimensions, (N, 2) in -1..1. The result is deterministic.
 
     UMAP starts from the first two principal directions. For too few patches, these two directions are the result.
@@ -99,13 +96,6 @@ def lay_out(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     places = np.zeros((count, 2), np.float32)
     places[:, : min(2, vectors.shape[1])] = vectors[:, :2]
     if count > NEIGHBOURS:
-        places = _umap(vectors)
+        places = umap_isolated(vectors, progress)
     places = places - places.mean(axis=0)
     return np.asarray(places / max(float(np.abs(places).max()), 1e-9), np.float32)
-
-
-def _umap(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    import umap  # imported here, because its compiler takes seconds to load
-
-    model: Any = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.1, init="pca", random_state=SEED, n_jobs=1)
-    return np.asarray(model.fit_transform(vectors), np.float32)

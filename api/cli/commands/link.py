@@ -13,6 +13,7 @@ from api.cli.usage import checked_arguments
 from api.cli.waiting import detached, run_job
 from graph.connection import Connection
 from graph.generations import catalogue
+from graph.linking.bounds import MOST_CHILDREN
 from graph.linking.parameters import PAPER, LinkParameters
 from graph.models import newest_models
 from graph.queries.counts import graph_counts
@@ -117,6 +118,9 @@ def link(
         "quadruples": f"{counts.quadruples:,}",
         "held-out videos": f"{len(made.held_out):,}",
     }
+    capped = int(made.quality.get("children_over_the_cap", 0))
+    if capped:
+        rows["groups left out"] = f"{capped:,}, because a patch of theirs is in {MOST_CHILDREN} tighter ones"
     answer(facts, as_json, table(rows))
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from graph.errors import StorageError
+from graph.settings import Settings
 from graph.shards import Shards
 from graph.vectors import build
 from graph.vectors.build import update_index
-from graph.vectors.index import Plan, VectorIndex
+from graph.vectors.index import Plan, VectorIndex, index_folder
 from graph.vectors.manifest import Manifest, read_manifest
 from graph.vectors.segment import Found
 from graph.vectors.selection import Selection
@@ -21,6 +22,21 @@ WIDTH = 48
 
 def no_progress(stage: str, done: int, total: int, unit: str) -> None:
     """Ignore the progress."""
+
+
+def test_few_vectors_are_counted_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Collection(tmp_path, 3, 100)
+    monkeypatch.setattr(few.shards, "read_vectors", None)
+    assert few.update() is None
+    assert not few.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "folder"), [("", "home/indexes/m"), ("shared", "shared/indexes/m"), ("s3://bucket/x", "home/indexes/m")]
+)
+def test_an_index_is_where_the_machines_that_share_the_shards_find_it(tmp_path: Path, data: str, folder: str) -> None:
+    url = data if "://" in data else str(tmp_path / data) if data else ""
+    assert index_folder(Settings(home=tmp_path / "home", data_url=url), "m") == tmp_path / folder
 
 
 class Collection:

@@ -148,6 +148,12 @@ def test_a_new_clip_joins_the_links_and_is_deleted(learned: LearnedHome, tmp_pat
     assert not Shards(learned.workshop.settings.data).exists(f"patches/{clip}")
 
 
+def test_a_map_needs_a_model(learned: LearnedHome) -> None:
+    result = learned.workshop.run("map", "--model", "none")
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith("transitive: There is no model none.")
+
+
 def test_the_demo_ends_in_a_report_and_leaves_the_system_running(learned: LearnedHome) -> None:
     command = [sys.executable, "-c", SHORT_DEMO, "demo", "--videos", str(learned.clips[0].parent), "--json"]
     result = finish(
