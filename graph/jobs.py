@@ -1,6 +1,6 @@
 """The (:Job) nodes: one for each long-running task, with its state, progress, request and outcome.
 
-(:Job {id, kind, state, target, arguments, owner, stage, done, total, unit, reason, result,
+(:Job {id, kind, state, target, arguments, owner, stage, done, total, unit, reason, result, training,
        created_at, updated_at, finished_at})
 
     queued ──claim──> running ──finish──> done | failed
@@ -32,7 +32,7 @@ WITH job, job.state IS NOT NULL AND NOT job.state IN $ended AS active
 FOREACH (ignored IN CASE WHEN active THEN [] ELSE [1] END |
     SET job.state = 'queued', job.target = $target, job.arguments = $arguments, job.stage = '', job.done = 0,
         job.total = 0, job.unit = '', job.reason = '', job.result = '', job.owner = '', job.created_at = $now,
-        job.updated_at = $now, job.finished_at = '')
+        job.updated_at = $now, job.finished_at = '', job.training = '')
 RETURN job {.*} AS job, NOT active AS fresh
 """
 _CLAIM = """
@@ -57,6 +57,14 @@ _FINISH = """
 MATCH (job:Job {id: $id})
 WHERE $owner = '' OR job.owner = $owner
 SET job.state = $state, job.reason = $reason, job.result = $result, job.updated_at = $now, job.finished_at = $now
+"""
+_NOTE_TRAINING = """
+MATCH (job:Job {id: $id})
+SET job.training = $model
+"""
+_TRAINING = """
+MATCH (job:Job {id: $id})
+RETURN coalesce(job.training, '') AS model
 """
 _HAND_OVER = """
 MATCH (job:Job {id: $id, owner: $owner})
@@ -215,6 +223,17 @@ def job_arguments(connection: Connection, job_id: str) -> dict[str, Any]:
     _only(rows, job_id)
     found: dict[str, Any] = json.loads(rows[0]["job"].get("arguments") or "{}")
     return found
+
+
+def note_training(connection: Connection, job_id: str, model: str) -> None:
+    """Store the id of the model that a running job trains; a linking may train a stage-0 network first."""
+    connection.write(_NOTE_TRAINING, id=job_id, model=model)
+
+
+def training_of(connection: Connection, job_id: str) -> str:
+    """Return the id of the model that a job trains or trained last; "" if it has not begun."""
+    rows = connection.read(_TRAINING, id=job_id)
+    return str(rows[0]["model"]) if rows else ""
 
 
 def list_jobs(

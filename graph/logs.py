@@ -30,6 +30,11 @@ def log_job(job_id: str) -> Iterator[None]:
         _current_job.reset(token)
 
 
+def current_job() -> str:
+    """Return the id of the job whose block this is; "" outside of `log_job`."""
+    return _current_job.get()
+
+
 class LogLine(logging.Formatter):
     """Formatter of log lines; a traceback follows the line in text, and is a field in JSON."""
 

@@ -20,6 +20,7 @@ from graph.logs import log_job, set_up_logs
 from graph.records import Job, Progress
 from graph.settings import settings
 from workers import queue, recovery
+from workers.gpu_use import report_gpu_use
 from workers.progress import JobProgress
 from workers.requests import parse_request, to_arguments
 from workers.stage_context import StageContext
@@ -217,4 +218,11 @@ def _take_up_lost_jobs(**_: Any) -> None:
 
 
 setup_logging.connect(_set_up_logs)
+
+
+def _report_gpu_use(**_: Any) -> None:
+    report_gpu_use(settings().redis_url.get_secret_value())
+
+
 worker_ready.connect(_take_up_lost_jobs)
+worker_ready.connect(_report_gpu_use, weak=False)

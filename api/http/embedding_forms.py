@@ -10,7 +10,7 @@ from fastapi import Header, Response
 from api.http.accept import liking, media_ranges
 from api.http.patch_files import Vectors
 from api.http.problems import Described, NotAcceptable
-from api.responses import VectorsResponse
+from api.responses.vectors import VectorsResponse
 
 JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apache.arrow.stream"
 FORMS: Described = {

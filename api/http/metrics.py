@@ -1,7 +1,7 @@
-"""Prometheus metrics: requests by route, their times, the state of the queues, and the time of the workers' stages."""
+"""Prometheus metrics: requests by route, their times, the queues, the workers' stages and GPUs, the indexes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -12,7 +12,9 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graph.errors import Unavailable
+from graph.vectors.manifest import Manifest
 from workers import recovery
+from workers.gpu_use import GpuUse, stored_gpu_use
 from workers.stage_timings import StageTiming, read_timings
 
 __all__ = ["MEDIA_TYPE", "Measured", "Measurements", "Measures"]
@@ -32,20 +34,48 @@ class Measurements:
         self.waiting = Gauge("transitive_queue_jobs", "Jobs waiting in a queue.", ["queue"], registry=self.registry)
         self.stages = _StageTimings()
         self.registry.register(self.stages)
+        self.index_vectors = Gauge(
+            "transitive_index_vectors", "Vectors in a model's index.", ["model"], registry=self.registry
+        )
+        self.index_bytes = Gauge(
+            "transitive_index_vector_bytes", "Bytes of these vectors on disk.", ["model"], registry=self.registry
+        )
+        gpu = ["host", "gpu"]
+        self.gpu_use = Gauge("transitive_gpu_utilization", "Busy share of a GPU, 0..1.", gpu, registry=self.registry)
+        self.gpu_used = Gauge("transitive_gpu_memory_used_bytes", "Used GPU memory.", gpu, registry=self.registry)
+        self.gpu_total = Gauge("transitive_gpu_memory_bytes", "Memory of a GPU.", gpu, registry=self.registry)
         self.redis_up = Gauge("transitive_redis_up", "Whether Redis answers.", registry=self.registry)
 
-    def text(self, redis_url: str) -> bytes:
-        """Read the lengths of the queues and return all metrics as text."""
+    def text(self, redis_url: str, indexes: Mapping[str, Manifest]) -> bytes:
+        """Read what Redis knows and return all metrics as text; `indexes` maps models to their vector indexes."""
+        self._set_indexes(indexes)
         try:
             for name, count in recovery.waiting_count(redis_url).items():
                 self.waiting.labels(name).set(count)
             self.stages.found = read_timings(redis_url)
+            self._set_gpus(stored_gpu_use(redis_url))
             self.redis_up.set(1)
         except Unavailable:  # the metrics without Redis are still useful
             self.waiting.clear()
             self.stages.found = []
+            self._set_gpus([])
             self.redis_up.set(0)
         return generate_latest(self.registry)
+
+    def _set_indexes(self, indexes: Mapping[str, Manifest]) -> None:
+        self.index_vectors.clear()
+        self.index_bytes.clear()
+        for model, manifest in indexes.items():
+            self.index_vectors.labels(model).set(manifest.rows)
+            self.index_bytes.labels(model).set(manifest.vector_bytes)
+
+    def _set_gpus(self, gpus: Sequence[GpuUse]) -> None:
+        for gauge in (self.gpu_use, self.gpu_used, self.gpu_total):
+            gauge.clear()
+        for gpu in gpus:
+            self.gpu_use.labels(gpu.host, gpu.number).set(gpu.utilization)
+            self.gpu_used.labels(gpu.host, gpu.number).set(gpu.used_bytes)
+            self.gpu_total.labels(gpu.host, gpu.number).set(gpu.total_bytes)
 
 
 class _StageTimings(Collector):

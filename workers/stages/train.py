@@ -7,6 +7,8 @@ from graph.atomic_write import atomic_write
 from graph.errors import InvalidInput, NotFound
 from graph.generations import catalogue
 from graph.generations.catalogue import Generation
+from graph.jobs import note_training
+from graph.logs import current_job
 from graph.records import Model, Progress
 from training.initial_weights import initial_weights_name
 from training.loop import train as train_recipe
@@ -37,6 +39,8 @@ def train(context: StageContext, request: TrainRequest, progress: Progress) -> s
     name = model_id(
         recipe, reading.generation, reading.fingerprint, initial_weights_name(recipe, initial), request.seed
     )
+    if current_job():
+        note_training(context.connection, current_job(), name)
     home = context.models / name
     folder = Path(request.output) if request.output else home
     model = train_recipe(

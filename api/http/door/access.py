@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.door.scopes import OPEN, needed_scope
-from api.http.door.session import COOKIE, key_of_session
+from api.http.door.session import COOKIE, LOGGED_IN, key_of_session
 from api.http.door.usage import Usage
 from api.http.problems import Forbidden, Unauthorized
 from api.keys import ApiKey, KeyStore, is_loopback
@@ -46,7 +46,7 @@ class Access:
         if not key.scope.includes(needed):
             raise Forbidden(f"This needs a key of scope {needed}; the one sent has {key.scope}.")
         with self._usage.counted(key.id):
-            scope.setdefault("state", {})["key"] = key.id
+            scope.setdefault("state", {}).update(key=key.id, scope=key.scope)
             await self.app(scope, receive, send)
 
     def _presented(self, headers: Headers) -> ApiKey | None:
@@ -58,7 +58,9 @@ class Access:
                 raise Unauthorized("The key is wrong or was revoked. `transitive key list` shows those there are.")
             return key
         cookie = _cookie(headers.get("cookie", ""))
-        return key_of_session(cookie, self._keys) if cookie else None
+        key = key_of_session(cookie, self._keys) if cookie else None
+        LOGGED_IN.set(key is not None)
+        return key
 
 
 def _came_to_loopback(scope: Scope) -> bool:

@@ -2,12 +2,15 @@
 
 import hmac
 import time
+from contextvars import ContextVar
 from hashlib import sha256
 
 from api.keys import ApiKey, KeyStore
 
 COOKIE = "transitive_session"
 SESSION_S = 12 * 3600
+# whether the request that is being answered came from a logged-in browser; the pages then have a button to log out
+LOGGED_IN: ContextVar[bool] = ContextVar("logged_in", default=False)
 
 
 def session_for(key: ApiKey, now: float | None = None) -> str:

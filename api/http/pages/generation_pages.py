@@ -23,6 +23,10 @@ MEANINGS = {
     "children_per_linked_patch": "child clusters that a linked track is in, on average",
     "dropped_patches": "tracks whose cluster was too small",
     "twin_videos": "videos that re-encode another one",
+    "children_over_the_cap": "child clusters left out, because a member is in enough tighter ones",
+    "rejected_before": "edges that people had rejected and clustering found again; they were not made",
+    "rejected_since": "edges that people rejected since then",
+    "rejected_share": "share of both among all edges that were found",
 }
 
 

@@ -1,5 +1,7 @@
 """Pages of jobs: the list with live bars, and one job with its request, reason, curves and log."""
 
+from pathlib import PurePath
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -8,7 +10,9 @@ from api.http.pages.render import answer
 from api.http.routes.jobs import JobId, list_jobs
 from api.http.routes.paging import AfterText
 from api.http.service import ServiceDep
-from api.responses import JobResponse
+from api.keys import Scope
+from api.responses.jobs import JobResponse
+from api.short_paths import without_folders
 from graph import jobs
 
 router = APIRouter(include_in_schema=False)
@@ -35,19 +39,32 @@ def show_jobs(request: Request, shared: ServiceDep, after: AfterText = "") -> Re
 
 
 @router.get("/browse/jobs/{job_id}")
-def show_job(job_id: JobId, shared: ServiceDep) -> Response:
-    """Show one job."""
+def show_job(request: Request, job_id: JobId, shared: ServiceDep) -> Response:
+    """Show one job. Only keys of scope admin see the server's folders: whole paths, and the lines of the log."""
     job = jobs.get_job(shared.connection, job_id)
+    admin = getattr(request.state, "scope", Scope.ADMIN) is Scope.ADMIN  # without a key, only this machine comes here
     asked = {
-        name: value for name, value in jobs.job_arguments(shared.connection, job_id).items() if value not in ("", {})
+        name: value if admin else _cut(value)
+        for name, value in jobs.job_arguments(shared.connection, job_id).items()
+        if value not in ("", {})
     }
     return answer(
         "job.html",
         job=JobResponse.model_validate(job),
         asked=asked,
         result=f"/browse/{RESULTS[job.kind]}/{job.result}" if job.result and job.kind in RESULTS else "",
-        lines=job_log(shared.context.settings.home.absolute() / "logs", job_id, LOG_LINES),
+        admin=admin,
+        lines=job_log(shared.context.settings.home.absolute() / "logs", job_id, LOG_LINES) if admin else [],
     )
+
+
+def _cut(value: object) -> object:
+    """Cut the absolute paths in a value of a request, which may be nested."""
+    if isinstance(value, dict):
+        return {name: _cut(part) for name, part in value.items()}
+    if isinstance(value, str):
+        return PurePath(value).name if PurePath(value).is_absolute() else without_folders(value)
+    return value
 
 
 _BLANK = JobResponse(

@@ -13,7 +13,7 @@ from api.http.routes.models import ModelId
 from api.http.routes.patches import get_similar
 from api.http.routes.units import get_units
 from api.http.service import Service, ServiceDep
-from api.responses import SimilarItem
+from api.responses.vectors import SimilarItem
 from graph import models
 from graph.generations.catalogue import get_generation
 from graph.records import Model

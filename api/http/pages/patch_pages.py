@@ -15,7 +15,7 @@ from api.http.routes.patches import PatchId, get_similar
 from api.http.routes.units import get_units
 from api.http.routes.video_media import get_timeline
 from api.http.service import Service, ServiceDep
-from api.responses import SimilarResponse
+from api.responses.vectors import SimilarResponse
 from graph import videos
 from graph.queries import clusters, neighbourhood
 from graph.queries.listing import PatchFilter, list_patches

@@ -8,8 +8,9 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from api.http.door.session import LOGGED_IN
 from api.http.pages.navigation import NAVIGATION
-from api.responses import JobResponse
+from api.responses.jobs import JobResponse
 from graph.records import ENDED, Job
 
 JOB_KINDS = {
@@ -36,7 +37,7 @@ _environment.globals["section"] = ""
 
 def page(template: str, **shown: object) -> str:
     """Render a template of the folder `templates`."""
-    return _environment.get_template(template).render(**shown)
+    return _environment.get_template(template).render(logged_in=LOGGED_IN.get(), **shown)
 
 
 def answer(template: str, **shown: object) -> Response:

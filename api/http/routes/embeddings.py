@@ -12,7 +12,8 @@ from api.http.problems import problem_responses
 from api.http.routes.patches import ModelQuery, similar_items
 from api.http.routes.selection import SelectionDep
 from api.http.service import Service, ServiceDep
-from api.responses import PATCH_ID, SimilarResponse, VectorsResponse
+from api.responses.response import PATCH_ID
+from api.responses.vectors import SimilarResponse, VectorsResponse
 from graph.errors import InvalidInput
 from training.pictures import ACCEPTED, pictures_to_patches
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from api.http.problems import problem_responses
 from api.http.service import ServiceDep
-from api.responses import GenerationResponse
+from api.responses.generations import GenerationResponse
 from graph.generations import catalogue
 from graph.generations.centroids import forget_centroids
 

@@ -9,14 +9,9 @@ from api.http.problems import problem_responses
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.routes.patches import patch_response
 from api.http.service import ServiceDep
-from api.responses import (
-    VIDEO_ID,
-    ClusterDetailResponse,
-    ClusterResponse,
-    Page,
-    QuadrupleResponse,
-    StatsResponse,
-)
+from api.responses.generations import ClusterDetailResponse, ClusterResponse, StatsResponse
+from api.responses.links import QuadrupleResponse
+from api.responses.response import VIDEO_ID, Page
 from graph.queries import clusters, quadruples
 from graph.queries.counts import graph_counts
 from graph.queries.quadruples import QuadrupleFilter

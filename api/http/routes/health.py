@@ -4,7 +4,8 @@ from fastapi import APIRouter, Response
 
 from api.http.metrics import MEDIA_TYPE, Measures
 from api.http.service import ServiceDep
-from api.responses import CheckResponse, ReadyResponse
+from api.responses.health import CheckResponse, ReadyResponse
+from graph.vectors.index import known_indexes
 
 router = APIRouter(tags=["health"])
 
@@ -31,5 +32,6 @@ def readyz(shared: ServiceDep, response: Response) -> ReadyResponse:
     responses={200: {"content": {"text/plain": {}}}},
 )
 def metrics(shared: ServiceDep, measures: Measures) -> Response:
-    """Requests by route and status, their time, and the jobs waiting in each queue."""
-    return Response(measures.text(shared.context.redis_url), media_type=MEDIA_TYPE)
+    """Requests by route and status, their time, the jobs waiting in each queue, the use of GPUs, and the indexes."""
+    indexes = known_indexes(shared.context.settings)
+    return Response(measures.text(shared.context.redis_url, indexes), media_type=MEDIA_TYPE)

@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.http.problems import problem_responses
 from api.http.service import ServiceDep
-from api.responses import JobResponse
+from api.responses.jobs import JobResponse
 from graph import jobs
 from graph.errors import Unavailable
 from graph.records import Job

@@ -11,7 +11,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.http.problems import problem_responses
 from api.http.routes.paging import AfterText, Limit, cut
 from api.http.service import ServiceDep
-from api.responses import JobResponse, Page
+from api.responses.jobs import JobResponse
+from api.responses.response import Page
 from graph import jobs
 from graph.errors import NotFound, Unavailable
 from graph.records import ENDED, Job, JobKind, JobState

@@ -6,8 +6,9 @@ from fastapi.responses import FileResponse
 from api.http.embedding_forms import NPY
 from api.http.problems import JOB_STARTED, problem_responses
 from api.http.routes.models import ModelId
+from api.http.routes.started import started
 from api.http.service import ServiceDep
-from api.responses import JobResponse
+from api.responses.jobs import JobResponse
 from graph import models
 from graph.errors import InvalidInput, NotFound
 from graph.identifiers import require_name
@@ -28,9 +29,7 @@ def start_map(model_id: ModelId, shared: ServiceDep, response: Response) -> JobR
     model = models.get_model(shared.connection, model_id)
     if not shared.files.embedded(model.id):
         raise InvalidInput(f"No patch is embedded by model {model.id}. Compute embeddings first: transitive embed.")
-    job = shared.submit(MapRequest(model.id))
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return JobResponse.model_validate(job)
+    return started(response, shared.submit(MapRequest(model.id)))
 
 
 @router.get(

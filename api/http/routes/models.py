@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.http.problems import problem_responses
 from api.http.routes.paging import AfterText, Limit, cut
 from api.http.service import ServiceDep
-from api.responses import IndexResponse, ModelResponse, Page
+from api.responses.models import IndexResponse, ModelResponse
+from api.responses.response import Page
 from graph import models
 from graph.errors import NotFound
 from graph.records import Model

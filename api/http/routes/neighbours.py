@@ -7,14 +7,8 @@ from fastapi import APIRouter, Query
 from api.http.problems import problem_responses
 from api.http.routes.patches import PatchId, patch_response
 from api.http.service import ServiceDep
-from api.responses import (
-    PATCH_ID,
-    EdgeResponse,
-    NeighbourResponse,
-    NeighboursResponse,
-    PathPatchResponse,
-    PathResponse,
-)
+from api.responses.links import EdgeResponse, NeighbourResponse, NeighboursResponse, PathPatchResponse, PathResponse
+from api.responses.response import PATCH_ID
 from graph.queries import neighbourhood
 from graph.queries.neighbourhood import MAX_DEPTH, Edge
 

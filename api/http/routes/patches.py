@@ -12,15 +12,9 @@ from api.http.ranges import tagged_bytes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.routes.selection import SelectionDep
 from api.http.service import ServiceDep
-from api.responses import (
-    PATCH_ID,
-    VIDEO_ID,
-    Page,
-    PatchResponse,
-    SimilarItem,
-    SimilarResponse,
-    VectorResponse,
-)
+from api.responses.patches import PatchResponse
+from api.responses.response import PATCH_ID, VIDEO_ID, Page
+from api.responses.vectors import SimilarItem, SimilarResponse, VectorResponse
 from graph import videos
 from graph.queries import listing
 from graph.queries.listing import PatchFilter

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from api.http.service import ServiceDep
-from api.responses import VIDEO_ID
+from api.responses.response import VIDEO_ID
 from graph.errors import InvalidInput
 from graph.queries.members import patches_between, patches_of_parent
 from graph.vectors.selection import Selection

@@ -7,16 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.http.problems import JOB_STARTED, problem_responses
 from api.http.routes.paging import MOST_INTEGER, IdempotencyKey
+from api.http.routes.started import started
 from api.http.service import ServiceDep
-from api.responses import JobResponse
+from api.responses.jobs import JobResponse
 from graph import models
 from graph.generations import catalogue
 from graph.linking.parameters import MOST_GROUP, MOST_NEIGHBOURS, LinkParameters
-from graph.records import Job
 from training.recipes import get_recipe
 from workers import requests
 
-router = APIRouter()
+router = APIRouter(responses=problem_responses(403, 404, also=JOB_STARTED))
 
 _DEFAULT = LinkParameters()
 
@@ -94,23 +94,12 @@ class EmbedRequest(BaseModel):
     model: str = Field("", max_length=200, description="A model's id; the current one, else the newest, if empty.")
 
 
-def _started(response: Response, job: Job) -> JobResponse:
-    response.headers["Location"] = f"/jobs/{job.id}"
-    return JobResponse.model_validate(job)
-
-
-@router.post(
-    "/links",
-    status_code=202,
-    responses=problem_responses(403, 404, also=JOB_STARTED),
-    summary="Start linking",
-    tags=["graph"],
-)
+@router.post("/links", status_code=202, summary="Start linking", tags=["graph"])
 def start_linking(
     response: Response,
     shared: ServiceDep,
+    key: IdempotencyKey,
     asked: Annotated[LinkRequest | None, Body()] = None,
-    key: IdempotencyKey = "",
 ) -> JobResponse:
     """Compute features, clusters and inter-instance edges: a new generation that becomes current when complete."""
     asked = asked or LinkRequest()
@@ -118,40 +107,28 @@ def start_linking(
         catalogue.require_generation(shared.connection)
     if asked.features not in ("", "hog"):
         models.get_model(shared.connection, asked.features)
-    return _started(response, shared.submit(requests.parse_request("link", asked.model_dump()), key))
+    return started(response, shared.submit(requests.parse_request("link", asked.model_dump()), key))
 
 
-@router.post(
-    "/trainings",
-    status_code=202,
-    responses=problem_responses(403, 404, also=JOB_STARTED),
-    summary="Start a training",
-    tags=["models"],
-)
-def start_training(
-    response: Response, shared: ServiceDep, asked: TrainRequest, key: IdempotencyKey = ""
-) -> JobResponse:
+@router.post("/trainings", status_code=202, summary="Start a training", tags=["models"])
+def start_training(response: Response, shared: ServiceDep, asked: TrainRequest, key: IdempotencyKey) -> JobResponse:
     """Train a recipe on the current generation; the job's result is the model's id."""
     request = requests.TrainRequest(asked.recipe, asked.preset, asked.start, asked.seed, asked.iterations or 0)
     if get_recipe(asked.recipe, asked.preset).has_ranking_loss:
         catalogue.require_generation(shared.connection)
-    return _started(response, shared.submit(request, key))
+    return started(response, shared.submit(request, key))
 
 
 @router.post(
-    "/embeddings/jobs",
-    status_code=202,
-    responses=problem_responses(403, 404, also=JOB_STARTED),
-    summary="Embed the patches that have no embedding yet",
-    tags=["embeddings"],
+    "/embeddings/jobs", status_code=202, summary="Embed the patches that have no embedding yet", tags=["embeddings"]
 )
 def start_embedding(
     response: Response,
     shared: ServiceDep,
+    key: IdempotencyKey,
     asked: Annotated[EmbedRequest | None, Body()] = None,
-    key: IdempotencyKey = "",
 ) -> JobResponse:
     """Compute the embedding of every patch that has none of the model; the job's result is the model's id."""
     model = (asked or EmbedRequest()).model
     chosen = models.choose_model(shared.connection, model)
-    return _started(response, shared.submit(requests.EmbedRequest(chosen.id), key))
+    return started(response, shared.submit(requests.EmbedRequest(chosen.id), key))

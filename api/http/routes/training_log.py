@@ -1,6 +1,5 @@
 """Routes of a training's log: loss, share of active triplets, images a second and held-out measures by step."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +9,15 @@ from pydantic import BaseModel, Field
 from api.http.problems import problem_responses
 from api.http.routes.jobs import JobId
 from api.http.routes.models import ModelId
-from api.http.service import Service, ServiceDep
+from api.http.service import ServiceDep
 from graph import jobs, models
 from graph.errors import NotFound
 from graph.identifiers import require_name
-from graph.records import Job
-from training.journal import LOG, read_log
+from training.journal import read_log
 
 router = APIRouter(tags=["models"])
 
 MOST_LINES = 2000  # of one answer; a longer log is thinned, its held-out measures are kept
-SLACK_S = 5.0  # a log may be written for a moment after its job ended
 
 AfterStep = Annotated[int, Query(ge=0, le=2**63 - 1, description="Only lines of later steps.")]
 
@@ -45,24 +42,10 @@ def get_training_log(model_id: ModelId, shared: ServiceDep, after: AfterStep = 0
 def get_job_training_log(job_id: JobId, shared: ServiceDep, after: AfterStep = 0) -> TrainingLogResponse:
     """Read the log of a job's training so far; 404 before its first line."""
     job = jobs.get_job(shared.connection, job_id)
-    folder = _folder(shared, job)
-    if folder is None:
+    model = jobs.training_of(shared.connection, job_id) or (job.result if job.kind == "train" else "")
+    if not model:
         raise NotFound(f"Job {job_id} has logged no training step yet.")
-    return _read(folder, after)
-
-
-def _folder(shared: Service, job: Job) -> Path | None:
-    """Return the model folder of a job's training: the result's, else the log last written while the job ran.
-
-    Trainings run one at a time, and a job learns its model's id only while it runs.
-    """
-    if job.kind == "train" and job.result:
-        return shared.context.models / job.result
-    begin = datetime.fromisoformat(job.created_at).timestamp()
-    end = datetime.fromisoformat(job.finished_at).timestamp() + SLACK_S if job.finished_at else float("inf")
-    written = {path: path.stat().st_mtime for path in shared.context.models.glob(f"*/{LOG}")}
-    during = [path for path, changed in written.items() if begin <= changed <= end]
-    return max(during, key=written.__getitem__).parent if during and job.kind in ("train", "link") else None
+    return _read(shared.context.models / require_name("model id", model), after)
 
 
 def _read(folder: Path, after: int) -> TrainingLogResponse:

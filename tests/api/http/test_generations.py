@@ -51,6 +51,19 @@ def test_the_current_generation_stays(client: httpx.Client, generations: tuple[s
     assert "current" in answer.json()["detail"]
 
 
+def test_a_generation_tells_the_share_of_rejected_links(
+    client: httpx.Client, connection: Connection, generations: tuple[str, str]
+) -> None:
+    address = f"/generations/{generations[1]}"
+    before = client.get(address).json()
+    assert (before["rejected"], before["rejected_share"]) == (0, 0)
+    for quadruple in client.get("/graph/quadruples?limit=1").json()["items"]:
+        client.patch(f"/links/{quadruple['a']}/{quadruple['b']}", json={"state": "rejected"})
+    after = client.get(address).json()
+    assert (after["rejected"], after["rejected_share"]) == (1, 1 / before["edges"])
+    assert f"{100 / before['edges']:.1f} % of all" in client.get(f"/browse{address}").text
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_generation_of_a_running_training_stays(
     client: httpx.Client, connection: Connection, generations: tuple[str, str], named: bool

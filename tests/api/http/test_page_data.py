@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from graph.connection import Connection
-from graph.jobs import open_job
+from graph.jobs import note_training, open_job
 from graph.models import write_model
 from graph.queries.listing import PatchFilter, VideoFilter, VideoSort, list_patches, list_videos
 from graph.records import Job, Model, Video
@@ -117,8 +117,10 @@ def test_a_trainings_log_is_read_from_a_step_on(client: httpx.Client, connection
     assert client.get("/models/m/log?after=20").json()["lines"] == lines[2:]
     create_job(connection, Job("j", "train", state="done", result="m"))
     assert client.get("/jobs/j/training?after=10").json()["lines"] == lines[1:]
-    create_job(connection, Job("k", "train", created_at="2999-01-01T00:00:00+00:00"))
-    assert client.get("/jobs/k/training").status_code == 404
+    create_job(connection, Job("k", "train", state="running", created_at="2026-01-01T00:00:00+00:00"))
+    assert client.get("/jobs/k/training").status_code == 404  # the log of m is another job's
+    note_training(connection, "k", "m")
+    assert client.get("/jobs/k/training").json() == {"model": "m", "lines": lines}
 
 
 def test_one_stream_tells_of_all_jobs(client: httpx.Client, connection: Connection) -> None:

@@ -4,13 +4,19 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx
 import pytest
 
+from api.http.service import Service
+from api.keys import KeyStore, Scope
+from graph.jobs import finish_job
 from graph.records import Video
+from graph.settings import load_settings
 from graph.videos import delete_video, write_video
 from tests.api.conftest import NAMES, World
+from workers.requests import IngestRequest
 
 
 class Reader(HTMLParser):
@@ -116,3 +122,22 @@ def test_pages_of_many_lead_on(world: World) -> None:
         link = re.search(r'rel="next" href="([^"]+)"', text)
         following = html.unescape(link.group(1)) if link else ""
     assert len(found) == world.client.get("/graph/stats").json()["quadruples"] > 20
+
+
+def test_only_admin_keys_see_the_servers_folders_on_the_page_of_a_job(client: httpx.Client, home: Path) -> None:
+    hidden = "/srv/of the lab/films"
+    connection = Service.open(load_settings())
+    request = IngestRequest(f"{hidden}/a.mp4", "1" * 32)
+    job = connection.submit(request)
+    finish_job(connection.connection, job.id, "failed", reason="/srv/films/a.mp4 is no video, see /tmp/x.log.")
+    connection.close()
+    (home / "logs").mkdir()
+    (home / "logs" / "worker-mining.log").write_text(f"2026-01-01 {hidden} (job {job.id})\n")
+    store = KeyStore(home)
+    for scope in (Scope.READ, Scope.INGEST, Scope.ADMIN, None):
+        key = {"Authorization": f"Bearer {store.create(str(scope), scope)[1]}"} if scope else {}
+        text = client.get(f"/browse/jobs/{job.id}", headers=key).raise_for_status().text
+        assert (hidden in text) == (scope in (Scope.ADMIN, None))
+        assert "/srv/films" not in text
+        assert "a.mp4" in text
+        assert client.get(f"/jobs/{job.id}", headers=key).json()["reason"] == "…/a.mp4 is no video, see …/x.log."

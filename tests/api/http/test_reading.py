@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from api.responses import VideoResponse
+from api.responses.videos import VideoResponse
 from graph.connection import Connection
 from graph.records import Patch, Video
 from graph.videos import delete_video, write_video

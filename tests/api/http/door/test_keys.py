@@ -150,6 +150,9 @@ def test_pages_lead_to_the_form_and_the_form_back(guarded: httpx.Client, keys: d
     assert "set-cookie" not in wrong.headers
     right = guarded.post("/login", data={"key": keys[Scope.READ], "next": "/browse/videos"})
     assert (right.status_code, right.headers["location"]) == (303, "/browse/videos")
+    assert 'action="/logout"' in guarded.get("/browse/no-such-page", headers={"Accept": "text/html"}).text
+    with_key = guarded.get("/browse/no", headers={"Accept": "text/html", **bearer(keys[Scope.READ])})
+    assert 'action="/logout"' not in with_key.text  # a program has nothing to log out of
     cookie = right.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
