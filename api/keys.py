@@ -1,4 +1,4 @@
-"""API keys of a home: made, listed, revoked, and looked up by the secret that a client presents.
+"""Store of a home's API keys: create, list, revoke, and look up by the secret that a client presents.
 
 HOME/secrets/api_keys.json holds a key's id, name, scope and the SHA-256 of its secret; the secret itself is shown once.
 A secret has 256 random bits, so a slow password hash would add nothing (docs/decisions/0501-keys-in-a-file.md).
@@ -34,7 +34,7 @@ class Scope(StrEnum):
     ADMIN = "admin"  # link, train, change and delete
 
     def includes(self, other: "Scope") -> bool:
-        """Say whether a key of this scope may do what needs `other`."""
+        """Return whether this scope includes `other`."""
         order = list(Scope)
         return order.index(self) >= order.index(other)
 
@@ -125,7 +125,7 @@ def _hash(secret: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address or name reaches this machine only."""
+    """Return whether an address or name reaches this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]").split("%", 1)[0]).is_loopback
     except ValueError:

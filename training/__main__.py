@@ -1,4 +1,6 @@
-"""`python -m training`: training from a pack file, and replay of a bad batch; needs torch, numpy and safetensors only.
+"""`python -m training`: training from a pack file, and replay of a bad batch.
+
+It needs torch, numpy and safetensors only.
 
 python -m training RECIPE --pack FILE --output DIR [--preset P] [--seed N] [--resume] [--initial DIR]
 torchrun --nproc-per-node 8 -m training RECIPE --pack FILE --output DIR …      many GPUs

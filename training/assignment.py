@@ -33,7 +33,7 @@ class TorchPoints:
     """
 
     def __init__(self, features: NDArray[Any], device: torch.device) -> None:
-        """Keep (N, D) float16 vectors; on a GPU they are copied there once if they fit."""
+        """Keep (N, D) float16 vectors; if they fit, they are copied to the GPU once."""
         self._device = device
         self._features = torch.from_numpy(features)
         self._block = _CPU_BLOCK
@@ -92,7 +92,7 @@ class TorchPoints:
         return short
 
     def move(self, sums: NDArray[np.float32], old: NDArray[np.int32], new: NDArray[np.int32]) -> None:
-        """Subtract every vector from `sums[old]` and add it to `sums[new]` where the two differ; -1 is no centroid."""
+        """Where `old` and `new` differ, subtract the vector from `sums[old]` and add it to `sums[new]`; -1: none."""
         changed = np.flatnonzero(old != new)
         total = torch.from_numpy(sums).to(self._device)
         _, all_values = self._buffers()

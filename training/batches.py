@@ -51,7 +51,7 @@ def ranking_batches(
 ) -> Iterator[RankingBatch]:
     """Yield the mini-batches of steps `step`, `step` + 1, … without end, from `cursor` on.
 
-    A batch at the end of a pass over the data is filled up from the next pass. Raises `InvalidInput` for a source
+    The last batch of a pass over the data is filled up from the next pass. Raises `InvalidInput` for a source
     without the pairs of the recipe.
     """
     for groups, behind in _groups(source, recipe, table, seed, cursor):
@@ -71,7 +71,7 @@ def make_batch(
         listed = [(recipe.positives[0], (0, 1))]
     pairs = np.concatenate([place[:, positions] for _, positions in listed])
     weights = _pair_weights(recipe, [kind for kind, _ in listed for _ in range(len(groups))])
-    # Two quadruples of one batch may share a patch; a patch is no positive of itself.
+    # Two quadruples of one batch may share a patch; a patch is not a positive of itself.
     distinct = pairs[:, 0] != pairs[:, 1]
     pairs, weights = pairs[distinct], weights[distinct]
     allowed = allowed_negatives(rows, table, links)
@@ -143,7 +143,7 @@ def _one_pass(
 def steps_for(
     images: int, source: TrainingSource, recipe: Recipe, table: PatchTable, seed: int, more_per_step: float = 0.0
 ) -> int:
-    """Return after how many steps, at least 1, a training has encoded as near as possible to `images` images.
+    """Return the number of steps, at least 1, that encodes as nearly as possible `images` images.
 
     The images are counted on the batches of this seed, because quadruples of a small graph share patches and a shared
     patch is encoded once. `more_per_step` counts images that a step encodes besides those it ranks.

@@ -3,7 +3,7 @@
 Doersch et al. 2015 and its released code: the frame has 150K to 450K pixels. Patches of 96 pixels lie in a grid with a
 gap of 48 and up to 7 pixels of jitter, at a random offset, and are paired with their eight neighbours in both
 directions. A third of the patches are shrunk to as little as 10×10 and back. All colour channels but one become noise,
-because lens aberration would give the position away. Every patch is encoded once and shared by its pairs.
+because lens aberration would reveal the position. Every patch is encoded once and shared by its pairs.
 """
 
 from collections.abc import Sequence
@@ -132,20 +132,21 @@ def context_batch(
 
 
 def _read_frame(frame: bytes, recipe: Recipe) -> Image.Image:
-    """Decode a frame, at a reduced size where it has far more pixels than any scale drawn."""
+    """Decode a frame, at a reduced size if it has far more pixels than any scale can use."""
     try:
         return read_picture("It", frame, smallest_side=int(recipe.most_pixels**0.5))
     except InvalidInput as error:
         raise StorageError(
-            f"A frame or picture of {len(frame)} bytes cannot be read. {error} Ingest its video again, or take the "
-            "file out of the folder given with --images."
+            f"A frame or picture of {len(frame)} bytes cannot be read. {error} Ingest its video again, or remove "
+            "the file from the folder given with --images."
         ) from None
 
 
 def drop_colours(images: Tensor, noise: float, seed: int, step: int) -> Tensor:
-    """Keep one colour of each normalised (M, 3, H, W) patch; the others become noise of `noise` times its deviation.
+    """Keep one colour of each normalised (M, 3, H, W) patch; the others become noise.
 
-    The noise is drawn for a few patches and reused in turn: on a CPU drawing it for all took a fifth of the step.
+    The noise has `noise` times the standard deviation of the kept colour. It is drawn for a few patches and reused in
+    turn: on a CPU, drawing it for all took a fifth of the step.
     """
     draws = generator(seed, RandomStream.COLOURS, step)
     kept = torch.from_numpy(draws.integers(0, 3, len(images))).to(images.device)

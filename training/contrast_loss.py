@@ -42,8 +42,8 @@ def contrast_loss(embeddings: Tensor, pictures: Tensor, ranks: int, temperature:
     Args:
         embeddings: (2 P, E) of all ranks: those of rank 0 (the first view of each of its pictures, then the second),
             then rank 1's, and so on.
-        pictures: (P,) number of each picture, rank after rank. A picture that is there twice is no negative of itself.
-        ranks: how many processes share the batch.
+        pictures: (P,) number of each picture, rank after rank. A picture that occurs twice is not a negative of itself.
+        ranks: number of processes that share the batch.
         temperature: t.
     """
     each = pictures.view(ranks, -1)

@@ -38,7 +38,7 @@ class ContrastPictures:
         limit_bytes: int,
         threads: ThreadPoolExecutor,
     ) -> None:
-        """Allocate room for all of them if that takes at most `limit_bytes`; otherwise nothing is kept."""
+        """Allocate a cache for all of them if that takes at most `limit_bytes`; otherwise nothing is cached."""
         self._jpegs, self._recipe, self._device, self._threads = jpegs, recipe, device, threads
         self._side = recipe.picture_side
         shape = (len(jpegs), self._side, self._side, 3)

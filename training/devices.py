@@ -40,17 +40,17 @@ def put(network: Network, device: torch.device) -> Network:
 
 @contextmanager
 def deterministic(device: torch.device, same_shapes: bool) -> Iterator[None]:
-    """Train deterministically on a CPU; the process's settings before are restored at the end.
+    """Train deterministically on a CPU during the block; the process's earlier settings are restored at its end.
 
     Otherwise several threads add the gradients of an image shared by its pairs in any order, and two trainings of one
-    seed diverged within ten steps (measured). A GPU keeps its fast kernels; where all batches have one shape, cuDNN
-    tries once which kernels are the fastest.
+    seed diverged within ten steps (measured). A GPU keeps its fast kernels; if all batches have one shape, cuDNN first
+    measures which kernels are fastest.
     """
     before = torch.are_deterministic_algorithms_enabled(), _settings.fill_uninitialized_memory
     benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(device.type == "cpu")
     torch.backends.cudnn.benchmark = same_shapes
-    _settings.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every tensor
+    _settings.fill_uninitialized_memory = False  # filling is a debugging aid that costs a pass over every tensor
     try:
         yield
     finally:

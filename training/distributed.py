@@ -30,7 +30,7 @@ def local_rank_count() -> int:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
-    """Join the process group where torchrun started several processes; yields this process's device."""
+    """Join the process group if torchrun started several processes; yields this process's device."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
         return
@@ -47,8 +47,8 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 def share(rows: NDArray[np.int64], multiple: int = 1) -> NDArray[np.int64]:
     """Return this rank's part of a batch's rows.
 
-    All parts have equal length, and together a multiple of `multiple` rows: row 0 is repeated at the end where there
-    are too few. The loss leaves the repeated rows out.
+    All parts have equal length, and together a multiple of `multiple` rows: row 0 is repeated at the end if there are
+    too few. The loss ignores the repeated rows.
     """
     rank, size = rank_and_world_size()
     each = -(-(-(-len(rows) // multiple) * multiple) // size)
@@ -57,7 +57,7 @@ def share(rows: NDArray[np.int64], multiple: int = 1) -> NDArray[np.int64]:
 
 
 def wrap(network: nn.Module) -> nn.Module:
-    """Return a module whose gradients are averaged over the ranks; `network` itself where there is one rank."""
+    """Return a module whose gradients are averaged over the ranks; `network` itself if there is one rank."""
     return DistributedDataParallel(network) if rank_and_world_size()[1] > 1 else network
 
 

@@ -1,4 +1,7 @@
-"""The encoder of a trained model: pool5 features and embeddings of pictures. Other rooms use networks only by it."""
+"""The encoder of a trained model: pool5 features and embeddings of pictures.
+
+Other rooms use networks only through it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +26,7 @@ class Encoder:
     """A trained network that encodes pictures. Threads may share it."""
 
     def __init__(self, network: Network, model: Model, device: torch.device) -> None:
-        """Keep the parts; `load` makes them from a model's folder."""
+        """Store the parts; `load` creates them from a model's folder."""
         self.model = model
         self._network = network
         self._device = device
@@ -41,11 +44,11 @@ class Encoder:
         return pictures_to_patches([(f"Picture {number}", data) for number, data in enumerate(pictures, start=1)])
 
     def pool5(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """From uint8 (N, 96, 96, 3) to float16 (N, D), not normalised: the features of section 4.2."""
+        """Encode uint8 (N, 96, 96, 3) to float16 (N, D), not normalised: the features of section 4.2."""
         return encode(self._network, images, "pool5", self._device).astype(np.float16)
 
     def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """From uint8 (N, 96, 96, 3) to float32 (N, E) of length 1; raises `InvalidInput` where there is none."""
+        """Encode uint8 (N, 96, 96, 3) to float32 (N, E) of length 1; raises `InvalidInput` without an embedding."""
         if self._network.embedding is None:
             raise InvalidInput(f"Model {self.model.id} has no embedding: {self.model.recipe} trains convolutions only.")
         return encode(self._network, images, "embedding", self._device)

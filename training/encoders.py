@@ -1,4 +1,4 @@
-"""What encodes patches: a trained network, or an ONNX file that was taken in."""
+"""The interface of patch encoders, and its two implementations: trained networks and imported ONNX files."""
 
 from collections.abc import Sequence
 from pathlib import Path

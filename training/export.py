@@ -36,7 +36,7 @@ def export_torchvision(folder: Path, path: Path) -> list[str]:
 
 
 class _Exported(nn.Module):
-    """From uint8 (N, 96, 96, 3) to pool5 (N, D) and, where there is one, the embedding (N, E) of length 1."""
+    """Map from uint8 (N, 96, 96, 3) to pool5 (N, D) and, if the model has one, the embedding (N, E) of length 1."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Exported(nn.Module):
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Keep what the exporter prints, logs and warns of (its own steps) from people; errors are raised as ever."""
+    """Suppress the exporter's output, log lines and warnings; errors are still raised."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     try:

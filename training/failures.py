@@ -60,8 +60,8 @@ def images_that_fit(images: int, total: int, peak: int) -> int:
     Args:
         images: of the batch that did not fit.
         total: bytes of the device's memory, 0 if unknown.
-        peak: bytes allocated before the failure. The allocation that failed came on top of them and is taken to be as
-            large again, so an image needs about 2 · peak / images bytes. A fifth of the memory is left free.
+        peak: bytes allocated before the failure. The failed allocation is assumed to be as large as those before it, so
+            an image needs about 2 · peak / images bytes. A fifth of the memory is left free.
     """
     share = min(0.5, 0.8 * total / (2 * peak)) if total and peak else 0.5
     return max(8, int(images * share) // 4 * 4)

@@ -16,7 +16,7 @@ from training.pictures import SIDE, read_picture
 from training.pixels import PatchPixels
 from training.source import PatchTable
 
-MOST_TRACKS = 256  # measured while training; `transitive evaluate health` measures all
+MOST_TRACKS = 256  # measured during a training; `transitive evaluate health` measures all
 MOST_DISTRACTORS = 10_000
 _SAMPLE = 64  # pictures
 
@@ -24,8 +24,8 @@ _SAMPLE = 64  # pictures
 def choose_held_out_tracks(table: PatchTable, links: Links, most: int = 0, distractors: int = 0) -> HeldOutTracks:
     """Choose held-out tracks (at most `most`, evenly spread; 0: all) and up to `distractors` ends of training videos.
 
-    The ends of linked tracks are chosen first, the rest evenly spread. A link counts from a held-out start to any end
-    that was chosen: no training saw such a pair.
+    The ends of linked tracks are chosen first, the rest evenly spread. A link from a held-out start to any chosen end
+    counts, because no training saw such a pair.
     """
     tracks, others = table.tracks(held_out=True), table.tracks(held_out=False)
     if most and len(tracks) > most:
@@ -67,7 +67,7 @@ class HeldOut:
         )
 
     def measure(self, network: Network, device: torch.device) -> dict[str, float]:
-        """Measure the embedding where the network has one, and pool5 (as `pool5_…`); {} without held-out tracks."""
+        """Measure the embedding if the network has one, and pool5 (as `pool5_…`); {} without held-out tracks."""
         if self.tracks.count < 2:
             return {}
         pool5 = held_out_metrics(encode(network, self.pixels, "pool5", device), self.tracks)

@@ -35,16 +35,16 @@ def held_out_metrics(vectors: NDArray[np.floating], tracks: HeldOutTracks, seed:
     """Measure (2T + G, D) vectors of `tracks`, in its order.
 
     Returns:
-        auc: probability that A is nearer to its A' than to a random end of another held-out video (of another track
-            where there is one video only). 0.5 is chance. It is easy, because two videos seldom share their colours.
+        auc: probability that A is nearer to its A' than to a random end of another held-out video (of another track,
+            if only one video is held out). Chance is 0.5. The task is easy, because two videos seldom share colours.
         recall@1, recall@5: share of A whose A' is among the nearest k of all T + G ends, its own video's included.
         transitive_auc: probability that A is nearer to a linked B' than to a random end of another video.
-        transitive_recall@5: share of linked (A, B') with B' among A's nearest five ends, A' left out. Both transitive
+        transitive_recall@5: share of linked (A, B') with B' among A's nearest five ends other than A'. Both transitive
             metrics are absent without links. They favour features like those that made the links.
         effective_rank: number of directions in use (Roy and Vetterli 2007).
-        alignment: mean squared distance of A and A' on the unit sphere; uniformity: log of the mean Gaussian potential
-            (Wang and Isola 2020). Lower is better for both.
-        tracks, ends, links: how many of each were measured.
+        alignment: mean squared distance of A and A' on the unit sphere.
+        uniformity: log of the mean Gaussian potential. Lower is better for both (Wang and Isola 2020).
+        tracks, ends, links: their numbers.
     """
     count = tracks.count
     precise = vectors.astype(np.float32)

@@ -1,7 +1,7 @@
-"""The fastest way to compute pool5 of a trained network.
+"""Fast computation of pool5 of a trained network.
 
-On a GPU cuDNN's convolution includes bias and ReLU: as separate operations each would read and write every feature map
-once more.
+On a GPU, cuDNN's fused convolution includes bias and ReLU; as separate operations, each would read and write
+every feature map once more.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ _BF16_SINCE = (8, 0)  # compute capability
 def pool5_of(network: Network) -> Callable[[Tensor], Tensor]:
     """Return a function from normalised (N, 3, 96, 96) to pool5, (N, D); it computes no gradient.
 
-    The function is the network's own where cuDNN cannot do it: without a GPU or with an old one, with batch norm that
-    is not folded yet, and for ResNet.
+    It is the network's own function if cuDNN cannot fuse: without a GPU or with an old one, with batch norm that is not
+    folded yet, and for ResNet.
     """
     device = next(network.parameters()).device
     plain = not isinstance(network.features, nn.Sequential) or len(network.norms) > 0

@@ -19,14 +19,14 @@ def load_initial_weights(network: Network, recipe: Recipe, initial: Path | None)
     """Load the weights that a recipe starts from; returns the name of their origin ("" for random weights).
 
     Args:
-        network: with the random weights it was built with, which recipes that start from scratch keep.
+        network: network with random weights, which recipes that start from scratch keep.
         recipe: its `initial` says which kind of weights.
-        initial: a model's folder for "context" and "contrast", a file for "imagenet" (None: torchvision's download).
+        initial: model folder for "context" and "contrast", file for "imagenet" (None: torchvision's download).
 
     Raises:
-        NotFound: no such folder or file.
-        InvalidInput: none given, or of another network.
-        NoDevice: no file given and the download failed.
+        NotFound: the folder or file does not exist.
+        InvalidInput: no folder was given, or it holds another network.
+        NoDevice: no file was given, and the download failed.
     """
     if recipe.initial == "imagenet":
         return load_imagenet(network, initial)

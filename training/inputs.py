@@ -42,7 +42,7 @@ class TrainingData:
         frames = list(source.frames()) if uses_frames else []
         if uses_frames and not frames:
             task = "context prediction" if recipe.predict_context else "contrast"
-            raise InvalidInput(f"There is no frame to learn {task} from. Ingest videos, or give --images.")
+            raise InvalidInput(f"There is no frame for {task}. Ingest videos, or give --images.")
         if recipe.has_ranking_loss:
             check_learnable(table, recipe)
         pixels = PatchPixels(source, table, device, _bytes_to_keep(device))

@@ -71,7 +71,7 @@ def draw_curves(output: Path) -> None:
     """Draw curves.png of every number logged more than once; does nothing where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
-    except ImportError:  # a machine that only trains from a pack has torch and numpy, no more
+    except ImportError:  # optional: a machine that only trains from a pack has torch and numpy only
         return
     lines = read_log(output)
     wanted = [

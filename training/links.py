@@ -7,7 +7,7 @@ from training.source import PatchTable, TrainingSource
 
 
 class Links:
-    """Which track starts are linked with which (section 4.2)."""
+    """The linked track starts of each track start (section 4.2)."""
 
     def __init__(self, table: PatchTable, source: TrainingSource) -> None:
         """Read every inter-instance edge of the source once."""

@@ -51,12 +51,12 @@ def train(
     initial: Path | None = None,
     progress: Progress = no_progress,
 ) -> Model:
-    """Train `recipe` on `source` into the folder `output`, or return the finished model that is there already.
+    """Train `recipe` on `source` into the folder `output`, or return the finished model that the folder already holds.
 
     Args:
         recipe: from `get_recipe`.
         source: patches, pairs and pixels.
-        output: the model's folder; `model_id` names it by all that decides the result.
+        output: the model's folder; its name is `model_id`, a hash of everything that determines the result.
         seed: of every random draw.
         device: "auto", "cpu", "cuda" or "cuda:N".
         resume: True continues from the checkpoint and fails without one, False needs a folder without one, None
@@ -66,11 +66,12 @@ def train(
         progress: called after every step; if it raises `Cancelled`, a checkpoint is saved and the training ends.
 
     Raises:
-        InvalidInput: nothing to learn from, no negatives, unfit initial weights, links of the wrong kind.
+        InvalidInput: the source lacks pairs or negatives, the initial weights do not fit, or the links are of the wrong
+            kind.
         Conflict: the folder belongs to another training.
-        NotFound: `resume` without a checkpoint, or no initial model.
+        NotFound: there is no checkpoint to resume from, or no initial model.
         NoDevice: the device does not exist, or its memory is too small.
-        StorageError: a patch is missing, the disk is full, a checkpoint is truncated.
+        StorageError: a patch is missing, the disk is full, or a checkpoint is truncated.
         Cancelled: raised by `progress`.
     """
     chosen = choose_device(device)
@@ -93,7 +94,7 @@ class Training:
     output: Path
     identity: Identity
     network: Network
-    model: nn.Module  # the network, perhaps compiled or wrapped for several ranks: what is called
+    model: nn.Module  # the network as it is called: perhaps compiled, or wrapped for several ranks
     optimiser: torch.optim.Optimizer
 
     def save(self, state: TrainingState) -> None:
@@ -102,7 +103,7 @@ class Training:
             training_state.save(self.output, self.identity, self.network, self.optimiser, state)
 
     def load(self) -> TrainingState:
-        """Restore weights, optimiser and random state from the checkpoint; returns where the training stood."""
+        """Restore weights, optimiser and random state from the checkpoint; returns the saved state."""
         return training_state.load(self.output, self.identity, self.network, self.optimiser)
 
 
@@ -111,8 +112,8 @@ def train_step(
 ) -> tuple[float, dict[str, Tensor | float]]:
     """Do one step of the optimiser; returns the loss, and measures by name.
 
-    `measure` also computes what costs time. A loss that is not finite raises `TransitiveError` before it reaches the
-    weights, and keeps the batch.
+    `measure` adds the measures that cost time. A loss that is not finite raises `TransitiveError` before it reaches the
+    weights, and the batch is saved.
     """
     recipe, optimiser = training.recipe, training.optimiser
     for group in optimiser.param_groups:

@@ -29,7 +29,8 @@ def ranking_loss(
         negatives: (P, K) rows of X-, -1 where there is none; that triplet adds nothing.
         weights: (P,) weight of each pair.
         margin: m.
-        divisor: the constant. The number of active triplets would give a few hard ones the weight of many.
+        divisor: the constant. With the number of active triplets instead, a few hard triplets would weigh as much as
+            many.
 
     Returns:
         The loss, and the share of existing triplets whose hinge is above zero.

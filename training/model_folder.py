@@ -53,7 +53,7 @@ def write_model(folder: Path, network: Network, recipe: Recipe, model: Model, fa
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read a model's card; raises `NotFound` where there is no finished model, `InvalidInput` for a foreign card."""
+    """Read a model's card; raises `NotFound` without a finished model, `InvalidInput` for a foreign card."""
     try:
         card: dict[str, Any] = json.loads((folder / CARD).read_text())
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise StorageError(f"{folder / CARD} is damaged ({error}). Train the model again.") from None
     if missing := sorted({*Model.__slots__, "numbers"} - card.keys()):
         raise InvalidInput(f"{folder / CARD} is not a model card of this software: it lacks {', '.join(missing)}.")
-    require_name("model id", card["id"])  # a card of another machine names the folder that the model is copied to
+    require_name("model id", card["id"])  # the id of another machine's card becomes the name of the model's folder
     return card
 
 
@@ -74,7 +74,7 @@ def card_model(card: dict[str, Any]) -> Model:
 def card_recipe(card: dict[str, Any]) -> Recipe:
     """Return the card's recipe; cards written before 2026-11-28 have another name for `held_out_every`."""
     if card["recipe"] == ONNX_RECIPE:
-        raise InvalidInput(f"{card['id']} is an ONNX encoder: it can be linked by and searched with, not trained.")
+        raise InvalidInput(f"{card['id']} is an ONNX encoder: links and searches can use it, but it cannot be trained.")
     numbers = {"held_out_every" if name == "health_every" else name: value for name, value in card["numbers"].items()}
     return Recipe(**{**numbers, "positives": tuple(numbers["positives"])})
 
@@ -102,7 +102,7 @@ def load_network(folder: Path) -> tuple[Network, Recipe, dict[str, Any]]:
 
 
 def load_trunk(network: Network, folder: Path) -> str:
-    """Copy the convolutions of the model in `folder` into `network`; return that model's id. Section 6."""
+    """Copy the convolutions of the model in `folder` into `network`; returns that model's id. Section 6."""
     card = read_card(folder)
     theirs = {name: value for name, value in read_weights(folder / WEIGHTS).items() if name.startswith("features.")}
     ours = {name: value for name, value in network.state_dict().items() if name.startswith("features.")}

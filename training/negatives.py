@@ -35,9 +35,9 @@ def allowed_negatives(rows: NDArray[np.int64], table: PatchTable, links: Links) 
 def choose_distractors(
     anchors_without_negative: NDArray[np.int64], table: PatchTable, links: Links, seed: int, step: int
 ) -> NDArray[np.int64]:
-    """Choose a few more rows so that each of these anchors gets an allowed negative, where the graph has one.
+    """Choose a few more rows, so that each of these anchors gets an allowed negative if the graph has one.
 
-    A batch of few videos may hold none, because its quadruples join the same clusters of the same two videos. A
+    A batch of few videos may hold no negative, because its quadruples join the same clusters of the same two videos. A
     distractor is section 3's "random sample C unconnected to A, A', B, B'".
     """
     draws = generator(seed, RandomStream.DISTRACTORS, step)

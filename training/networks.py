@@ -3,7 +3,7 @@
     pixels uint8 (N, 96, 96, 3) → features (VGG16's convolutions) → pool5 → fc6, fc7 → embedding        section 5
                                                                     ↘ ContextHead → 8 positions         Doersch 2015
 
-The convolutions have torchvision's names (`features.0.weight` …), so weights can be moved both ways.
+The convolutions have torchvision's names (`features.0.weight` …), so weights can be exchanged with torchvision.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ class ContextHead(nn.Module):
     """The classifier of context prediction: fc6 on pool5 of each patch, fc7 and fc8 on both, eight positions."""
 
     def __init__(self, pool5: int, hidden: int) -> None:
-        """Build the layers, with batch norm without scale and shift after each but the last."""
+        """Build the layers, each but the last followed by batch norm without scale and shift."""
         super().__init__()
         self.fc6 = nn.Linear(pool5, hidden)
         self.fc7 = nn.Linear(2 * hidden, hidden)
@@ -90,7 +90,7 @@ class Network(nn.Module):
         if recipe.trunk == "resnet50":
             self.features = resnet50(weights=None)
             self.features.fc = nn.Identity()
-            self.pool5_dim = 2048  # averaged over positions: 3×3×2048 would be four times VGG16's
+            self.pool5_dim = 2048  # averaged over positions, because 3×3×2048 would be four times VGG16's
         else:
             self.features = vgg16_features(recipe.width if recipe.trunk == "vgg16-narrow" else 1.0)
             channels = [layer.out_channels for layer in self.features if isinstance(layer, nn.Conv2d)]
@@ -140,7 +140,7 @@ class Network(nn.Module):
             images = layer(images)
             if str(place) in self.norms:
                 images = self.norms[str(place)](images)
-        if images.shape[-1] != POOL5_SIDE:  # smaller views; the heads and all that is encoded have 96 pixels
+        if images.shape[-1] != POOL5_SIDE:  # smaller views; the heads and the encoder get 96 pixels
             images = functional.interpolate(images, (POOL5_SIDE, POOL5_SIDE), mode="bilinear")
         # In the order channels, rows, columns, as torchvision's pool5, in every memory format.
         return images.contiguous().flatten(1)

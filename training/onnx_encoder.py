@@ -1,8 +1,8 @@
-"""Encoders of pictures in ONNX files, run by onnxruntime: strong features of other people to link and search by.
+"""Encoders of pictures in ONNX files, run by onnxruntime, to link and search by features of other projects.
 
-A file is taken into a folder of its own beside the trained models, and its model is named by the file's SHA-256 and by
-how pictures are handed to it. A file of `transitive export-model` has the outputs `pool5` and `embedding`; any other
-encoder has one vector a picture, which serves as both.
+A file is copied into a folder beside the trained models. The model's name is a hash of the file's SHA-256 and of the
+input parameters. A file of `transitive export-model` has the outputs `pool5` and `embedding`; any other encoder has one
+vector per picture, which serves as both.
 """
 
 import json
@@ -37,7 +37,7 @@ _METADATA = {
 
 @dataclass(frozen=True, slots=True)
 class GivenNumbers:
-    """What a person says of an encoder's pictures; it comes before what the file says."""
+    """A user's parameters of an encoder's input; they override those of the file."""
 
     size: int = 0  # side in pixels; 0: not given
     mean: tuple[float, ...] = ()  # of red, green and blue, for pixels from 0 to 1 (to 255 where a number is above 1)
@@ -46,13 +46,13 @@ class GivenNumbers:
 
 @dataclass(frozen=True, slots=True)
 class OnnxInput:
-    """How pictures are handed to an encoder."""
+    """The input and output parameters of an encoder."""
 
     name: str
     kind: str  # onnxruntime's name of its type
     size: int  # side of the square picture in pixels
-    channels_last: bool  # (N, H, W, 3) in place of (N, 3, H, W)
-    batch: int  # pictures of one call, where the file has a fixed number; 0: any
+    channels_last: bool  # (N, H, W, 3) instead of (N, 3, H, W)
+    batch: int  # number of pictures per call, if the file fixes it; 0: any
     mean: tuple[float, ...]  # subtracted; () for whole pixels
     deviation: tuple[float, ...]  # divided by
     vector: str  # output of the features
@@ -60,9 +60,9 @@ class OnnxInput:
 
 
 def inspect_onnx(data: bytes, name: str, given: GivenNumbers) -> OnnxInput:
-    """Find out how a file takes pictures: from its input, its metadata, and the numbers that are given.
+    """Determine a file's parameters from its input, its metadata, and the given numbers.
 
-    Raises `InvalidInput` that says what is missing or wrong, `NoDevice` without onnxruntime.
+    Raises `InvalidInput` that names the missing or wrong parameter, and `NoDevice` without onnxruntime.
     """
     session = _session(data, name, "cpu")
     inputs = session.get_inputs()
@@ -96,7 +96,7 @@ def inspect_onnx(data: bytes, name: str, given: GivenNumbers) -> OnnxInput:
 
 
 def take_onnx(models: Path, file: Path, given: GivenNumbers, created_at: str) -> Model:
-    """Copy a file below `models` with a model card, and return its model; taken again, nothing changes.
+    """Copy a file below `models` with a model card, and return its model; a repeated call changes nothing.
 
     Raises what `inspect_onnx` raises.
     """
@@ -125,7 +125,7 @@ class OnnxEncoder:
     """An encoder of a model folder with an ONNX file; safe to share between threads."""
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
-        """Open the folder; raises `NotFound`, `StorageError` for another file than the card's, or `NoDevice`."""
+        """Open the folder; raises `NotFound`, `StorageError` if the file is not the card's, or `NoDevice`."""
         card = read_card(folder)
         self.model = card_model(card)
         about = card["onnx"]
@@ -149,17 +149,17 @@ class OnnxEncoder:
         return pictures_to_patches([(f"Picture {number}", data) for number, data in enumerate(pictures, start=1)])
 
     def pool5(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """From uint8 (N, 96, 96, 3) to float16 (N, D), the features to link by; raises `InvalidInput` above float16."""
+        """Encode uint8 (N, 96, 96, 3) to float16 (N, D), the features to link by; raises `InvalidInput` on overflow."""
         with np.errstate(over="ignore"):
             vectors = self._encode(images, self._input.vector, self.model.pool5_dim).astype(np.float16)
         if not np.isfinite(vectors).all():
             raise InvalidInput(
-                f"{self.model.id} gives numbers that are too large or none: check --mean and --deviation."
+                f"{self.model.id} gives NaN or numbers too large for float16. Check --mean and --deviation."
             )
         return vectors
 
     def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """From uint8 (N, 96, 96, 3) to float32 (N, E) of length 1."""
+        """Encode uint8 (N, 96, 96, 3) to float32 (N, E) of length 1."""
         vectors = self._encode(images, self._input.embedding, self.model.embedding_dim)
         unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return unit
@@ -185,11 +185,11 @@ def _session(data: bytes, name: str, device: str) -> Any:
         return onnxruntime.InferenceSession(data, options, providers=[one for one in wanted if one in known])
     except Exception as error:  # onnxruntime's errors have no common class of their own
         reason = str(error).strip().splitlines()[0]
-        raise InvalidInput(f"{name} is no ONNX file that can be run in one piece ({reason}).") from None
+        raise InvalidInput(f"{name} is not an ONNX file that can be run by itself ({reason}).") from None
 
 
 def _run(session: Any, described: OnnxInput, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Encode up to one batch; returns (N, D) of each output that is used."""
+    """Encode up to one batch; returns the (N, D) vectors of each used output."""
     pixels = _resized(images, described.size)
     count = len(pixels)
     if described.batch > count:
@@ -217,16 +217,16 @@ def _resized(images: NDArray[np.uint8], side: int) -> NDArray[np.generic]:
 
 
 def _flat(value: NDArray[Any]) -> NDArray[Any]:
-    """Average a map of features (N, C, H, W) over its places; (N, D) stays."""
+    """Average a feature map (N, C, H, W) over its positions; (N, D) is unchanged."""
     return value.mean(axis=(2, 3), dtype=np.float32) if value.ndim == 4 else value
 
 
 def _vectors(session: Any) -> list[str]:
-    """List the outputs of one vector a picture, then those of one map; raises `InvalidInput` where there is none."""
+    """List the outputs with one vector per picture, then those with one map; raises `InvalidInput` if there is none."""
     outputs = session.get_outputs()
     found = [str(one.name) for rank in (2, 4) for one in outputs if len(one.shape) == rank]
     if not found:
-        raise InvalidInput("The encoder has no output of one vector a picture, (N, D) or (N, C, H, W).")
+        raise InvalidInput("The encoder has no output with one vector per picture, (N, D) or (N, C, H, W).")
     return found
 
 

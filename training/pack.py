@@ -40,13 +40,14 @@ def write_pack(
     buckets: int,
     with_frames: bool = True,
 ) -> int:
-    """Write everything that `source` gives into one file; returns its size in bytes.
+    """Write all data of `source` into one file; returns its size in bytes.
 
     Args:
         source: of one generation.
         path: of the file, replaced atomically.
-        bucket_of: bucket of the edge A–B by the ids of A and B, the generation's own. It fixes the training's order.
-        buckets: how many there are.
+        bucket_of: the generation's function from the ids of A and B to the bucket of the edge A–B. It determines the
+            order of the training.
+        buckets: number of buckets.
         with_frames: whether whole frames are included, which context prediction needs.
 
     Raises:
@@ -144,7 +145,7 @@ class PackSource:
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', the fewest; 0 without tracks."""
+        """Frames from A to A' of the shortest track; 0 without tracks."""
         return int(self._about["track_length"])
 
     @cached_property

@@ -18,13 +18,13 @@ from graph.errors import InvalidInput
 from training.pixel_budget import PixelBudget
 
 SIDE = 96  # pixels; section 4.1
-FORMATS = ("JPEG", "PNG", "WEBP")  # PIL's other readers are seldom tested, and some start programs
+FORMATS = ("JPEG", "PNG", "WEBP")  # PIL's other readers are less tested, and some start programs
 ACCEPTED = "JPEG, PNG or WebP"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of these formats, for files in a folder
-LARGEST = 64 * 10**6  # pixels; a few bytes of PNG can unfold to terabytes
+LARGEST = 64 * 10**6  # pixels; a few bytes of PNG can decode to terabytes
 _IN_FLIGHT = PixelBudget(LARGEST)  # one budget for all requests and threads of this process
-_STRIP = 256  # rows that are laid on the ground at a time
-# PIL's decoders raise whatever the format's parser met: struct.error and IndexError come from damaged files too
+_STRIP = 256  # rows that are blended with white at a time
+# Damaged files make PIL's parsers raise these; struct.error and IndexError are among them
 _DAMAGE = (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError)
 _GROUND = (255, 255, 255)
 _ENOUGH = 2 * SIDE  # a JPEG is decoded at a reduced size whose smaller side is at least this
@@ -43,12 +43,12 @@ def decoded(name: str, data: bytes, smallest_side: int = 0, *, upright: bool = T
     Args:
         name: of the file or form part, for messages.
         data: the file's bytes.
-        smallest_side: a JPEG may be decoded at half, a quarter or an eighth of its size, as long as its smaller side
-            keeps this many pixels; 0 decodes all of it.
-        upright: whether it is turned by its EXIF orientation, as a person sees it, or left as it is stored.
+        smallest_side: a JPEG may be decoded at half, a quarter or an eighth of its size, if its smaller side keeps this
+            many pixels; 0: full size.
+        upright: whether the picture is rotated by its EXIF orientation.
 
     Raises:
-        InvalidInput: not one of `FORMATS`, damaged, or more than `LARGEST` pixels.
+        InvalidInput: the picture is damaged, not in one of `FORMATS`, or has more than `LARGEST` pixels.
     """
     with _opened(name, data) as image:
         if smallest_side:
@@ -63,7 +63,7 @@ def _opened(name: str, data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise InvalidInput(f"{name} is no picture in a format that is taken: {ACCEPTED}.") from None
+        raise InvalidInput(f"{name} is not a picture in an accepted format: {ACCEPTED}.") from None
     except _DAMAGE as error:
         raise _unreadable(name, error) from None
     if image.width * image.height > LARGEST:
@@ -86,7 +86,7 @@ def _patch(name: str, data: bytes) -> NDArray[np.uint8]:
 def pictures_to_patches(
     pictures: Sequence[tuple[str, bytes]], threads: ThreadPoolExecutor | None = None
 ) -> NDArray[np.uint8]:
-    """Turn N (name, bytes) into (N, 96, 96, 3); in `threads` where given, since PIL decodes without Python's lock."""
+    """Turn N (name, bytes) into (N, 96, 96, 3), in `threads` if given, because PIL decodes without Python's lock."""
     if not pictures:
         return np.empty((0, SIDE, SIDE, 3), np.uint8)
     names, data = zip(*pictures, strict=True)
@@ -111,7 +111,7 @@ def _rgb(name: str, image: Image.Image, upright: bool) -> Image.Image:
 
 
 def _unreadable(name: str, error: Exception) -> InvalidInput:
-    return InvalidInput(f"{name} is no picture that can be read ({error}). Formats taken: {ACCEPTED}.")
+    return InvalidInput(f"{name} is not a readable picture ({error}). Accepted formats: {ACCEPTED}.")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -121,7 +121,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         result = Image.new("RGB", image.size)
-        for top in range(0, image.height, _STRIP):  # in strips: the steps in between need four copies of what they do
+        for top in range(0, image.height, _STRIP):  # in strips, because the intermediate steps need four copies
             strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
             ground = Image.new("RGBA", strip.size, (*_GROUND, 255))
             ground.alpha_composite(strip.convert("RGBA"))

@@ -1,6 +1,7 @@
-"""A bound on the pixels that all threads of a process decode at the same time, so that pictures cannot fill the memory.
+"""A limit on the pixels that all threads of a process decode at the same time.
 
-A 186 KB PNG unfolds to 64 million pixels, about 200 MB per copy. Requests wait for each other's pixels, not for memory.
+Without it pictures could fill the memory: a 186 KB PNG decodes to 64 million pixels, about 200 MB per copy. A
+request waits until the pixels of others are freed.
 """
 
 import ctypes
@@ -8,11 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-LARGE = 4 * 10**6  # pixels; after a larger picture the allocator is asked to hand its free memory back
+LARGE = 4 * 10**6  # pixels; after a larger picture, the allocator returns its free memory to the system
 
 
 class PixelBudget:
-    """A count of pixels in flight, at most `limit`; who asks for more waits until others are done."""
+    """A counter of the pixels being decoded, at most `limit`; a thread that would exceed it waits."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -38,8 +39,8 @@ class PixelBudget:
     def give_memory_back(self) -> None:
         """Return freed memory to the system if a large picture was decoded since the last call.
 
-        Pillow frees its blocks of 16 MB to the allocator, which keeps them. Without effect where the C library has no
-        `malloc_trim` (glibc has).
+        Pillow frees its blocks of 16 MB to the allocator, which keeps them. The call has no effect if the C library
+        lacks `malloc_trim` (glibc has it).
         """
         with self._changed:
             large, self._large = self._large, False

@@ -1,7 +1,6 @@
 """Decoded patches by row of the patch table, cached on the device if they all fit.
 
-A decoded patch takes 27 KiB: a million fit in 28 GB of GPU memory. A patch that is kept needs no second decoding and no
-second copy to the GPU.
+A decoded patch takes 27 KiB, so a million fit in 28 GB of GPU memory.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +15,14 @@ from training.pictures import SIDE, pictures_to_patches
 from training.source import PatchTable, TrainingSource
 
 PATCH_BYTES = SIDE * SIDE * 3
-_THREADS = 2  # more wait for Python's lock: 5,577 patches/s in 2 threads, 4,134 in 8, 3,369 in 16 (16 cores)
+_THREADS = 2  # more threads wait for Python's lock: 5,577 patches/s with 2, 4,134 with 8, 3,369 with 16 (16 cores)
 
 
 class PatchPixels:
     """The pixels of a source's patches on a device."""
 
     def __init__(self, source: TrainingSource, table: PatchTable, device: torch.device, limit_bytes: int) -> None:
-        """Allocate room for all patches if that takes at most `limit_bytes`; otherwise nothing is kept."""
+        """Allocate a cache for all patches if that takes at most `limit_bytes`; otherwise nothing is cached."""
         self._source, self._table, self._device = source, table, device
         fits = len(table.ids) * PATCH_BYTES <= limit_bytes
         self._kept = torch.empty((len(table.ids), SIDE, SIDE, 3), dtype=torch.uint8, device=device) if fits else None

@@ -38,7 +38,7 @@ class Recipe:
 
     # The network
     trunk: Literal["vgg16", "vgg16-narrow", "resnet50"] = "vgg16"  # section 5
-    width: float = 1.0  # of vgg16-narrow: its layers have this share of VGG16's channels
+    width: float = 1.0  # of vgg16-narrow: share of VGG16's channels that its layers have
     hidden: int = 4096  # section 5: first fully connected layer
     embedding: int = 1024  # section 5: second fully connected layer
     context_hidden: int = 4096  # Doersch: fc6, fc7, fc8
@@ -65,12 +65,12 @@ class Recipe:
     pair_loss: Literal["ranking", "info_nce"] = "ranking"  # of the graph's pairs; "ranking" is section 5's
     temperature: float = 0.2  # docs/decisions/0307-contrast.md
     picture_side: int = 128  # pixels of the square that views are cut from
-    view_side: int = 64  # pixels of a view: 3.3 times the views of 96 pixels in the same time on two cores
-    view_area: float = 0.15  # the smallest crop, as a share of the picture
+    view_side: int = 64  # pixels of a view; on two cores, 3.3 times as many views per second as with 96 pixels
+    view_area: float = 0.15  # area of the smallest crop, as a share of the picture
     view_ratio: float = 4 / 3  # the widest crop's width to its height, and the tallest's height to its width
     view_recoloured: float = 0.8  # share of the views with other colours
     view_colour: float = 0.4  # random factor of brightness, contrast and saturation, either way
-    view_hue: float = 0.1  # random turn of the hue, either way; 1 is a whole turn
+    view_hue: float = 0.1  # random rotation of the hue, either way; 1 is a full turn
     view_grey: float = 0.2  # share of the views in grey
 
     # The optimiser
@@ -82,14 +82,14 @@ class Recipe:
     iterations: int = 200_000  # section 6
     warmup: int = 0  # iterations of linear rise
     decay: Literal["constant", "cosine"] = "constant"  # the paper names one rate
-    gradient_clip: float = 0.0  # largest norm of the gradient; 0: no limit
+    gradient_clip: float = 0.0  # maximum norm of the gradient; 0: no limit
 
     # Augmentation: the paper names none
     mirror: bool = False
     crop: int = 0  # pixels of random shift, either way
     colour: float = 0.0  # random factor of brightness and contrast, either way
 
-    # Intervals and devices, which change no result
+    # Intervals and devices, which do not change the result
     log_every: int = 20
     checkpoint_every: int = 1000
     held_out_every: int = 2000
@@ -103,12 +103,12 @@ class Recipe:
 
     @property
     def is_stage_0(self) -> bool:
-        """Whether the recipe trains a network that others start from and links are made with: context or contrast."""
+        """Whether the recipe (context or contrast) trains a stage-0 network, from which others start."""
         return not self.positives and (self.predict_context or self.contrast_pictures > 0)
 
     @property
     def is_ranking_only(self) -> bool:
-        """Whether the ranking loss of section 5 is all that is learned."""
+        """Whether the ranking loss of section 5 is the only loss."""
         contrasts = self.contrast_pictures > 0 or self.pair_loss == "info_nce"
         return self.has_ranking_loss and not self.predict_context and not contrasts
 
@@ -131,7 +131,7 @@ class Recipe:
 
     @property
     def ranked_per_step(self) -> int:
-        """The number of images that one mini-batch ranks at most; quadruples that share patches have fewer."""
+        """The maximum number of images that one mini-batch ranks; quadruples that share patches have fewer."""
         if not self.has_ranking_loss:
             return 0
         return self.quadruples_per_step * (4 if "transitive" in self.positives else 2)
@@ -143,8 +143,8 @@ class Recipe:
         return self.compile and self.is_ranking_only and images >= _COMPILED_FROM
 
     def numbers(self) -> dict[str, Any]:
-        """The numbers that decide the result; a checkpoint and a model's name are compared by them."""
+        """The numbers that determine the result; checkpoints and model names are compared by them."""
         without_effect = {"log_every", "checkpoint_every", "held_out_every", "needs_cuda", "compile"}
         if self.contrast_pictures == 0 and self.pair_loss == "ranking":
-            without_effect |= _CONTRAST  # and the names of models that were trained before these fields stay the same
+            without_effect |= _CONTRAST  # so that models trained before these fields existed keep their names
         return {key: value for key, value in asdict(self).items() if key not in without_effect}

@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -51,5 +52,5 @@ class SharedFrames(Sequence[bytes]):
 
 
 def _mapped(path: str) -> mmap.mmap:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -23,7 +23,7 @@ class PatchRow:
 
     id: str
     video_id: str
-    parent: int  # parent cluster; -1: not clustered, or its cluster was dropped. An end has its start's
+    parent: int  # parent cluster, for an end that of its start; -1: not clustered, or its cluster was dropped
     start_id: str  # start of its track; a start's own id
     held_out: bool = False  # whether its video is kept out of training
 
@@ -72,7 +72,7 @@ class TrainingSource(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what is read: of the generation's edges, or of the videos without a generation."""
+        """A hash of the data: of the generation's edges, or without a generation, of the videos."""
 
     @property
     def feature_model(self) -> str:
@@ -80,7 +80,7 @@ class TrainingSource(Protocol):
 
     @property
     def track_length(self) -> int:
-        """Frames from A to A', the fewest; 0 without tracks."""
+        """Frames from A to A' of the shortest track; 0 without tracks."""
 
     def table(self) -> PatchTable:
         """Return every patch, with its video, parent cluster and track."""
@@ -123,7 +123,7 @@ class NoVideos:
         yield from ()
 
     def patch_jpegs(self, ids: Sequence[str]) -> list[bytes]:
-        """Return nothing: there is no patch to ask for."""
+        """Return an empty list."""
         return []
 
     def frames(self) -> Iterator[bytes]:

@@ -22,9 +22,9 @@ class TrainingState:
     alarms: Alarms
     before: dict[str, float]  # held-out metrics before the first step
     step: int = 0  # steps done
-    cursor: Cursor = field(default_factory=Cursor)  # behind the last batch
-    images: int = 0  # encoded so far, by all ranks
-    seconds: float = 0.0  # spent in steps
+    cursor: Cursor = field(default_factory=Cursor)  # position after the last batch
+    images: int = 0  # images encoded so far, by all ranks
+    seconds: float = 0.0  # time spent in steps
     waited: float = 0.0  # seconds of them spent waiting for batches
 
 
@@ -37,7 +37,7 @@ def save(
 
 
 def load(output: Path, identity: Identity, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingState:
-    """Restore network, optimiser and random state from the checkpoint, and return where the training stood.
+    """Restore network, optimiser and random state from the checkpoint, and return the saved state.
 
     Raises `StorageError` for a damaged file and `Conflict` for another training's.
     """

@@ -79,13 +79,14 @@ def to_input(
 def compute_loss(
     model: nn.Module, network: Network, recipe: Recipe, inputs: StepInput, seed: int, step: int, measure: bool
 ) -> tuple[Tensor, dict[str, Tensor | float]]:
-    """Run the network once over all images of the batch and add up the recipe's losses.
+    """Run the network once on all images of the batch and add the recipe's losses.
 
     Args:
         model: `network`, perhaps wrapped for DDP or compiled.
         network: the bare network.
         recipe: recipe whose losses are computed.
-        inputs: the mini-batch; under DDP `pixels` is this rank's share, all else belongs to the whole batch.
+        inputs: the mini-batch; under DDP, `pixels` is this rank's share, and the other fields belong to the whole
+            batch.
         seed: of the training, for augmentation and for the noise of context prediction.
         step: number of the mini-batch.
         measure: whether to compute measures that cost time (the effective rank) as well.
@@ -105,7 +106,7 @@ def compute_loss(
     with torch.autocast(device.type, torch.bfloat16, enabled=inputs.pixels.is_cuda):
         embeddings, logits = model(torch.cat(encoded) if encoded else None, patches, pairs)
     loss = torch.zeros((), device=device)
-    # DDP averages gradients over ranks, and every rank has the gradient of its own images only.
+    # DDP averages gradients over ranks, but each rank has the gradient of its own images only.
     world = rank_and_world_size()[1]
     if embeddings is not None:
         ranked = 0 if to_rank is None else len(to_rank)

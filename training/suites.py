@@ -13,10 +13,10 @@ class Suite:
     preset: str
     seeds: int
     image_budget: int  # images that each training encodes
-    start_iterations: dict[str, int]  # of the network that all start from, by its recipe; 0: the preset's
+    start_iterations: dict[str, int]  # of the initial model, by its recipe; 0: the preset's
 
 
-START = "start"  # in a suite's recipes: the network that all start from
+START = "start"  # in a suite's recipes: the initial model itself
 _RECIPES = ("scratch", START, "tracking", "inter", "transitive", "multitask", "transitive-hog", "transitive-15")
 
 # Name, device, suite. `small` is the one of docs/results.md. On an H200 the context network takes 167 s and one seed
@@ -39,7 +39,7 @@ SUITES: dict[str, dict[str, Suite]] = {
             _RECIPES, "h200", seeds=3, image_budget=100_000, start_iterations={"context": 2_400, "contrast": 0}
         ),
     },
-    "multiview": {  # the narrow network on a GPU as well: forty objects are little for a wide one
+    "multiview": {  # the narrow network also on a GPU, because forty objects are few for a wide one
         device: Suite(_MULTIVIEW, "cpu-small", seeds=3, image_budget=24_000, start_iterations={"context": 4_000})
         for device in ("cpu", "cuda")
     },

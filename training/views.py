@@ -16,7 +16,7 @@ from torch import Tensor
 from training.recipe import Recipe
 
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # brightness, then two of hue
-_HUES = 2 * math.pi  # a hue of 1 is a whole turn
+_HUES = 2 * math.pi  # a hue of 1 is a full turn
 
 
 def draw_views(count: int, recipe: Recipe, generator: np.random.Generator) -> NDArray[np.float32]:

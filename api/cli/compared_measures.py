@@ -39,7 +39,7 @@ def parse_measures(text: str, data: MeasureData) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in KNOWN:
-            raise InvalidInput(f"--measures: {name!r} is not known. Measures: {', '.join(KNOWN)}.")
+            raise InvalidInput(f"Unknown measure {name!r} in --measures. Known measures: {', '.join(KNOWN)}.")
         if name in folders and folders[name][1] is None:
             raise InvalidInput(f"--measures {name} needs its data: {folders[name][0]} FOLDER.")
     return names

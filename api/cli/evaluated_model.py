@@ -1,4 +1,4 @@
-"""The options of `evaluate` commands that need no server: which network to measure, and where the measures go."""
+"""Options of the `evaluate` commands that need no server: the network to measure, and the folder of the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -44,7 +44,7 @@ class Outcome:
 
 
 def sort_out(connection: Connection, files: Iterable[Path]) -> SortedFiles:
-    """Split files into those to mine, those in the graph already, doubles by their bytes, and unreadable ones."""
+    """Split files into those to mine, those in the graph already, duplicates, and unreadable ones."""
     from workers.mining.video import video_id  # imports OpenCV
 
     ready = set(ready_video_ids(connection))
@@ -76,7 +76,7 @@ def ingest_files(session: Session, files: Sequence[Path], numbers: Mapping[str, 
     if found.already:
         say(f"{len(found.already)} of {len(files)} videos are in the graph already and are left alone.")
     for double in found.doubles:
-        say(f"{double.name} has the bytes of another file; it is taken once.")
+        say(f"{double.name} is identical to another file; only one is ingested.")
     if not found.new:
         return Outcome([], [], [], found)
     ended = run_jobs(session, [ingest_request(video, numbers) for video in found.new])

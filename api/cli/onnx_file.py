@@ -11,8 +11,8 @@ from api.cli.usage import WrongCall
 
 PREFIX = "onnx:"
 Size = Annotated[int, typer.Option(min=0, help="Side of the pictures that an ONNX encoder takes; 0: as its file says.")]
-Mean = Annotated[str, typer.Option(help="Mean of red, green and blue that an ONNX encoder's pictures are lessened by.")]
-Deviation = Annotated[str, typer.Option(help="Deviation of red, green and blue that they are divided by.")]
+Mean = Annotated[str, typer.Option(help="Mean of red, green and blue, subtracted from an ONNX encoder's pictures.")]
+Deviation = Annotated[str, typer.Option(help="Standard deviation of red, green and blue, by which they are divided.")]
 
 
 def check_onnx(name: str, size: int, mean: str, deviation: str) -> None:
@@ -21,7 +21,7 @@ def check_onnx(name: str, size: int, mean: str, deviation: str) -> None:
     _numbers("--deviation", deviation)
     if not name.startswith(PREFIX):
         if size or mean or deviation:
-            raise WrongCall("--size, --mean and --deviation are of an ONNX encoder: name it onnx:FILE.")
+            raise WrongCall("--size, --mean and --deviation need an ONNX encoder: name it as onnx:FILE.")
     elif not _file(name).is_file():
         raise WrongCall(f"There is no file {_file(name)}.")
 
@@ -35,7 +35,7 @@ def resolve_onnx(session: Session, name: str, size: int, mean: str, deviation: s
 
     given = GivenNumbers(size, _numbers("--mean", mean), _numbers("--deviation", deviation))
     model = adopt_onnx(session.context, _file(name), given)
-    say(f"{_file(name).name} is model {model.id}: features of {model.pool5_dim:,} numbers.")
+    say(f"{_file(name).name} is model {model.id}: features of {model.pool5_dim:,} dimensions.")
     return model.id
 
 

@@ -1,6 +1,6 @@
 """Output of the command: results on standard output; messages and progress bars on standard error.
 
-A bar shows the stage, its progress, its speed and the time left. Where standard error is no terminal, a line is written
+A bar shows the stage, its progress, its speed and the time left. If standard error is not a terminal, a line is written
 when a stage begins, every twenty seconds while it lasts, and when it ends, so that a log file stays readable.
 """
 

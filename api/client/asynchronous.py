@@ -23,9 +23,9 @@ class AsyncClient:
     """A connection to one server, for one event loop."""
 
     def __init__(self, url: str, key: str = "", timeout_s: float = 60.0, retries: int = 3) -> None:
-        """Speak to the server at `url`, with an API key where it asks for one; nothing is sent yet.
+        """Prepare calls to the server at `url`, with an API key if it requires one; nothing is sent yet.
 
-        A call that may be repeated is sent up to `retries` times more where no answer comes or a part is away.
+        A repeatable call is sent up to `retries` more times if the server, or a part of it, does not answer.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=headers)
@@ -46,10 +46,10 @@ class AsyncClient:
     # videos and jobs
 
     async def add_video(self, path: Path, progress: Progress | None = None) -> types.Job:
-        """Upload a video file in resumable pieces; the job tells how its mining ends.
+        """Upload a video file in resumable pieces; returns the job of its mining.
 
-        Nothing is sent where the server has the video: the job is done then, and has no id. `progress` is called with
-        the bytes sent and the bytes of the file.
+        If the server already has the video, nothing is sent; the returned job is done and has no id. `progress` is
+        called with the bytes sent and the bytes of the file.
         """
         video = await asyncio.to_thread(resumption.video_id, path)
         try:
@@ -72,7 +72,7 @@ class AsyncClient:
         return await self.job(job)
 
     async def add_video_on_server(self, path: str) -> types.Job:
-        """Ask for a file that the server can read."""
+        """Submit the mining of a file that the server can read by its path."""
         return await self.call(calls.job("/videos", {"path": path}))
 
     def videos(self, conditions: Query | None = None) -> AsyncIterator[types.Video]:
@@ -140,7 +140,7 @@ class AsyncClient:
         return await self.call(calls.bytes_of(f"/patches/{patch_id}/image"))
 
     async def mark_no_object(self, patch_ids: Sequence[str], no_object: bool = True, by: str = "") -> list[str]:
-        """Mark the tracks of patches as no object, or take the marks away; returns the ids of all patches marked."""
+        """Mark the tracks of patches as no object, or remove the marks; returns the ids of their patches."""
         return await self.call(calls.mark(patch_ids, no_object, by))
 
     async def neighbours(
@@ -189,7 +189,7 @@ class AsyncClient:
     async def judge_link(
         self, a: str, b: str, state: Literal["rejected", "accepted", "open"], by: str = ""
     ) -> types.Link:
-        """Reject or accept the link of two patches, or take that back (open)."""
+        """Reject or accept the link of two patches, or withdraw the judgement (open)."""
         return await self.call(calls.judge(a, b, state, by))
 
     def judged_links(self, state: Literal["rejected", "accepted"] | None = None) -> AsyncIterator[types.Link]:
@@ -233,7 +233,7 @@ class AsyncClient:
         return await self.call(calls.one(types.Model, "PUT", "/models/current", json={"model": model_id}))
 
     async def ready(self) -> types.Ready:
-        """Read whether everything the server needs is there; raises nothing when it is not."""
+        """Read whether each part that the server needs is available; a missing part raises no error."""
         return types.read(types.Ready, (await self._http.get("/readyz")).json())
 
     async def call(self, call: Call[Result]) -> Result:

@@ -1,4 +1,4 @@
-"""The API's routes as calls: what is sent, and how the answer is read. Both clients send these."""
+"""The API's routes as `Call` objects, which both clients send."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ NPY = "application/x-npy"
 
 @dataclass(frozen=True)
 class Call(Generic[Result]):
-    """A request, and how its answer is read."""
+    """A request, and the function that parses its answer."""
 
     method: str
     path: str
@@ -75,7 +75,7 @@ def one(kind: type[Result], method: str, path: str, query: Query | None = None, 
 
 
 def job(path: str, json: object) -> Call[types.Job]:
-    """Start a job; the key lets the call be repeated without starting it twice."""
+    """Start a job; with its idempotency key, a repeated call does not start a second job."""
     headers = {"Idempotency-Key": uuid4().hex}
     return Call("POST", path, lambda _, value: read(types.Job, value), json=json, headers=headers)
 
@@ -144,6 +144,6 @@ def judge(a: str, b: str, state: Literal["rejected", "accepted", "open"], by: st
 
 
 def mark(patch_ids: Sequence[str], no_object: bool, by: str) -> Call[list[str]]:
-    """Mark patches as no object, or take the marks away."""
+    """Mark patches as no object, or remove the marks."""
     said = {"ids": list(patch_ids), "no_object": no_object, "by": by}
     return Call("PATCH", "/patches", lambda _, value: list(value["ids"]), json=said)

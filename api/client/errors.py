@@ -4,11 +4,11 @@ import json
 
 
 class ClientError(Exception):
-    """The server failed, or answered something that is not understood."""
+    """The server failed, or its answer has an unknown form."""
 
 
 class InvalidInput(ClientError):
-    """What was sent cannot be used (4xx)."""
+    """The server cannot use the request (4xx)."""
 
 
 class NotFound(ClientError):
@@ -20,11 +20,11 @@ class Refused(ClientError):
 
 
 class Conflict(ClientError):
-    """Another run is in the way, or the present state does not allow this (409)."""
+    """Another run or the present state prevents this (409)."""
 
 
 class Unavailable(ClientError):
-    """The server, or a part of it, does not answer; trying again later may help (503, 429, no connection)."""
+    """The server, or a part of it, does not answer; a later retry may help (503, 429, no connection)."""
 
 
 class StorageFull(ClientError):
@@ -47,7 +47,7 @@ _KINDS: dict[int, type[ClientError]] = {
 
 
 def error_of(status: int, body: bytes, address: str) -> ClientError:
-    """Return the error that an answer of this status (400 or more) stands for."""
+    """Return the error for an answer of this status (400 or more)."""
     try:
         detail = str(json.loads(body)["detail"])
     except (ValueError, KeyError, TypeError):

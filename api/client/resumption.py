@@ -1,4 +1,4 @@
-"""What both clients share of resumable uploads (tus 1.0): headers, chunks, and the id of a video file."""
+"""Resumable uploads (tus 1.0) for both clients: headers, chunks, and the id of a video file."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -46,5 +46,5 @@ def video_id(path: Path) -> str:
 
 
 def already_there(video: str, path: Path) -> Job:
-    """Return what stands for the job of a video that the server has: nothing was sent."""
+    """Return a finished job without id, for a video that the server already has."""
     return Job("", "ingest", "done", target=path.name, result=video)

@@ -71,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Edge:
-    """Why two patches are held to be alike: one track (intra) or one child cluster (inter)."""
+    """The reason why two patches are treated as alike: one track (intra) or one child cluster (inter)."""
 
     source: str
     target: str
@@ -84,7 +84,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A patch and the number of edges that lead to it."""
+    """A patch and its distance in edges."""
 
     patch: Patch
     depth: int
@@ -145,7 +145,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Stats:
-    """Counts of the graph, of the current generation where that applies."""
+    """Counts of the graph; clusters, links and quadruples are those of the current generation."""
 
     videos: int
     frames: int
@@ -204,7 +204,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class SimilarPatch:
-    """A patch and the cosine of its embedding and the query."""
+    """A patch and the cosine between its embedding and the query."""
 
     patch_id: str
     video_id: str
@@ -222,7 +222,7 @@ class Similar:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether one part of the server is there."""
+    """Whether one part of the server is available."""
 
     ok: bool
     detail: str
@@ -230,7 +230,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Ready:
-    """Whether all parts of the server are there."""
+    """Whether all parts of the server are available."""
 
     ready: bool
     checks: dict[str, Check]

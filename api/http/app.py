@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for part in (
         videos,
         video_media,
-        job_stream,  # before jobs: /jobs/events is no job's id
+        job_stream,  # before jobs: otherwise `events` would be read as a job's id
         uploads,
         jobs,
         patches,
@@ -130,7 +130,7 @@ async def _sweep(shared: Service) -> None:
         try:
             await to_thread.run_sync(shared.sweep)
         except (TransitiveError, OSError) as error:  # Neo4j is unavailable or a file was just removed
-            log.info("uploads and lost jobs are looked at later: %s", error)
+            log.info("uploads and lost jobs will be checked later: %s", error)
         await asyncio.sleep(SWEEP_S)
 
 

@@ -31,9 +31,9 @@ def chosen_form(accept: str) -> str:
         named = [place for place, one in enumerate(ranges) if one.kind == form]
         return liking(accept, form), -min(named, default=len(ranges))
 
-    best = max((JSON, NPY, ARROW), key=rank)  # of equals, the form that is named first, then JSON
+    best = max((JSON, NPY, ARROW), key=rank)  # among equal preferences, the form that the client names first, then JSON
     if rank(best)[0] <= 0:
-        raise NotAcceptable(f"Vectors go out as {JSON}, {NPY} or {ARROW}; {accept!r} is none of them.")
+        raise NotAcceptable(f"Vectors are available as {JSON}, {NPY} or {ARROW}, not as {accept!r}.")
     return best
 
 

@@ -75,7 +75,7 @@ def _checked(url: str) -> str:
         url.encode("ascii")
         _ = parts.port
     except ValueError as error:
-        raise InvalidInput(f"{url!r} is no address ({error}). Percent-encode what is not ASCII.") from None
+        raise InvalidInput(f"{url!r} is not a valid address ({error}). Percent-encode what is not ASCII.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput("The url must begin with http:// or https:// and name a host.")
     if parts.username or parts.password:

@@ -1,6 +1,6 @@
 """Micro-batching: pictures of concurrent requests are encoded in one batch.
 
-Requests that arrive while a batch is being encoded wait, and together they are the next batch. If no batch is being
+Requests that arrive while a batch is being encoded form the next batch. If no batch is being
 encoded, a request is encoded at once.
 """
 

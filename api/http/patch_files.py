@@ -39,13 +39,13 @@ class _Folder:
         self.versions: dict[str, str] = {}
 
     def refresh(self, force: bool = False) -> bool:
-        """List the folder if need be; says whether something changed."""
+        """List the folder if the list is too old; returns whether something changed."""
         if not force and time.monotonic() - self._listed < FRESH_S:
             return False
         versions = self._shards.versions(self.name)
         self._listed = time.monotonic()
         changed = versions != self.versions
-        if changed:  # otherwise the same object stays, by which others know that nothing changed
+        if changed:  # otherwise the same object is kept: callers compare identity to detect a change
             self.versions = versions
         return changed
 
@@ -66,7 +66,7 @@ class PatchFiles:
         self._owners: NDArray[np.int32] = np.empty(0, np.int32)  # beside each key: the place of its video in _videos
 
     def refresh(self) -> None:
-        """Look at the folders now, as is done by itself every `FRESH_S` seconds."""
+        """List the folders now; without this call they are listed every `FRESH_S` seconds."""
         with self._lock:
             self._index(force=True)
             for model in self._models:

@@ -38,11 +38,11 @@ class TooLarge(errors.InvalidInput):
 
 
 class UnsupportedMedia(errors.InvalidInput):
-    """The request's body is of a kind this route does not take."""
+    """The request's body is of a kind that this route does not accept."""
 
 
 class WrongVersion(errors.InvalidInput):
-    """The client speaks a version of a protocol that this server does not."""
+    """The client uses a version of a protocol that this server does not support."""
 
 
 class NotAcceptable(errors.InvalidInput):
@@ -62,24 +62,24 @@ class TooManyRequests(errors.InvalidInput):
 
 
 class Forbidden(errors.InvalidInput):
-    """The server does not read from this place, or not for this caller."""
+    """The server refuses this location or this caller."""
 
 
 # The first class an exception is an instance of decides; subclasses stand before their parents.
 CODES: tuple[tuple[type[errors.TransitiveError], int, str, str], ...] = (
     (TooLarge, 413, "too-large", "The request is too large"),
-    (UnsupportedMedia, 415, "unsupported-media", "This kind of body is not taken here"),
+    (UnsupportedMedia, 415, "unsupported-media", "This kind of body is not accepted"),
     (NotAcceptable, 406, "not-acceptable", "No form of the answer is acceptable to the client"),
-    (WrongVersion, 412, "wrong-version", "This version of the protocol is not spoken here"),
+    (WrongVersion, 412, "wrong-version", "This version of the protocol is not supported"),
     (Unauthorized, 401, "unauthorized", "A key is needed"),
     (Misdirected, 421, "misdirected", "The request is for another host"),
     (TooManyRequests, 429, "too-many-requests", "The key sends too many requests"),
     (Forbidden, 403, "forbidden", "The server does not allow this"),
     (errors.InvalidInput, 422, "invalid-input", "The input cannot be used"),
-    (errors.NotFound, 404, "not-found", "There is no such thing"),
+    (errors.NotFound, 404, "not-found", "Not found"),
     (errors.Conflict, 409, "conflict", "The present state does not allow this"),
     (errors.Cancelled, 409, "cancelled", "The job was stopped on request"),
-    (errors.Unavailable, 503, "unavailable", "A part of the system is away"),
+    (errors.Unavailable, 503, "unavailable", "A part of the system is unavailable"),
     (errors.StorageError, 507, "storage", "The storage is full or damaged"),
     (errors.TransitiveError, 500, "internal", "The server failed"),
 )
@@ -100,7 +100,7 @@ class Problem(BaseModel):
             "examples": [
                 {
                     "type": "/problems#not-found",
-                    "title": "There is no such thing",
+                    "title": "Not found",
                     "status": 404,
                     "detail": "There is no patch 0123456789abcdef.",
                     "instance": "/patches/0123456789abcdef",

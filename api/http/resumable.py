@@ -111,21 +111,21 @@ class ResumableUploads:
     def writing(self, upload_id: str, offset: int) -> Iterator["Writer"]:
         """Append to an upload in the block.
 
-        Raises `NotFound`, and `Conflict` when `offset` is not where it stands or another request writes to it.
+        Raises `NotFound`, and `Conflict` when `offset` is not the number of bytes received or another request writes.
         """
         self.get(upload_id)
         try:
             with FileLock(self.inbox.folder / f"{upload_id}.lock", timeout=0):
                 upload = self.get(upload_id)
                 if offset != upload.offset:
-                    raise Conflict(f"The upload stands at byte {upload.offset}, not {offset}. Go on from there.")
+                    raise Conflict(f"The upload has {upload.offset} bytes, not {offset}. Continue from there.")
                 if upload.complete:
                     yield Writer(self.inbox, upload, None)
                     return
                 with self._bytes(upload_id).open("ab", buffering=0) as file:
                     yield Writer(self.inbox, upload, file)
         except Timeout:
-            raise Conflict("Another request writes to this upload. Ask where it stands, and go on.") from None
+            raise Conflict("Another request writes to this upload. Ask for its offset, and continue there.") from None
 
     def start_job(self, upload: Upload, submit: Callable[[IngestRequest], Job]) -> Upload:
         """Submit an ingest job for a complete upload and return the upload with the job's id.
@@ -155,7 +155,7 @@ class ResumableUploads:
                     self.start_job(upload, submit)
 
     def delete(self, upload_id: str) -> None:
-        """Remove an upload; raises `NotFound`. The job of a complete one goes on."""
+        """Remove an upload; raises `NotFound`. The job of a complete upload continues."""
         self.get(upload_id)
         self._remove(upload_id)
 

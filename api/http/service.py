@@ -136,7 +136,7 @@ class Service:
             return "answers"
 
         def workers() -> str:
-            recovery.waiting_count(self.context.redis_url)  # says in our words that Redis is away
+            recovery.waiting_count(self.context.redis_url)  # raises our own error if Redis does not answer
             answering, served = queue.served_queues(self.context.redis_url)
             busy = recovery.queues_at_work(self.connection)  # a solo worker does not answer while it works
             idle = [name for name in queue.QUEUES if name not in served | busy]
@@ -176,7 +176,7 @@ class Service:
         return [model for model in known if self.files.embedded(model)]
 
     def without_embedding(self) -> tuple[str, int]:
-        """Return the current model's id ("" for none) and how many patches have no embedding of it; reads the graph."""
+        """Return the current model's id ("" for none) and the number of patches without an embedding of it."""
         current = models.current_model(self.connection)
         if current is None:
             return "", videos.count_patches(self.connection, videos.ready_video_ids(self.connection))

@@ -165,7 +165,7 @@ def write_all(file: FileIO, data: bytes) -> None:
 
 
 def disk_error(error: OSError) -> StorageError:
-    """Return what a failed write of an upload means to its sender."""
+    """Return the error that tells the sender why an upload could not be written."""
     cure = "Delete videos or give it more disk." if error.errno == errno.ENOSPC else "See the server's disk."
     return StorageError(f"The upload could not be written: {error.strerror}. {cure}")
 
@@ -242,7 +242,7 @@ async def receive(body: AsyncIterator[bytes], content_type: str, incoming: Incom
             await to_thread.run_sync(parser.write, chunk)
         parser.finalize()
     except MultipartParseError as error:
-        raise InvalidInput(f"The body is no multipart form: {error}. Send it again.") from error
+        raise InvalidInput(f"The body is not a multipart form: {error}. Send it again.") from error
     except ClientDisconnect:
         raise InvalidInput("The upload was broken off. Send it again.") from None
     if part.name is None:

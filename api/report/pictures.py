@@ -35,7 +35,7 @@ class Pictures:
         return patch_images(self.shards, _CACHE_BYTES)
 
     def know(self, ids: Iterable[str]) -> None:
-        """Look up the videos of many patches at once."""
+        """Look up the videos of these patches in one query."""
         missing = sorted(set(ids) - set(self._video_of))
         self._video_of |= videos_of_patches(self.connection, missing) if missing else {}
 

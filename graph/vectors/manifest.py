@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"{folder}/manifest.json cannot be read ({error}). Delete {folder}; it is built anew."
+            f"{folder}/manifest.json cannot be read ({error}). Delete {folder}; it is rebuilt."
         ) from None
     if values.get("form") != _FORM:
         return None

@@ -59,7 +59,7 @@ def test_wrong_images_and_folders_are_said(models, images, tmp_path):
         Encoder.load(models / "tracking", "cpu").pool5(images[:, :50])
     with pytest.raises(NotFound, match="no finished model"):
         Encoder.load(tmp_path, "cpu")
-    with pytest.raises(InvalidInput, match="Picture 1 is no picture"):
+    with pytest.raises(InvalidInput, match="Picture 1 is not a readable picture"):
         Encoder.decode([b"GIF89a not really"])
     for name in ("model.json", "model.safetensors"):
         (tmp_path / name).write_bytes((models / "tracking" / name).read_bytes())

@@ -151,7 +151,7 @@ def test_a_damaged_or_missing_copy_is_told(tmp_path):
         ({"shape": ("n", 3, 96), "axes": (2,)}, HALF, "takes no pictures"),
         ({"kind": TensorProto.INT64}, HALF, "takes no pictures"),
         ({"inputs": 2}, HALF, "takes no pictures"),
-        ({"axes": (3,)}, HALF, "no output of one vector a picture"),
+        ({"axes": (3,)}, HALF, "no output with one vector per picture"),
     ],
 )
 def test_files_that_are_no_encoder_are_refused_and_leave_nothing(tmp_path, file, given, message):
@@ -163,7 +163,7 @@ def test_files_that_are_no_encoder_are_refused_and_leave_nothing(tmp_path, file,
 
 def test_bytes_that_are_no_onnx_are_refused(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"no model")
-    with pytest.raises(InvalidInput, match=r"a.onnx is no ONNX file"):
+    with pytest.raises(InvalidInput, match=r"a.onnx is not an ONNX file"):
         take_onnx(tmp_path / "models", tmp_path / "a.onnx", HALF, NOW)
     with pytest.raises(InvalidInput, match="cannot be read"):
         take_onnx(tmp_path / "models", tmp_path, HALF, NOW)

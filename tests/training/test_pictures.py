@@ -125,7 +125,7 @@ def test_other_formats_are_refused_with_the_accepted_ones(kind):
     ],
 )
 def test_damaged_pictures_are_named(data):
-    with pytest.raises(InvalidInput, match=r"^part 3 is no picture") as refused:
+    with pytest.raises(InvalidInput, match=r"^part 3 is not a readable picture") as refused:
         picture_to_patch("part 3", data)
     assert "BytesIO" not in str(refused.value)
 

@@ -51,9 +51,9 @@ def compare(
             tracks). All models are measured on the source of `transitive`.
         output: folder of the models and tables. Finished models are neither trained nor measured again;
             interrupted trainings are resumed.
-        preset: for all of them.
-        seeds: trainings of each recipe, with seeds 0, 1, …
-        initial: the model that all start from. The row named like its recipe is that model, as `context` in the
+        preset: preset of all recipes.
+        seeds: number of trainings of each recipe, with seeds 0, 1, …
+        initial: the model that all start from. The row with the name of its recipe is that model, as `context` in the
             paper's tables.
         image_budget: images that each training encodes; 0: as many as the preset's `transitive` encodes.
         labelled: folder of labelled pictures for the retrieval measures, or None.
@@ -64,7 +64,7 @@ def compare(
         facts: printed above the table.
         progress: receives the running training and the number of finished ones.
     """
-    # Both raise an error for missing data now, before hours of training.
+    # Both raise for missing data here, before hours of training.
     if health:
         require_held_out_tracks(source_of("transitive"))
     on = measured_on(source_of("transitive"), labelled, kinds, health)
@@ -93,7 +93,7 @@ def compare(
                 numbers = _measure_head(head, folder, output / f"{name}-s{head_seed}", head_seed, progress)
                 paper = {f"{head.name}/{PAPER}": head.paper[name]} if name in head.paper else {}
                 found[name, head_seed] = (found.get((name, head_seed)) or {}) | numbers | paper
-        # The table so far: a comparison takes hours, and people look at it before the end.
+        # The table so far is written, because a comparison takes hours and people read it before the end.
         comparison = _table(found, output, budget, preset, dict(facts or {}))
         comparison.write(output)
     progress("comparison", len(runs), len(runs), "models")
@@ -133,7 +133,7 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
 
 
 def _measure_head(head: HeadMeasure, folder: Path, place: Path, seed: int, progress: Progress) -> dict[str, float]:
-    """Return a head's numbers for the model in `folder`; kept in `place`-NAME.json, its run in `place`-NAME."""
+    """Return a head's measures for the model in `folder`; kept in `place`-NAME.json, with its run in `place`-NAME."""
     file = place.with_name(f"{place.name}-{head.name}.json")
     kept = read_measures(file, folder, head.fingerprint)
     if kept is None:

@@ -1,6 +1,6 @@
-"""A lock file that keeps two evaluations out of one folder.
+"""A lock file, so that two evaluations never write to one folder.
 
-The kernel releases the lock when the process ends, also when it is killed.
+The kernel releases the lock when the process ends, even if it is killed.
 """
 
 from collections.abc import Iterator

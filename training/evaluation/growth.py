@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-GAIN = "recall@1"  # of pool5 on held-out tracks: the features that the next round links by; AUC is soon close to 1
+GAIN = "recall@1"  # of pool5 on held-out tracks, because the next round links by pool5; AUC is soon close to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ def grow(
     """Return round 0 and up to `rounds` further rounds; the growth stops after the first round without gain.
 
     Args:
-        start: id of the model that the first links are made by.
-        rounds: how many at most.
+        start: id of the model whose features make the first links.
+        rounds: maximum number of rounds after round 0.
         link: makes links by a model's features; returns the generation's id.
         train: trains on a generation; returns the model's id.
         measure: returns the metrics of a model's pool5 on held-out tracks.
@@ -45,5 +45,5 @@ def grow(
 
 
 def best(rounds: list[Round]) -> Round:
-    """Return the round with the highest gain metric, the earlier one of equals."""
+    """Return the round with the highest gain metric; the earliest if several are equal."""
     return max(rounds, key=lambda one: one.metrics[GAIN])

@@ -13,7 +13,7 @@ from training.evaluation.normals.evaluate import NormalsPreset, evaluate_normals
 from training.evaluation.probe import evaluate_probe, read_split
 from training.evaluation.subject import Subject
 
-# Recipe → the paper's number, as a share or in degrees. Its ImageNet rows are of supervised training.
+# Recipe → the paper's number, as a share or in degrees. Its ImageNet rows are supervised.
 _TABLES_1_AND_2 = {
     "scratch": 0.397,
     "context": 0.615,
@@ -41,7 +41,7 @@ _COCO = ((118_287, 5000), (117_966, 5000))  # train2017; train2014 with 35,183 o
 
 @dataclass(frozen=True)
 class HeadMeasure:
-    """A measure that is run on a subject, and what its result depends on."""
+    """A measure of a subject, with the fingerprint of everything else that its result depends on."""
 
     name: str
     fingerprint: str  # of data and preset

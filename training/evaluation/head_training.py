@@ -22,14 +22,14 @@ from training.random_streams import RandomStream, generator
 
 @dataclass(frozen=True)
 class Schedule:
-    """SGD with momentum, whose rate is divided by ten at each step of `drops`."""
+    """SGD with momentum; the learning rate is divided by ten at each step in `drops`."""
 
     iterations: int
     learning_rate: float
     drops: tuple[int, ...] = ()
     momentum: float = 0.9  # Caffe's default, as the published heads use it
     weight_decay: float = 0.0005
-    gradient_clip: float = 0.0  # largest norm of the gradient; 0: no limit
+    gradient_clip: float = 0.0  # maximum norm of the gradient; 0: no limit
     checkpoint_every: int = 500
 
     def rate(self, step: int) -> float:
@@ -53,9 +53,9 @@ def train_head(
         loss_of: returns the named losses of a step, which are added.
         schedule: of the optimiser.
         output: folder of the checkpoint.
-        identity: all that decides the result.
-        title: for the progress.
-        progress: told after every step; a checkpoint is written when it raises `Cancelled`.
+        identity: everything that determines the result.
+        title: name of the stage in `progress`.
+        progress: called after every step; if it raises `Cancelled`, a checkpoint is written.
 
     Raises `TransitiveError` for a loss that is not finite, `Conflict` for another training's checkpoint.
     """

@@ -17,7 +17,7 @@ from training.source import TrainingSource
 def measured_on(
     source: TrainingSource, labelled: Path | None, kinds: Sequence[str] | None = None, health: bool = True
 ) -> str:
-    """Return a hash of what is measured: held-out tracks of a source, labelled pictures, kinds of its videos."""
+    """Return a hash of the data to measure on: held-out tracks of a source, labelled pictures, kinds of its videos."""
     files = labelled_files(labelled)[0] if labelled else []
     sizes = [(str(file), label, file.stat().st_size) for file, label in files]
     about: list[object] = [source.generation, source.fingerprint, sizes]

@@ -18,7 +18,7 @@ _BLOCK = 1024  # queries compared at once
 def read_kinds(file: Path) -> dict[str, str]:
     """Read a TSV of video names and kinds; raises `InvalidInput` for a line without a tab."""
     if not file.is_file():
-        raise InvalidInput(f"{file} is no file. Give a TSV with a video's name and its kind in each line.")
+        raise InvalidInput(f"{file} is not a file. Give a TSV with a video's name and its kind in each line.")
     rows = [line.split("\t") for line in file.read_text().splitlines() if line.strip()]
     if bad := next((row for row in rows if len(row) < 2), None):
         raise InvalidInput(f"{file}: {bad[0]!r} has no kind. Each line holds a video's name, a tab and its kind.")
@@ -41,12 +41,15 @@ def neighbours_by_kind(
         vectors: (N, D) of the tracks' starts.
         kind: (N,) number of the kind of the object.
         video: (N,) number of the video.
-        asked: (N,) whether the start is a query (those of held-out videos); all N are answers.
+        asked: (N,) whether the start is a query (a start of a held-out video); all N are possible answers.
 
     Returns:
         precision@1: share of a kind's queries whose nearest patch of another video is of that kind, averaged over the
-            kinds. chance: the same for a random patch of another video. queries, kinds: how many were asked. A kind
-            that no other video shows cannot be found, and is not asked. Empty where nothing can be asked.
+            kinds.
+        chance: the same for a random patch of another video.
+        queries, kinds: number of queries and of their kinds. A kind that no other video shows has no queries.
+
+        The dictionary is empty if there is no query.
     """
     unit = vectors.astype(np.float32)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)  # strongest first: of equal ones the strongest is chosen
+PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5)  # strongest first, so the strongest of equally good ones is chosen
 CHOOSING_SHARE = 5  # one in five training pictures of a class serves to choose the penalty
-_STEPS = 200  # of L-BFGS, at most
+_STEPS = 200  # maximum of L-BFGS
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,17 @@ def measure_links(links: NDArray[np.int64], table: PatchTable, kinds: Sequence[s
         kinds: the kind of the object in each video, "" where it is not known; by the video's number.
 
     Returns:
-        tracks, edges; linked: share of the tracks with a link.
+        tracks, edges: their numbers.
+        linked: share of the tracks with a link.
         same_video, same_video_chance: share of edges inside one video. Chance joins two random ends of the same edges.
-        largest_hub: share of the edges at the patch with most. degree_skewness: third standardised moment of the
-            number of edges of a patch, above 0 where a few patches hold many (Radovanović et al. 2010).
+        largest_hub: share of the edges at the patch with the most edges.
+        degree_skewness: third standardised moment of the number of edges of a patch, above 0 if a few patches have
+            many (Radovanović et al. 2010).
         purity, purity_chance: share of the edges between two known kinds that join equal ones, and the same for random
-            ends of the same edges in two videos. purity_balanced: mean over kinds of the share of the edges of that
-            kind that join it with itself. Absent without `kinds` or without such edges.
+            ends of the same edges in two videos.
+        purity_balanced: mean over kinds of the share of the edges of that kind that join it with itself.
+
+        The measures of purity are absent without `kinds` or without such edges.
     """
     starts = np.flatnonzero(table.track == np.arange(len(table.ids)))
     degree = np.bincount(links.ravel(), minlength=len(table.ids))[starts].astype(np.float64)

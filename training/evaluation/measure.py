@@ -31,7 +31,9 @@ def require_held_out_tracks(source: TrainingSource) -> tuple[PatchTable, HeldOut
     table = source.table()
     tracks = choose_held_out_tracks(table, Links(table, source), distractors=MOST_DISTRACTORS)
     if tracks.count < 2:
-        raise InvalidInput("No held-out video has tracks to measure. Ingest more videos (three at least), link again.")
+        raise InvalidInput(
+            "No held-out video has tracks to measure. Ingest more videos (at least three), then link again."
+        )
     return table, tracks
 
 

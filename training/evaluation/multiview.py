@@ -1,6 +1,7 @@
-"""The multi-view study: recipes learn from some objects of each category; categories of other objects are retrieved.
+"""The multi-view study: recipes learn from some objects of each category and are measured on others.
 
-Fold s trains with seed s and reports object s of every category. So an interval over seeds is also one over objects.
+The measure is retrieval by category. Fold s trains with seed s and reports object s of every category, so an interval
+over seeds is also one over objects.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from training.recipe import STARTS
 from training.recipes import get_recipe
 from training.source import TrainingSource, WithPictureFolder
 
-GROWN = "contrast-transitive, linked anew"  # by what contrast-tracking has learned, in place of the start's features
+GROWN = "contrast-transitive, linked anew"  # by features of the trained contrast-tracking
 _GROWN_FROM = ("contrast-tracking", "contrast-transitive")
 
 
@@ -47,15 +48,15 @@ def compare_multiview(
     Args:
         rows: names of recipes; the start's own recipe is the start as it is; `GROWN` comes after contrast-tracking.
         views: all objects.
-        output: folder of models and tables; what is finished there is not done again.
+        output: folder of models and tables; finished models are not trained again.
         preset: of all recipes.
-        seeds: each is a seed and a fold.
+        seeds: seed s also selects fold s.
         initial: folder of the model that all start from and that the links are made with.
         images: folder of pictures for recipes that contrast them; None: the views of the learned objects.
         image_budget: images that each training encodes.
         device: where to train.
         parameters: of linking; None: the defaults.
-        change: what to do to a seed's source before it is learned from, or None.
+        change: function applied to a seed's source before training, or None.
         progress: receives the running training and the number of finished ones.
     """
     start = str(read_card(initial)["recipe"])
@@ -126,7 +127,7 @@ def _measure(folder: Path, fold: Fold, device: str) -> dict[str, float]:
 
 
 def _links_in_words(source: MultiviewSource) -> str:
-    """Describe the number of links and the share of right ones; categories are used for this text only."""
+    """Describe the number of links and the share of correct ones; categories are used for this text only."""
     if not len(source.edges):
         return "none"
     category = source.views.category[source.edges]

@@ -47,7 +47,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Fold:
-    """Objects to learn from, and in each category one to choose numbers by and one to report."""
+    """Objects to learn from, and in each category one object for tuning and one to report."""
 
     learned: Views
     choosing: Views
@@ -63,7 +63,9 @@ def read_views(folder: Path) -> Views:
     for category, name in enumerate(categories):
         objects = sorted(path for path in (folder / name).iterdir() if path.is_dir())
         if len(objects) < 3:
-            raise InvalidInput(f"{folder / name} must hold three folders of objects at least: learn, choose, report.")
+            raise InvalidInput(
+                f"{folder / name} must hold at least three folders of objects: to learn, to tune and to report."
+            )
         for number, place in enumerate(objects):
             files = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
             rows += [(category, number, view) for view in range(len(files))]
@@ -78,7 +80,7 @@ def read_views(folder: Path) -> Views:
 
 
 def fold_of(views: Views, number: int) -> Fold:
-    """Report object `number` of every category (counted round), choose by the next, learn from the others."""
+    """Return the fold that reports object `number` (modulo their count) of every category and tunes on the next one."""
     count = views.most_objects
     report, choose = number % count, (number + 1) % count
     others = (views.object != report) & (views.object != choose)
@@ -145,7 +147,7 @@ class MultiviewSource:
 def linked_source(
     views: Views, features: NDArray[np.floating], feature_model: str, seed: int, parameters: LinkParameters
 ) -> MultiviewSource:
-    """Draw a track for every view and link the views by their (N, D) features, as the clips are linked."""
+    """Draw a track for every view and link the views by their (N, D) features, as patches of videos are linked."""
     instances = views.instance.tolist()
     patches = [
         Patch(f"{row:06}", f"{instance:04}", row, 0.0, 0, 0, 96, 96, "start") for row, instance in enumerate(instances)
@@ -166,10 +168,10 @@ def draw_ends(instance: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def with_purity(source: MultiviewSource, share: float, seed: int) -> MultiviewSource:
-    """Return the source with `share` of its links right, by putting other ends on as few links as needed.
+    """Return the source with `share` of its links correct, by replacing ends of as few links as needed.
 
-    A wrong link gets another object of the first view's category, a right one a view of another category. For measuring
-    how right links must be; no recipe calls it.
+    A wrong link gets another object of the first view's category, a correct one a view of another category. It serves
+    to measure how many links must be correct; no recipe calls it.
     """
     draws = np.random.default_rng(seed)
     category, instance = source.views.category, source.views.instance

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from training.evaluation.multiview_data import Views
 
-RING = 16  # ETH-80's first views are a turntable's ring
+RING = 16  # ETH-80's first views are taken around a turntable
 RING_STEP = 22.5  # degrees from one to the next
 FAR = 60.0  # degrees
 
@@ -13,7 +13,7 @@ FAR = 60.0  # degrees
 def multiview_metrics(
     asked: NDArray[np.floating], queries: Views, held: NDArray[np.floating], gallery: Views
 ) -> dict[str, float]:
-    """Let (Q, D) queries ask a (G, D) gallery of other objects by cosine.
+    """Measure the retrieval of (Q, D) queries in a (G, D) gallery of other objects by cosine.
 
     Returns:
         precision@1 and mAP@R (R: the views of the query's category in the gallery; Musgrave et al. 2020), "far " with
@@ -42,8 +42,8 @@ def ranked_precision(
 
     Args:
         similar: (Q, G) cosines.
-        same: (Q, G) whether the answer is right.
-        allowed: (Q, G) which answers count; R is the number of right ones among them.
+        same: (Q, G) whether the answer is correct.
+        allowed: (Q, G) which answers count; R is the number of correct ones among them.
     """
     order = np.argsort(-np.where(allowed, similar, -np.inf), axis=1, kind="stable")
     hits = np.take_along_axis(same & allowed, order, axis=1)

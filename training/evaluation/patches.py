@@ -1,4 +1,4 @@
-"""The patches among which units' highest responses are searched: from a training source or a folder of pictures."""
+"""The patches that are searched for the highest responses of units: from a training source or a folder of pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def source_patches(source: TrainingSource) -> Patches:
 
 
 def folder_patches(folder: Path) -> Patches:
-    """Return the pictures below a folder, by their path in it; raises `InvalidInput` where there are none."""
+    """Return the pictures below a folder, with their relative paths as ids; raises `InvalidInput` if there are none."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         raise InvalidInput(f"{folder} holds no picture. Give a folder of JPEG, PNG or WebP files.")

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-OCCLUDER, STRIDE = 12, 6  # pixels; a patch has 96, so 15×15 places
+OCCLUDER, STRIDE = 12, 6  # pixels; a patch has 96, so the square has 15×15 places
 _BATCH = 64
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The square of `size` pixels that position (row, column) sees begins at `stride` · position − `padding`."""
+    """The receptive field of a layer: `size` pixels square, from `stride` · position − `padding` on."""
 
     size: int
     stride: int
@@ -62,7 +62,7 @@ def measured_field(
         stride: from one place of the square to the next, in pixels.
 
     Returns:
-        The largest is 1; all are 0 where no place of the square changes the response. Zhou et al. use 5,000 places.
+        The maximum is 1; all are 0 if no place of the square changes the response. Zhou et al. use 5,000 places.
     """
     height, width = image.shape[2:]
     noise = torch.randn((3, occluder, occluder), generator=torch.Generator().manual_seed(seed)).to(image)

@@ -25,7 +25,7 @@ class Response:
 
 
 class Responses:
-    """What a search knows after `searched` patches; it is saved, so that a stopped search goes on."""
+    """The state of a search after `searched` patches; it is saved, so that a stopped search can resume."""
 
     def __init__(self, channels: int) -> None:
         """Begin a search over the units of a layer with `channels` channels."""
@@ -35,7 +35,7 @@ class Responses:
         self.top: list[list[Response]] = [[] for _ in range(channels)]
 
     def add(self, maps: NDArray[np.float32], tracks: Sequence[str]) -> None:
-        """Take in the maps (N, C, H, W) of the next N patches. Each track is kept once per unit."""
+        """Add the response maps (N, C, H, W) of the next N patches. Each track is kept once per unit."""
         flat = maps.reshape(*maps.shape[:2], -1)
         highest, place = flat.max(2).astype(np.float64), flat.argmax(2)
         self.total += highest.sum(0)
@@ -64,7 +64,7 @@ class Responses:
         return sorted(alive, key=lambda unit: -selectivity[unit])[:count]
 
     def save(self, file: Path, identity: str) -> None:
-        """Keep the state of the search for `identity`: the model and the patches."""
+        """Save the state of the search for `identity`, which names the model and the patches."""
         state = {
             "identity": identity,
             "searched": self.searched,
@@ -76,7 +76,7 @@ class Responses:
 
     @staticmethod
     def load(file: Path, identity: str, channels: int) -> "Responses":
-        """Return the kept state, or a new one where there is none for `identity`."""
+        """Return the saved state, or a new one if there is none for `identity`."""
         responses = Responses(channels)
         if not file.is_file():
             return responses

@@ -44,15 +44,14 @@ def labelled_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 def neighbours(vectors: NDArray[np.floating], most: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the nearest others of (N, D) vectors by cosine, nearest first: (N, most) rows and their cosines."""
+    """Return the nearest other vectors of each of (N, D) by cosine, nearest first: (N, most) rows and their cosines."""
     precise = vectors.astype(np.float32)
     unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
     most = min(most, len(unit) - 1)
     rows, cosines = nearest_by_cosine(unit, unit, most + 1)
     others = rows != np.arange(len(unit))[:, None]
-    others[others.all(axis=1), -1] = (
-        False  # the row itself is absent where more vectors are equal to it: drop the last instead
-    )
+    # If many vectors equal a row, the row may be missing from its own list. Its last entry is dropped instead.
+    others[others.all(axis=1), -1] = False
     return rows[others].reshape(-1, most), cosines[others].reshape(-1, most)
 
 
@@ -61,7 +60,7 @@ def retrieval(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[
 
     Returns:
         precision@1, @5, @10: share of the nearest k with the query's label.
-        mAP@R: precision averaged over the ranks of hits among the nearest R, R the number of others of that label
+        mAP@R: precision averaged over the ranks of hits among the nearest R; R is the number of others with that label
             (Musgrave et al. 2020).
         kNN-20: accuracy of the majority label of the nearest 20; ties go to the nearer.
     """

@@ -29,7 +29,7 @@ class Subject:
         """VGG16's convolutions; raises `InvalidInput` for a network with another trunk."""
         if not isinstance(self.network.features, nn.Sequential):
             raise InvalidInput(
-                f"{self.id} has the trunk {self.network.trunk}, and this measure needs VGG16's convolutions. "
+                f"{self.id} has the trunk {self.network.trunk}, but this measure needs VGG16's convolutions. "
                 "Give a model of a vgg16 recipe."
             )
         return self.network.features
@@ -45,8 +45,8 @@ def open_subject(name: str, results: Path, preset: str = "paper", seed: int = 0)
         seed: of the random weights of `scratch`, and of an embedding that a file lacks.
 
     Raises:
-        NotFound: no finished model in the folder, no such file.
-        InvalidInput: not the weights of vgg16, an unknown preset.
+        NotFound: the folder holds no finished model, or the file does not exist.
+        InvalidInput: the weights are not vgg16's, or the preset is unknown.
         StorageError: damaged weights.
     """
     if name == SCRATCH:
@@ -60,7 +60,7 @@ def open_subject(name: str, results: Path, preset: str = "paper", seed: int = 0)
         torch.manual_seed(seed)
         network = Network(get_recipe("imagenet", "paper")).eval()
         load_imagenet(network, path)
-        # The name and the size tell files apart well enough for a folder of measures.
+        # The name and the size identify a file well enough for a folder of measures.
         digest = blake2b(f"{path.name}:{path.stat().st_size}".encode(), digest_size=3).hexdigest()
         key = f"{path.stem}-{digest}"
         return Subject(key, network, results / key)

@@ -70,9 +70,9 @@ class Comparison:
     """The measures of every recipe and seed."""
 
     measures: dict[str, list[dict[str, float]]]  # recipe → one dictionary per seed
-    images: int  # that each training encodes
+    images: int  # number of images that each training encodes
     preset: str
-    facts: dict[str, Any] = field(default_factory=dict)  # its origin: start, generations, device
+    facts: dict[str, Any] = field(default_factory=dict)  # start, generations and device of the comparison
     pictures: tuple[str, ...] = ()  # files beside the table: nearest neighbours (figure 7)
 
     def table(self) -> dict[str, dict[str, tuple[float, float]]]:

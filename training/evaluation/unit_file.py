@@ -46,6 +46,4 @@ def read_units(folder: Path) -> Units | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            f"{file} cannot be read ({error}). Run `transitive evaluate units` again to write it anew."
-        ) from None
+        raise StorageError(f"{file} cannot be read ({error}). Run `transitive evaluate units` again.") from None

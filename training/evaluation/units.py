@@ -23,7 +23,7 @@ from training.evaluation.unit_sheet import draw_sheet
 
 _BATCH = 64
 _SAVE_EVERY = 16  # batches
-HALF = 0.5  # pixels that count at least half as much as the most important one are the field
+HALF = 0.5  # a pixel is in the field if it counts at least half as much as the most important one
 
 
 def evaluate_units(
@@ -39,16 +39,17 @@ def evaluate_units(
     """Find the units' patches, measure their receptive fields, and write units.json and units.png into `output`.
 
     Args:
-        subject: whose `conv5_3`.
-        patches: to search; a track is shown once for a unit.
-        output: folder; what a stopped run had found there is used again.
+        subject: network whose `conv5_3` is measured.
+        patches: patches to search; a unit shows at most one patch of a track.
+        output: folder of the results, from which a stopped run resumes.
         units: numbers of channels, or () for the most selective.
-        most_selective: how many of these.
+        most_selective: their number, if `units` is ().
         device: where to compute.
-        progress: told about patches, then about units.
+        progress: receives the number of patches, then of units.
 
     Raises:
-        InvalidInput: fewer than six patches, no such unit, a dead unit, another trunk.
+        InvalidInput: there are fewer than six patches, a unit does not exist or never responds, or the trunk is not
+            VGG16's.
         Conflict: another run writes into `output`.
     """
     channels = _channels(subject)
@@ -119,7 +120,7 @@ def _measure(
         raise InvalidInput(f"Unit {number} of {subject.id} responds to no patch. Name another one.")
     pictures = patches.read([one.row for one in top])
     key = blake2b(f"{identity} {number} {[one.row for one in top]}".encode(), digest_size=8).hexdigest()
-    file = folder / f"unit-{number}-{key}.npy"  # kept, because a stopped run goes on with the next unit
+    file = folder / f"unit-{number}-{key}.npy"  # saved, so that a stopped run resumes with the next unit
     if file.is_file():
         fields: NDArray[np.float32] = np.load(file)
     else:

@@ -68,10 +68,10 @@ def _read(file: Path, changed: int) -> Json:
     except OSError as error:
         raise InvalidInput(f"{file} cannot be read ({error.strerror}).") from None
     except ValueError as error:  # also wrong UTF-8
-        raise InvalidInput(f"{file} is no JSON ({error}).") from None
+        raise InvalidInput(f"{file} is not JSON ({error}).") from None
     lists = ("images", "annotations")
     if not isinstance(content, dict) or not all(_is_list_of_objects(content.get(name)) for name in lists):
-        raise InvalidInput(f"{file} is no COCO file: it must be an object with the lists images and annotations.")
+        raise InvalidInput(f"{file} is not a COCO file: it must be an object with the lists images and annotations.")
     return content
 
 

@@ -67,7 +67,7 @@ def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} is no text file that can be read ({error}).") from None
+        raise InvalidInput(f"{file} is not a readable text file ({error}).") from None
 
 
 def _values(file: Path, number: int, line: str) -> list[float]:
@@ -77,7 +77,7 @@ def _values(file: Path, number: int, line: str) -> list[float]:
         values = []
     if len(values) < _NUMBERS or not all(map(math.isfinite, values)) or any(value % 1 for value in values[:2]):
         raise InvalidInput(
-            f"{file.name}, line {number}: {line.strip()[:60]!r} is no row of MOTChallenge: "
+            f"{file.name}, line {number}: {line.strip()[:60]!r} is not a row of MOTChallenge: "
             "frame,id,left,top,width,height[,confidence,…]."
         )
     return values

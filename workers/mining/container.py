@@ -134,11 +134,11 @@ class VideoFile:
         if _is_playlist(head):
             return f"{name} is a playlist: it names other files. Ingest those files instead."
         if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")) or head[8:12] == b"WEBP":
-            return f"{name} is no video but a still picture."
+            return f"{name} is a still picture, not a video."
         if isinstance(error, av.error.ArgumentError):
-            return f"{name} is no video that can be read: its format is not taken. docs/videos.md lists those that are."
+            return f"{name} is not a readable video: its format is not accepted (see docs/videos.md)."
         cause = str(getattr(error, "strerror", None) or error).rstrip(".")
-        return f"{name} is no video that can be read: {cause}."
+        return f"{name} is not a readable video: {cause}."
 
     def candidates(self) -> list[VideoStream]:
         """List the streams that can be mined: they have a decoder, and are no cover, preview or thumbnails.

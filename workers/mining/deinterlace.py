@@ -37,7 +37,7 @@ class Deinterlacer(Generic[Tag]):
         yield from self._ready(self._graph)
 
     def flush(self) -> Iterator[tuple[VideoFrame, Tag]]:
-        """Yield what the filter still holds, and begin anew."""
+        """Yield what the filter still holds, and begin again."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._ready(self._graph)

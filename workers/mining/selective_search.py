@@ -57,6 +57,6 @@ def _propose_file(file: Path, target: Path) -> None:
     cv2.setNumThreads(1)
     picture = cv2.imread(str(file), cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
-        raise InvalidInput(f"{file} is no picture that can be read. Copy it anew.")
+        raise InvalidInput(f"{file} is not a readable picture. Copy it again.")
     with replacement(target) as temporary, temporary.open("wb") as writer:
         np.save(writer, propose(picture.astype(np.uint8, copy=False)))

@@ -62,7 +62,7 @@ def _path(video: str, frames: Sequence[Frame], track: Track, recipe: Mining) -> 
 def own_pixels(frame: Frame, crop: tuple[float, float, float]) -> tuple[int, int, int, int]:
     """Turn a crop in luma pixels into x, y, w, h of the video's own pixels, inside the frame.
 
-    The crop is a square in displayed pixels, so the box is no square if the video's pixels are not square.
+    The crop is a square in displayed pixels, so the box is not square if the video's pixels are not square.
     """
     across, down = frame.scales
     width, height = frame.view.width, frame.view.height

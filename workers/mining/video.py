@@ -52,10 +52,10 @@ def mine(
 ) -> MinedVideo:
     """Mine one video in this process, segment after segment; `watch` receives every window.
 
-    A video without motion is no error; it has no patches.
+    A video without motion is not an error; it has no patches.
 
     Raises:
-        BadVideo: the file is no video that can be mined; the text says why.
+        BadVideo: the file is not a video that can be mined; the text says why.
     """
     limits, recipe = limits or Limits(), recipe or Mining()
     segments = cut_into_segments(path, limits, progress, recipe)

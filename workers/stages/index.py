@@ -10,7 +10,7 @@ from workers.stage_context import StageContext
 
 
 def index(context: StageContext, request: IndexRequest, progress: Progress) -> str:
-    """Add new videos to the index, or build it anew; returns what it holds, in words."""
+    """Add new videos to the index, or rebuild it; returns what it holds, in words."""
     model = require_name("model id", request.model)
     with graph_lock(context.connection, f"indexing of {model}"):
         manifest = update_index(context.shards, model, index_folder(context.settings, model), progress)

@@ -1,4 +1,4 @@
-"""`transitive export` and `import`: a folder with the graph and its files, or (`--pack`) the input of a training."""
+"""`transitive export` and `import`: the whole graph and its files as a folder, or (`--pack`) a training's input."""
 
 import shutil
 from pathlib import Path
@@ -50,11 +50,11 @@ def export(
     without servers.
     """
     if (folder is None) == (pack is None):
-        raise typer.BadParameter("Name a folder for all of it, or a file by --pack for a training.")
+        raise typer.BadParameter("Name either a folder for the whole graph, or a file with --pack.")
     if folder is not None and folder.expanduser().exists():
-        raise WrongCall(f"{folder} exists already. Name a folder that does not.")
+        raise WrongCall(f"{folder} exists already. Name a new folder.")
     if format_ is not None and folder is None:
-        raise WrongCall("--format writes a folder: name it.")
+        raise WrongCall("--format needs the FOLDER to write.")
     with open_session() as session, Bars() as bars:
         context = session.context
         if format_ is not None and folder is not None:
@@ -78,7 +78,7 @@ def _answer_as(context: StageContext, kind: ExportFormat, folder: Path, progress
 def import_(
     folder: Annotated[Path, typer.Argument(help="Folder that `transitive export` made.")], as_json: Json = False
 ) -> None:
-    """Read an exported graph and its files into an empty home. Run again, an interrupted import starts over."""
+    """Read an exported graph and its files into an empty home; a repeated import starts over."""
     chosen = settings()
     with checked_arguments():
         made = files.open_export(folder.expanduser())
@@ -112,7 +112,7 @@ def _export_all(context: StageContext, folder: Path | None, progress: Progress) 
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError):
             raise StorageError(
-                f"{target} could not be written: {error.strerror}. Free some space, or name another."
+                f"{target} could not be written: {error.strerror}. Free some space, or name another folder."
             ) from error
         raise
     return {"folder": str(target), "bytes": sum(made.files.values()), "counts": made.counts}

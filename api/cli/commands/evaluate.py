@@ -73,7 +73,7 @@ def retrieval(
     from training.evaluation.measure import evaluate_retrieval
 
     if not data.is_dir():
-        raise WrongCall(f"{data} is no folder. Give a folder with one folder of pictures for each class.")
+        raise WrongCall(f"{data} is not a folder. Give a folder with one folder of pictures for each class.")
     if model and Path(model).is_dir():
         encoder = open_encoder(Path(model), settings().device)
     else:

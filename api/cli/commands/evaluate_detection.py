@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def detection(
     data: Annotated[
         Path,
-        typer.Option(help="Folder: voc has Annotations, ImageSets/Main, JPEGImages; coco annotations and pictures."),
+        typer.Option(help="Data folder. voc: Annotations, ImageSets/Main, JPEGImages; coco: annotations, pictures."),
     ],
     model: ModelOption,
     head: Annotated[str, typer.Option(help="fast (tables 1 and 2) or faster (tables 3 and 4).")] = "faster",
@@ -39,8 +39,8 @@ def detection(
     voc: trained on trainval, VOC 2007's 11-point AP on test (tables 1 to 3). PASCAL VOC 2007 is at
     http://host.robots.ox.ac.uk/pascal/VOC/voc2007/. coco: trained on train2017 and measured on val2017, which are the
     paper's trainval35k and minival, by COCO's AP (table 4); https://cocodataset.org/#download. Boxes are in stored
-    pixels, before EXIF turns a picture. Fast R-CNN's proposals come from selective search; they are kept beside the
-    data, or in the home where that cannot be written. Run the command again to resume it.
+    pixels, before EXIF turns a picture. Fast R-CNN's proposals come from selective search. They are kept beside the
+    data, or in the home if the data's folder is not writable. Run the command again to resume it.
     """
     from training.evaluation.detection.coco import read_coco
     from training.evaluation.detection.evaluate import evaluate_detection
@@ -49,7 +49,7 @@ def detection(
 
     with checked_arguments():
         if layout not in ("voc", "coco"):
-            raise InvalidInput(f"--format {layout} is not known. Say voc or coco.")
+            raise InvalidInput(f"Unknown --format {layout}. Use voc or coco.")
         numbers = get_preset(preset, head, "coco" if layout == "coco" else "voc07")
     if iterations:
         numbers = with_iterations(numbers, iterations)

@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
 def units(
     model: ModelOption,
     unit: Annotated[
-        list[int] | None, typer.Option(help="Number of a unit; repeat it. Default: the most selective.")
+        list[int] | None, typer.Option(help="Number of a unit; may be repeated. Default: the most selective.")
     ] = None,
-    most_selective: Annotated[int, typer.Option(min=1, help="How many units, where none is named.")] = 8,
+    most_selective: Annotated[int, typer.Option(min=1, help="Number of units, if none is named.")] = 8,
     data: Annotated[
         Path | None, typer.Option(help="Search the pictures below this folder instead of the graph's patches.")
     ] = None,
@@ -35,8 +35,9 @@ def units(
     """Show the six patches of highest response for conv5_3 units (section 6.1, figure 8).
 
     Pixels that barely affect the response are dark. The patches are the graph's, a pack's, or the pictures of a folder.
-    A unit is selective when its six highest responses lie many deviations above its mean. Fields are measured as in
-    Zhou et al. 2015. Writes units.png and units.json with the patches' ids. Run the command again to resume it.
+    A unit is selective when its six highest responses lie many standard deviations above its mean. Receptive fields are
+    measured as in Zhou et al. 2015. Writes units.png and units.json with the patches' ids. Run the command again to
+    resume it.
     """
     from api.cli.commands.evaluate import open_source
     from training.evaluation.patches import folder_patches, source_patches

@@ -46,7 +46,7 @@ def style(
             for query in QUERIES:
                 archive.writestr(f"{_FOLDER}/{query.file}.cypher", query.text)
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}. Name another one by --output.") from error
+        raise StorageError(f"{folder} cannot be written: {error.strerror}. Use another --output folder.") from error
     facts = {"style": str(look), "queries": str(queries), "command": style_command()}
     text = (
         f"Drop these on the window of Neo4j Browser, one after the other:\n  {look}\n  {queries}\n"
@@ -57,7 +57,7 @@ def style(
 
 @app.command()
 def delete(
-    generation: Annotated[str, typer.Argument(help="Its id; `transitive list generations` shows them.")],
+    generation: Annotated[str, typer.Argument(help="Id of a generation; `transitive list generations` shows the ids.")],
     as_json: Json = False,
 ) -> None:
     """Delete an old linking run with its clusters and edges; the current one cannot be deleted."""

@@ -28,9 +28,9 @@ def grow(
     features: Annotated[str, typer.Option(help="Model to link by first. Default: the newest start.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Link by the newest model, train on the links, measure without labels; stop where a round does not gain.
+    """Link by the newest model, train on the links, measure without labels; stop when a round brings no gain.
 
-    Every round leaves a generation and a model. Run again, it finds what is done and goes on.
+    Every round leaves a generation and a model. The same command resumes an interrupted run.
     """
     from training.encoders import open_encoder
     from training.evaluation import growth

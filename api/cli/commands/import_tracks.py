@@ -1,4 +1,4 @@
-"""`transitive import-tracks`: tracks that another detector or tracker made, in the graph as mined ones are."""
+"""`transitive import-tracks`: import of tracks that another detector or tracker made."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,16 +29,16 @@ def register(app: typer.Typer) -> None:
 def import_tracks(
     path: Annotated[
         Path,
-        typer.Argument(help="MOTChallenge text, COCO-style JSON, or a folder with a folder of pictures an object."),
+        typer.Argument(help="MOTChallenge text, COCO-style JSON, or a folder with one folder of pictures per object."),
     ],
     video: Annotated[
         Path | None,
-        typer.Option(help="Video that the tracks are of, or the folder of its frames. Default: beside the tracks."),
+        typer.Option(help="Video of the tracks, or the folder of its frames. Default: found beside the tracks."),
     ] = None,
     track_length: Annotated[
         int, typer.Option(min=0, help="Frames from A to A'. Default (0): 30, or 4 views of a series of pictures.")
     ] = 0,
-    tool: Annotated[str, typer.Option(help="Name of what made the tracks, to be kept with them.")] = "",
+    tool: Annotated[str, typer.Option(help="Name of the tool that made the tracks; it is stored with them.")] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Print the jobs' ids at once, do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +46,8 @@ def import_tracks(
 
     MOTChallenge text needs its video or its folder of frames (img1); the boxes of COCO-style JSON need track ids. In
     folders of pictures each folder is one object, and its files in natural order are its views. Sequences that are in
-    the graph already are left alone, so the same command completes an interrupted one. Exit status 1: one failed.
+    the graph already are left alone, so the same command completes an interrupted import. Exit status 1: a sequence
+    failed.
     """
     from workers.importing.find import read_sequences  # these bring OpenCV
     from workers.stages.import_tracks import identify_sequence

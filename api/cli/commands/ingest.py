@@ -31,13 +31,13 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Video files, or folders that are searched with all below.")],
+    paths: Annotated[list[Path], typer.Argument(help="Video files, or folders, which are searched recursively.")],
     detach: Annotated[bool, typer.Option("--detach", help="Print the jobs' ids at once, do not wait.")] = False,
     track_length: Annotated[
         str,
         typer.Option(
-            help="Frames from A to A': 30, or 15 for recipe transitive-15 in a home of its own. Several, as in "
-            "30,60,120, give a start A several ends A', each kept only while the track is trusted."
+            help="Frames from A to A': 30, or 15 for recipe transitive-15 in a home of its own. A list such "
+            "as 30,60,120 gives a start A several ends A', each kept only while the track is trusted."
         ),
     ] = str(_TRACK_LENGTH),
     estimate: Annotated[
@@ -47,7 +47,7 @@ def ingest(
 ) -> None:
     """Mine videos: moving objects, their tracks, patches and intra-instance edges.
 
-    Videos that are in the graph already are left alone, so the same command completes an interrupted one. In a folder,
+    Videos that are in the graph already are left alone, so the same command completes an interrupted run. In a folder,
     every file that holds a video is taken; the others are counted with their reason. Exit status 1: a video failed or a
     file could not be read; all others are complete.
     """
@@ -127,7 +127,7 @@ def _lengths(text: str) -> dict[str, Any]:
     try:
         first, *longer = (int(part) for part in text.split(","))
     except ValueError:
-        raise InvalidInput(f"--track-length takes frames, as 30 or 30,60,120; {text!r} is something else.") from None
+        raise InvalidInput(f"--track-length takes numbers of frames, such as 30 or 30,60,120, not {text!r}.") from None
     return ({} if first == _TRACK_LENGTH else {"track_length": first}) | ({"longer": longer} if longer else {})
 
 

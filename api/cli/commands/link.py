@@ -22,8 +22,8 @@ from training.recipe import STARTS, Recipe
 from workers.requests import LinkRequest
 
 _DEFAULT = LinkParameters()
-_NEWEST, _AUTO = "newest", "auto"  # what the defaults are called when they are typed
-# views of both pictures of a pair; contrast at an eighth of the width on two cores of an AMD EPYC (decisions/0307)
+_NEWEST, _AUTO = "newest", "auto"  # names of the defaults on the command line
+# measured for contrast at an eighth of the width on two cores of an AMD EPYC (decisions/0307); a pair has two views
 _VIEWS_PER_CORE_AND_SECOND = 350
 _NARROW = 0.125
 
@@ -41,10 +41,10 @@ def link(
     mean: Mean = "",
     deviation: Deviation = "",
     start: Annotated[
-        str, typer.Option(help="Which start: context, contrast, or newest: the newest network of both.")
+        str, typer.Option(help="Recipe of the start: context, contrast, or newest: the newest network of either.")
     ] = _NEWEST,
     preset: Annotated[
-        str, typer.Option(help="Preset of the start, where it must be trained first; auto: one that fits the device.")
+        str, typer.Option(help="Preset of the start, if it must be trained first; auto: one that fits the device.")
     ] = _AUTO,
     parents: Annotated[
         int, typer.Option(min=0, help="K of K-means, the number of parent clusters; 0: from the number of patches.")
@@ -82,14 +82,14 @@ def link(
     chosen = LinkParameters(neighbours=neighbours, group=group, linked_share=linked_share, remove_mean=not keep_mean)
     if paper and chosen != LinkParameters():
         raise typer.BadParameter(
-            "It sets --neighbours, --group, --linked-share and --keep-mean by itself.", param_hint="--paper"
+            "It sets --neighbours, --group, --linked-share and --keep-mean itself.", param_hint="--paper"
         )
     asked = replace(
         PAPER if paper else chosen, parents=parents, smallest=smallest, seed=seed, exclude_same_video=not same_video
     )
     if join and (features or start or preset or asked != LinkParameters()):
         raise typer.BadParameter(
-            "The numbers and features of the linking that is joined are kept.", param_hint="--join"
+            "A join keeps the features and parameters of the linking that it joins.", param_hint="--join"
         )
     with checked_arguments():
         request = LinkRequest(features, start, preset, join, asked)

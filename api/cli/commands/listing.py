@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
     """List videos, jobs, models or linking runs (generations), one a line.
 
-    The generation in use is marked by an asterisk; a line below says how many videos it does not know yet. An id from
+    The generation in use is marked by an asterisk; a line below says how many videos are not linked yet. An id from
     here is what `delete`, `graph delete`, `embed --model`, `evaluate --model` and `export-model` take.
     """
     with open_graph() as connection:

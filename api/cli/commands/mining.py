@@ -83,5 +83,5 @@ def _numbers(box: str) -> tuple[float, float, float, float]:
     try:
         x, y, w, h = (float(part) for part in box.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--box takes four numbers, X,Y,W,H; {box} is something else.") from None
+        raise typer.BadParameter(f"--box takes four numbers X,Y,W,H, not {box}.") from None
     return x, y, w, h

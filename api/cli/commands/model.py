@@ -25,7 +25,10 @@ def use(
     model: Annotated[str, typer.Argument(help="Model's id; `transitive list models` shows them.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make a model the current one, or name the current one. It embeds new videos, and answers use it by default."""
+    """Make a model the current one; without MODEL, print the current one.
+
+    The current model embeds new videos, and answers use it by default.
+    """
     with open_graph() as connection:
         chosen = models.use_model(connection, model) if model else models.current_model(connection)
     if chosen is None:
@@ -37,7 +40,7 @@ def import_model(
     folder: Annotated[Path, typer.Argument(help="Folder that a training from a pack wrote (its --output).")],
     as_json: Json = False,
 ) -> None:
-    """Take in a model that was trained from a pack on another machine: embed, link and evaluate can name it then."""
+    """Import a model that was trained from a pack on another machine, so that embed, link and evaluate can use it."""
     from training.model_folder import read_card  # imports torch, which takes seconds
     from workers.stages.train import adopt
 

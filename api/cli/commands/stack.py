@@ -25,10 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up(as_json: Json = False) -> None:
-    """Start what does not run of Neo4j, Redis, the workers and the API.
+    """Start Neo4j, Redis, the workers and the API, as far as they do not run. Other commands do this themselves.
 
-    Other commands start it by themselves. TRANSITIVE_HOME names the folder of the data, .transitive by default;
-    NEO4J_URI and REDIS_URL name servers of your own.
+    TRANSITIVE_HOME names the folder of the data, .transitive by default; NEO4J_URI and REDIS_URL name servers of your
+    own.
     """
     stack = Stack(settings())
     with Bars() as bars:

@@ -37,9 +37,7 @@ def train(
     output: Annotated[Path | None, typer.Option(help="Folder of the training. Default: the model's own.")] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Fail where there is no checkpoint; without this option a new training begins then."
-        ),
+        typer.Option("--resume", help="Fail if there is no checkpoint, instead of starting a new training."),
     ] = False,
     pack: Annotated[Path | None, typer.Option(help="Train from this file, in this process, without servers.")] = None,
     iterations: Annotated[int, typer.Option(min=0, help="Steps of the schedule; 0: the preset's.")] = 0,
@@ -94,7 +92,7 @@ def embed(
         str, typer.Option(help="Model's id, or onnx:FILE. Default: the current model, else the newest.")
     ] = "",
     missing: Annotated[
-        bool, typer.Option("--missing", help="Only by the current model; fail where none is in use.")
+        bool, typer.Option("--missing", help="Use the current model only; fail if there is none.")
     ] = False,
     size: Size = 0,
     mean: Mean = "",
@@ -104,7 +102,7 @@ def embed(
 ) -> None:
     """Compute the embedding of every patch that has none of this model yet."""
     if missing and model:
-        raise typer.BadParameter("--missing embeds by the current model: leave --model out, or `transitive use` it.")
+        raise typer.BadParameter("--missing embeds by the current model: omit --model, or call `transitive use`.")
     check_onnx(model, size, mean, deviation)
     with open_session() as session, Bars() as bars:
         if missing and current_model(session.connection) is None:
@@ -122,7 +120,7 @@ def _check_initial(recipe: str, initial: Path) -> None:
     if get_recipe(recipe).initial == "xavier":
         raise InvalidInput(f"Recipe {recipe!r} starts from random weights. Leave --initial out.")
     if not initial.expanduser().exists():
-        raise NotFound(f"There is no {initial} to start from.")
+        raise NotFound(f"There is no file or folder {initial} to start from.")
 
 
 def _absolute(path: Path | None) -> str:
@@ -158,7 +156,7 @@ def _train_from_pack(pack: Path, request: TrainRequest, as_json: bool) -> None:
 
     recipe = with_iterations(get_recipe(request.recipe, request.preset, request.start), request.iterations)
     if not request.output:
-        raise WrongCall("A training from a pack needs --output DIR: it is kept out of the graph.")
+        raise WrongCall("A training from a pack needs --output DIR: its model is not stored in the graph.")
     with checked_arguments():
         source: TrainingSource = PackSource(pack)
     if request.images:

@@ -32,7 +32,7 @@ class KnownHosts:
         if scope["type"] == "http":
             host = Headers(scope=scope).get("host", "")
             if not _is_known(host, self._names):
-                raise Misdirected(f"This server is not known as {host!r}. TRANSITIVE_HOST_NAMES lists further names.")
+                raise Misdirected(f"{host!r} is not a name of this server. Add it to TRANSITIVE_HOST_NAMES.")
         await self.app(scope, receive, send)
 
 

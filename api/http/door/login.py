@@ -1,4 +1,4 @@
-"""The form that asks a person for an API key, and the cookie that remembers it for the pages."""
+"""The login form for an API key, and its cookie for the pages."""
 
 from typing import Annotated
 

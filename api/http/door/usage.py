@@ -19,7 +19,7 @@ class Usage:
     """The usage of each key, for one event loop. The rate limit is a token bucket with the requests of one second."""
 
     def __init__(self, per_second: float, at_once: int) -> None:
-        """Set the limits; 0 is no limit."""
+        """Set the limits; 0 means no limit."""
         self._per_second, self._at_once = per_second, at_once
         self._uses: dict[str, _Use] = {}
 

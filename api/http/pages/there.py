@@ -1,4 +1,4 @@
-"""Reading of optional content: a page omits what does not exist yet."""
+"""Reading of optional content, which a page omits if it does not exist yet."""
 
 from collections.abc import Callable
 from typing import TypeVar

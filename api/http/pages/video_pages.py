@@ -17,7 +17,7 @@ from graph.queries.listing import VideoFilter, VideoSort
 router = APIRouter(include_in_schema=False)
 
 PAGE_ITEMS = 60
-MOST_PATCHES = 1000  # of one video on one page; a longer one leads on
+MOST_PATCHES = 1000  # patches of a video on one page
 MOST_WINDOWS = 200  # rows of the sheet
 SORTS: dict[VideoSort, str] = {
     "date": "Newest first",

@@ -23,7 +23,7 @@ AfterLink = Annotated[
     str, Query(pattern="^([0-9a-f]{16}-[0-9a-f]{16})?$", description="Key of the last link of the page before.")
 ]
 JudgedState = Annotated[
-    Literal["rejected", "accepted"] | None, Query(description="Only links judged so; both if absent.")
+    Literal["rejected", "accepted"] | None, Query(description="Only links with this judgement; both if absent.")
 ]
 
 
@@ -32,7 +32,7 @@ class LinkJudgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "rejected", "by": "ada"}]})
 
-    state: Literal["rejected", "accepted", "open"] = Field(description="open: takes an earlier judgement back.")
+    state: Literal["rejected", "accepted", "open"] = Field(description="open: withdraws an earlier judgement.")
     by: By
 
 
@@ -41,7 +41,7 @@ class PatchMark(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"no_object": True, "by": "ada"}]})
 
-    no_object: bool = Field(description="false takes an earlier mark back.")
+    no_object: bool = Field(description="false removes an earlier mark.")
     by: By
 
 

@@ -27,9 +27,9 @@ AfterQuadruple = Annotated[
 MOST_GROUPS = 200
 
 
-@router.get("/graph/stats", responses=problem_responses(), summary="How much the graph holds")
+@router.get("/graph/stats", responses=problem_responses(), summary="Counts of the graph")
 def stats(shared: ServiceDep) -> StatsResponse:
-    """Count videos, patches, tracks, clusters, edges and quadruples (of the current generation where that applies)."""
+    """Count videos, patches and tracks, and the current generation's clusters, edges and quadruples."""
     model, missing = shared.without_embedding()
     return StatsResponse(**asdict(graph_counts(shared.connection)), model=model, without_embedding=missing)
 

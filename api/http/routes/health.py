@@ -12,13 +12,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", summary="Is this process alive?")
 def healthz() -> CheckResponse:
-    """Answer as long as the server runs; no dependency is checked."""
+    """Answer while the server runs; no dependency is checked."""
     return CheckResponse(ok=True, detail="alive")
 
 
 @router.get("/readyz", summary="Is everything there?", responses={503: {"model": ReadyResponse}})
 def readyz(shared: ServiceDep, response: Response) -> ReadyResponse:
-    """Look at Neo4j, Redis and the workers; 503 when one of them is away."""
+    """Check Neo4j, Redis and the workers; 503 when one of them does not answer."""
     checks = {name: CheckResponse(ok=ok, detail=detail) for name, (ok, detail) in shared.checks().items()}
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503

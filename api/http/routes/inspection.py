@@ -17,7 +17,7 @@ from graph.queries.inspection import Inspected, edges_of_bucket, farthest_edges
 
 router = APIRouter(tags=["feedback"])
 
-SAMPLED = 1000  # edges among which two models' largest disagreement is looked for
+SAMPLED = 1000  # number of edges searched for the largest disagreement of two models
 
 Order = Literal["distance", "random", "disagreement"]
 Name = Annotated[str, Query(max_length=200, description="Model id.")]
@@ -54,7 +54,7 @@ def list_for_inspection(
 ) -> InspectionResponse:
     """List links without a judgement: those of the largest distance first, a seeded sample, or where models disagree.
 
-    `disagreement` needs both `model` and `other`, and looks at a seeded sample of a thousand links.
+    `disagreement` needs both `model` and `other`, and searches a seeded sample of a thousand links.
     """
     if order == "disagreement" and not (model and other):
         raise InvalidInput("Disagreement needs two models: give `model` and `other`.")

@@ -42,7 +42,7 @@ def list_jobs(
     return Page(items=[JobResponse.model_validate(job) for job in found], next=following)
 
 
-@router.get("/jobs/{job_id}", responses=problem_responses(404), summary="How far is a job?")
+@router.get("/jobs/{job_id}", responses=problem_responses(404), summary="The progress of a job")
 def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
     """Read a job's state: queued, running, cancelling, done, failed or cancelled."""
     return JobResponse.model_validate(job)
@@ -50,7 +50,7 @@ def get_job(job: Annotated[Job, Depends(_existing)]) -> JobResponse:
 
 @router.delete("/jobs/{job_id}", status_code=202, responses=problem_responses(403, 404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, shared: ServiceDep) -> JobResponse:
-    """Cancel a job: a queued job at once, a running job at its next step. A repeated request is no error."""
+    """Cancel a job: a queued job at once, a running job at its next step. A repeated request is not an error."""
     return JobResponse.model_validate(jobs.request_cancel(shared.connection, job_id))
 
 

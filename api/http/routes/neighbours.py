@@ -39,7 +39,7 @@ def get_neighbours(
     kind: Annotated[Literal["intra", "inter", "both"], Query(description="Which edges are followed.")] = "both",
     depth: Annotated[int, Query(ge=1, le=MAX_DEPTH, description="How many edges away.")] = 1,
 ) -> NeighboursResponse:
-    """Follow tracks (intra) and look-alikes of the current generation (inter), and say why each edge is there."""
+    """Follow tracks (intra) and links of the current generation (inter), and return the reason of each edge."""
     found = neighbourhood.neighbours(shared.connection, patch_id, kind, depth)
     return NeighboursResponse(
         patch=patch_response(found.centre),

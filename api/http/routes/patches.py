@@ -119,7 +119,7 @@ def get_similar(
 ) -> SimilarResponse:
     """Search the embeddings of the other patches; best first.
 
-    From 20,000 vectors on the search goes through an index, whose measured recall `GET /models/{id}/index` states.
+    With 20,000 vectors or more, the search uses an index; `GET /models/{id}/index` has its measured recall.
     """
     name = shared.embedded_model(model)
     vector = shared.files.embeddings(name, [patch_id])[0]

@@ -36,13 +36,20 @@ class LinkRequest(BaseModel):
     )
 
     features: str = Field("", max_length=200, description="A model's id, or hog; the newest start if empty.")
-    start: Literal["", "context", "contrast"] = Field("", description="Which start; empty: the newest of both.")
-    preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
-        "", description="Of the start, where none was trained yet; empty: fits the device."
+    start: Literal["", "context", "contrast"] = Field(
+        "", description="Recipe of the start; empty: the newest network of either."
     )
-    parents: int = Field(_DEFAULT.parents, ge=0, le=MOST_INTEGER, description="K of K-means; 0: by the rule.")
+    preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
+        "", description="Preset of the start, if none was trained yet; empty: one that fits the device."
+    )
+    parents: int = Field(
+        _DEFAULT.parents, ge=0, le=MOST_INTEGER, description="K of K-means; 0: from the number of patches."
+    )
     smallest: int = Field(
-        _DEFAULT.smallest, ge=0, le=MOST_INTEGER, description="Smaller parents are dropped; 0: by the rule."
+        _DEFAULT.smallest,
+        ge=0,
+        le=MOST_INTEGER,
+        description="Smaller parents are dropped; 0: a twentieth of the mean size.",
     )
     neighbours: int = Field(
         _DEFAULT.neighbours, ge=1, le=MOST_NEIGHBOURS, description="Length of the nearest-neighbour lists."
@@ -59,14 +66,12 @@ class LinkRequest(BaseModel):
         _DEFAULT.exclude_same_video, description="Whether patches of one video are never linked."
     )
     seed: int = Field(_DEFAULT.seed, ge=0, le=MOST_INTEGER, description="Of K-means.")
-    join: bool = Field(
-        False, description="Let new videos join the current linking's parents; all else is kept as it was."
-    )
+    join: bool = Field(False, description="Let new videos join the current linking's parents; its parameters are kept.")
 
     @model_validator(mode="after")
     def _joins_as_it_is(self) -> "LinkRequest":
         if self.join and self.model_fields_set != {"join"}:
-            raise ValueError("join keeps the features and numbers of the linking that is joined: give nothing else")
+            raise ValueError("join keeps the features and parameters of the linking that it joins: give nothing else")
         return self
 
 
@@ -79,11 +84,11 @@ class TrainRequest(BaseModel):
 
     recipe: str = Field(max_length=100, description="contrast, context, transitive, tracking, …")
     preset: str = Field("paper", max_length=100, description="paper, h200, cpu-small or demo.")
-    start: Literal["", "context", "contrast"] = Field("", description="What it starts from; empty: the preset's start.")
-    seed: int = Field(0, ge=0, le=MOST_INTEGER)
-    iterations: int | None = Field(
-        None, ge=1, le=MOST_INTEGER, description="Steps, where they differ from the preset's."
+    start: Literal["", "context", "contrast"] = Field(
+        "", description="Recipe of the initial model; empty: the preset's start."
     )
+    seed: int = Field(0, ge=0, le=MOST_INTEGER)
+    iterations: int | None = Field(None, ge=1, le=MOST_INTEGER, description="Number of steps; null: the preset's.")
 
 
 class EmbedRequest(BaseModel):

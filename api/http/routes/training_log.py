@@ -27,7 +27,7 @@ class TrainingLogResponse(BaseModel):
 
     model: str
     lines: list[dict[str, float | str]] = Field(
-        description="`step`, `loss` and whatever else was measured there; held-out measures begin with `health_`."
+        description="`step`, `loss` and the other measures of that step; held-out measures begin with `health_`."
     )
 
 

@@ -19,14 +19,16 @@ class UnitExample(BaseModel):
 
     patch: str = Field(description="Id of the patch; its picture is at /patches/{id}/image.")
     response: float
-    field_pixels: float = Field(description="Side in pixels of a square as large as the area that causes the response.")
+    field_pixels: float = Field(
+        description="Side in pixels of the square whose area is that of the measured receptive field."
+    )
 
 
 class UnitResponse(BaseModel):
     """A unit (channel) of the layer."""
 
     number: int
-    selectivity: float = Field(description="How many deviations its highest responses lie above its mean.")
+    selectivity: float = Field(description="Distance of its highest responses from its mean, in standard deviations.")
     examples: list[UnitExample] = Field(description="The highest response first, one patch of a track.")
 
 

@@ -29,7 +29,7 @@ CHUNK = "application/offset+octet-stream"
 def _check_version(response: Response, tus_resumable: Annotated[str, Header()] = VERSION) -> None:
     response.headers["Tus-Resumable"] = VERSION
     if tus_resumable != VERSION:
-        raise WrongVersion(f"This server speaks tus {VERSION}, not {tus_resumable}.")
+        raise WrongVersion(f"This server supports tus {VERSION}, not {tus_resumable}.")
 
 
 router = APIRouter(tags=["videos"], dependencies=[Depends(_check_version)])
@@ -49,9 +49,9 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.options("/uploads", status_code=204, responses=problem_responses(412), summary="What of tus is spoken here")
+@router.options("/uploads", status_code=204, responses=problem_responses(412), summary="Supported parts of tus")
 def describe(shared: ServiceDep, response: Response) -> None:
-    """Tell the version, the extensions and the largest upload in headers."""
+    """Return the version, the extensions and the size limit in headers."""
     response.headers["Tus-Version"] = VERSION
     response.headers["Tus-Extension"] = "creation,termination,expiration"
     response.headers["Tus-Max-Size"] = str(shared.inbox.limit)
@@ -100,7 +100,7 @@ async def append(
             async for chunk in request.stream():
                 await to_thread.run_sync(writer.write, chunk)
         except ClientDisconnect:
-            raise InvalidInput("The request was broken off. Ask where the upload stands, and go on.") from None
+            raise InvalidInput("The request was broken off. Ask for the upload's offset, and continue there.") from None
         upload = writer.upload
     if upload.complete:
         upload = await to_thread.run_sync(shared.uploads.start_job, upload, shared.submit)
@@ -108,7 +108,7 @@ async def append(
 
 
 @router.delete(
-    "/uploads/{upload_id}", status_code=204, responses=problem_responses(403, 404, 412), summary="Give an upload up"
+    "/uploads/{upload_id}", status_code=204, responses=problem_responses(403, 404, 412), summary="Delete an upload"
 )
 def delete_upload(upload_id: UploadId, shared: ServiceDep) -> None:
     """Delete the upload. The job of a complete upload continues; cancel it at the job's own address."""

@@ -39,7 +39,7 @@ class PathResponse(BaseModel):
 
 
 class WindowResponse(BaseModel):
-    """A piece of the video in which tracks were looked for."""
+    """A piece of the video that was searched for tracks."""
 
     start_s: float
     end_s: float
@@ -106,5 +106,5 @@ def get_file(video_id: VideoId, shared: ServiceDep) -> FileResponse:
     path = shared.sources.find(video_id)
     kind = _KINDS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     if not kind.startswith("video/"):
-        kind = "application/octet-stream"  # never a page or a script, whatever the file's name is
+        kind = "application/octet-stream"  # whatever the file's name is, browsers must not run it as a page or script
     return FileResponse(path, media_type=kind)

@@ -78,7 +78,7 @@ async def add_video(request: Request, response: Response, shared: ServiceDep, ke
     """Add a video and start mining it; the job reports the result. Files with equal bytes are one video.
 
     Send the file as the part `file` of a form, or JSON that names a `path` on the server or a `url`. A video's id is
-    the BLAKE2b hash of its bytes, so GET /videos/{id} tells beforehand whether an upload is needed at all.
+    the BLAKE2b hash of its bytes, so GET /videos/{id} tells whether an upload is needed.
     """
     await to_thread.run_sync(shared.check_backends)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json":
@@ -121,7 +121,7 @@ async def _ingest_upload(shared: Service, request: Request, length: int, key: st
 
 async def _ingest_url(shared: Service, url: str) -> Job:
     if not shared.context.settings.allow_urls:
-        raise Forbidden("This server fetches nothing by URL (TRANSITIVE_ALLOW_URLS). Upload the file instead.")
+        raise Forbidden("This server does not fetch URLs (TRANSITIVE_ALLOW_URLS is not set). Upload the file instead.")
     with shared.inbox.incoming() as incoming:
         async with fetch(url) as (name, body):
             async for chunk in body:
@@ -167,7 +167,7 @@ def allowed_path(text: str, allowed: str) -> FilePath:
                 return path
         except (OSError, RuntimeError):  # not there, a loop of links, a name too long: the same answer as elsewhere
             pass
-    raise Forbidden(f"{text!r} is no file below a folder of TRANSITIVE_ALLOWED_PATHS.")
+    raise Forbidden(f"{text!r} is not a file below a folder of TRANSITIVE_ALLOWED_PATHS.")
 
 
 @router.get("/videos", responses=problem_responses(), summary="List videos")
@@ -204,14 +204,14 @@ def _number(text: str) -> float:
     try:
         return float(text or 0)
     except ValueError:
-        raise InvalidInput("after is no key of a page sorted by a number. Follow `next`.") from None
+        raise InvalidInput("`after` is not a key of this order. Follow `next`.") from None
 
 
 @router.get("/videos/{video_id}", responses=problem_responses(404), summary="One video")
 def get_video(video_id: VideoId, shared: ServiceDep) -> VideoResponse:
     """Read a video's name, size, length and status.
 
-    The id is the BLAKE2b hash of the file's bytes: 404 says that the file was never taken in.
+    The id is the BLAKE2b hash of the file's bytes: 404 means that the file was never ingested.
     """
     video = videos.get_video(shared.connection, video_id)
     return video_response(video, videos.count_patches(shared.connection, [video_id]))

@@ -24,7 +24,7 @@ def test_measures_are_those_named_or_those_with_data(text: str, data: MeasureDat
 
 
 def test_an_unknown_measure_and_missing_data_are_named() -> None:
-    with pytest.raises(InvalidInput, match=r"'units' is not known\. Measures: health, retrieval, probe"):
+    with pytest.raises(InvalidInput, match=r"Unknown measure 'units' in --measures\. Known measures: health"):
         parse_measures("health,units", SOME)
     with pytest.raises(InvalidInput, match="--measures detection needs its data: --detection-data FOLDER"):
         parse_measures("detection", SOME)

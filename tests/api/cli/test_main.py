@@ -64,7 +64,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("train", "nonsense"), "Unknown recipe 'nonsense'. Recipes: context, contrast, transitive"),
         (("train", "context", "--preset", "nonsense"), "Unknown preset 'nonsense'. Presets: paper"),
         (("train", "context", "--initial", "x"), "starts from random weights"),
-        (("train", "tracking", "--initial", "no/such/model"), "There is no no/such/model to start from."),
+        (("train", "tracking", "--initial", "no/such/model"), "There is no file or folder no/such/model to start"),
         (("train", "--watch", "no/such/folder"), "no/such/folder holds no training"),
         (("train", "tracking", "--pack", "none", "--output", "x"), "none does not exist. Make a pack"),
         (("train", "tracking", "--pack", "none"), "A training from a pack needs --output"),

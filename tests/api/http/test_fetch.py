@@ -133,8 +133,8 @@ def test_a_name_that_leads_inside_is_refused_before_anything_is_sent(web: int, m
         ("http://web/nothing", "status 404"),
         ("http://web/" + "away?/" * (REDIRECTS + 1) + "video.mp4", "redirects"),
         ("http://no-such-host.invalid/", "not known"),
-        ("http://[broken/", "no address"),
-        ("http://web:99999/", "no address"),
+        ("http://[broken/", "not a valid address"),
+        ("http://web:99999/", "not a valid address"),
     ],
 )
 def test_addresses_that_cannot_be_fetched_say_why(web: int, url: str, why: str) -> None:

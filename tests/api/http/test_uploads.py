@@ -206,7 +206,7 @@ def test_paths_elsewhere_are_refused_all_alike(small: httpx.Client, home: Path) 
     ):
         answer = small.post("/videos", json={"path": path})
         assert answer.status_code == 403, path
-        assert "is no file below a folder of TRANSITIVE_ALLOWED_PATHS" in answer.json()["detail"]
+        assert "is not a file below a folder of TRANSITIVE_ALLOWED_PATHS" in answer.json()["detail"]
     assert jobs(small) == []
 
 

@@ -179,9 +179,9 @@ def test_what_is_no_picture_is_a_422_that_names_it(encoding: tuple[httpx.Client,
     ]
     answer = client.post("/embeddings?model=transitive-tiny", files=files)
     assert answer.status_code == 422
-    assert "bad.jpg is no picture" in answer.json()["detail"]
+    assert "bad.jpg is not a readable picture" in answer.json()["detail"]
     answer = client.post("/embeddings?model=transitive-tiny", files=files[2:])
-    assert "cut.jpg is no picture" in answer.json()["detail"]
+    assert "cut.jpg is not a readable picture" in answer.json()["detail"]
     assert client.post("/embeddings?model=transitive-tiny").status_code == 422
     many = [("files", (f"{n}.jpg", b"x")) for n in range(300)]
     assert "more than 256" in client.post("/embeddings?model=transitive-tiny", files=many).json()["detail"]

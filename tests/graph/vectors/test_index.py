@@ -178,7 +178,7 @@ def test_missing_files_and_unreadable_manifests(tmp_path: Path) -> None:
     assert again is not None
     assert again.segments != manifest.segments
     (collection.folder / "manifest.json").write_text("{")
-    with pytest.raises(StorageError, match=r"Delete .* it is built anew"):
+    with pytest.raises(StorageError, match=r"Delete .* it is rebuilt"):
         read_manifest(collection.folder)
 
 

@@ -58,5 +58,5 @@ def test_kinds_are_read_and_a_line_without_a_kind_is_named(tmp_path):
     (tmp_path / "bad.tsv").write_text("a.mp4 person\n")
     with pytest.raises(InvalidInput, match=r"'a.mp4 person' has no kind"):
         read_kinds(tmp_path / "bad.tsv")
-    with pytest.raises(InvalidInput, match="is no file"):
+    with pytest.raises(InvalidInput, match="is not a file"):
         read_kinds(tmp_path / "none.tsv")

@@ -71,7 +71,7 @@ def test_bad_folders_are_named(subject: Subject, labelled: Path, tmp_path: Path)
     copy = tmp_path / "copy"
     shutil.copytree(labelled, copy)
     (copy / "val" / "blue" / "0.png").write_bytes((labelled / "val" / "blue" / "0.png").read_bytes()[:200])
-    with pytest.raises(InvalidInput, match=r"blue/0\.png is no picture that can be read"):
+    with pytest.raises(InvalidInput, match=r"blue/0\.png is not a readable picture"):
         evaluate_probe(subject, copy, tmp_path / "out", "cpu")
     shutil.rmtree(copy / "val" / "red")
     with pytest.raises(InvalidInput, match="Class red is in one of"):

@@ -65,9 +65,9 @@ def test_text_beside_a_video_names_the_video(tmp_path):
     [
         ("1,1,5,5,0,9,1\n", r"gt.txt, line 1: the box of track 1 has no area"),
         ("1,1,5,5,9,9,1\n1,1,6,6,9,9,1\n", r"line 2: track 1 has two boxes in this frame"),
-        ("1,1,5,5\n", r"line 1: '1,1,5,5' is no row of MOTChallenge"),
-        ("1,1,5,5,x,9\n", r"is no row of MOTChallenge"),
-        ("1,1,5,5,nan,9\n", r"is no row of MOTChallenge"),
+        ("1,1,5,5\n", r"line 1: '1,1,5,5' is not a row of MOTChallenge"),
+        ("1,1,5,5,x,9\n", r"is not a row of MOTChallenge"),
+        ("1,1,5,5,nan,9\n", r"is not a row of MOTChallenge"),
         ("0,1,5,5,9,9,1\n", r"line 1: frame 0. MOTChallenge counts frames from 1"),
         ("1,-1,5,5,9,9,1\n", r"holds no tracks. Its rows are detections"),
         ("\n", "holds no tracks"),
@@ -123,7 +123,7 @@ def test_every_video_of_coco_json_is_a_sequence_and_its_file_is_found_by_name(tm
         ({"images": [{"id": 0, "video_id": {}, "frame_id": 0}]}, "video_id must be a number or a text"),
         ({"annotations": [{"image_id": 0, "bbox": BOX, "attributes": ["track_id"]}]}, "the box has no track_id"),
         ({"annotations": []}, "holds no tracks"),
-        ({"annotations": None}, "is no COCO file"),
+        ({"annotations": None}, "is not a COCO file"),
         ({"images": [{"id": 0, "video_id": 7, "file_name": "0.jpg"}]}, "there is no image 1|has no frame_id"),
         ({"images": [{"id": n, "video_id": 7, "frame_id": n, "file_name": "x.jpg"} for n in range(3)]}, "--video"),
     ],
@@ -142,7 +142,7 @@ def test_a_score_that_is_no_number_is_not_known(tmp_path):
 
 def test_text_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "a.json").write_text("{'a'")
-    with pytest.raises(InvalidInput, match="is no JSON"):
+    with pytest.raises(InvalidInput, match="is not JSON"):
         read_sequences(tmp_path / "a.json")
 
 

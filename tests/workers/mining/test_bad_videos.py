@@ -35,7 +35,7 @@ def test_zero_bytes(tmp_path: Path) -> None:
 def test_text_named_mp4(tmp_path: Path) -> None:
     path = tmp_path / "letter.mp4"
     path.write_text("Dear reader, this is no video.\n" * 100)
-    with pytest.raises(BadVideo, match=r"letter\.mp4 is no video"):
+    with pytest.raises(BadVideo, match=r"letter\.mp4 is not a readable video"):
         mine(path)
 
 

@@ -136,7 +136,7 @@ def test_nothing_that_a_file_asks_for_is_opened(tmp_path: Path) -> None:
 def test_a_still_picture_says_so(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     path.write_bytes(cv2.imencode(suffix, crossing(1)[0])[1].tobytes())
-    with pytest.raises(BadVideo, match="is no video but a still picture"):
+    with pytest.raises(BadVideo, match="is a still picture, not a video"):
         mine(path)
 
 

@@ -114,7 +114,7 @@ def test_a_missing_an_unreadable_and_a_huge_picture_are_named(pictures, tmp_path
     with pytest.raises(InvalidInput, match="Frame 10 of street has a box and no picture"):
         cut_pictures({frame: path for frame, path in pictures.items() if frame != 9}, asked, Mining(), Limits())
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(InvalidInput, match=r"bad.png is no picture"):
+    with pytest.raises(InvalidInput, match=r"bad.png is not a readable picture"):
         cut_pictures(pictures | {9: tmp_path / "bad.png"}, asked, Mining(), Limits())
     with pytest.raises(InvalidInput, match="TRANSITIVE_MAX_PIXELS"):
         cut_pictures(pictures, asked, Mining(), Limits(max_pixels=1000))

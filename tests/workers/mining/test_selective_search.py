@@ -32,5 +32,5 @@ def test_kept_files_are_not_made_again_and_a_bad_picture_is_named(tmp_path: Path
     assert (boxes[:, 2] > boxes[:, 0]).all()
     assert overlaps(data.test[0].boxes[0], boxes).max() > 0.7
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(InvalidInput, match=r"bad\.jpg is no picture that can be read"):
+    with pytest.raises(InvalidInput, match=r"bad\.jpg is not a readable picture"):
         propose_for([*pictures, ("bad", tmp_path / "bad.jpg")], tmp_path)

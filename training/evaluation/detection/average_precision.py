@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from training.evaluation.detection.dataset import Labelled
 
-OVERLAP = 0.5  # least intersection over union of a hit
+OVERLAP = 0.5  # minimum intersection over union of a hit
 _DRAWS = 500
 
 
@@ -78,7 +78,7 @@ def judge(truth: Labelled, found: Found, label: int) -> Judged:
 
 
 def average_precision(pictures: Sequence[Judged]) -> float:
-    """Return the average precision of one class over pictures; nan where there is no object."""
+    """Return the average precision of one class over pictures; nan if there is no object."""
     positives = sum(one.positives for one in pictures)
     if not positives:
         return float("nan")

@@ -26,7 +26,7 @@ class Batch:
 
 @dataclass
 class BatchReader:
-    """Reads batches; while one is trained on, a thread reads the following one."""
+    """Reader of batches; a thread reads the next batch during a training step."""
 
     pictures: Sequence[Labelled]
     preset: DetectionPreset

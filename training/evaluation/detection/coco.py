@@ -42,7 +42,7 @@ _LAYOUTS = (
 def read_coco(folder: Path) -> Detection:
     """Read the training and test parts; classes are in the order of their ids.
 
-    The first layout is taken whose test part is there: 2017's (train2017, val2017), 2014's (train2014,
+    The first of these layouts with a test part is read: 2017's (train2017, val2017), 2014's (train2014,
     valminusminival2014, minival2014), or train and val. Raises `InvalidInput` that names file and cure.
     """
     layout = next((one for one in _LAYOUTS if _file(folder, one.test).is_file()), None)
@@ -61,7 +61,7 @@ def read_coco(folder: Path) -> Detection:
             )
     pictures = [one for part in train for one in part.pictures()]
     if len({one.id for one in pictures}) < len(pictures):
-        raise InvalidInput(f"{train[0].file} and {train[1].file} have pictures of one id. Make the ids differ.")
+        raise InvalidInput(f"{train[0].file} and {train[1].file} have pictures with the same id. Make the ids differ.")
     if not any(len(one.boxes) for one in pictures):
         raise InvalidInput(f"No picture of {train[0].file} has an object. Give another training part.")
     return collect(pictures, test.pictures(), list(categories.values()), "coco")
@@ -93,7 +93,7 @@ class _Annotations:
         except FileNotFoundError:
             raise InvalidInput(f"{file} is missing. {WHERE}.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"{file} is no file of COCO instances ({error!r}). Copy it anew.") from None
+            raise InvalidInput(f"{file} is not a file of COCO instances ({error!r}). Copy it again.") from None
         for what, found, listed in (
             ("categories", categories, content["categories"]),
             ("images", images, content["images"]),

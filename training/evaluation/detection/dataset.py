@@ -1,7 +1,7 @@
-"""The pictures, boxes and classes of a detection data set, whatever layout they were read from.
+"""The pictures, boxes and classes of a detection data set, independent of the files' layout.
 
-Boxes are in stored pixels: those of the file before its EXIF orientation is applied. VOC's development kit and
-pycocotools read pictures so, and so do the tools that draw such boxes (docs/decisions/0320-detection-data.md).
+Boxes are in stored pixels: those of the file before its EXIF orientation is applied. VOC's development kit, pycocotools
+and the annotation tools read pictures in the same way (docs/decisions/0320-detection-data.md).
 """
 
 from collections.abc import Sequence

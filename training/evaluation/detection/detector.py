@@ -34,7 +34,7 @@ class _Pool(nn.Module):
 
 
 class _Resize(GeneralizedRCNNTransform):  # type: ignore[misc]
-    """Torchvision's resizing and padding; the trunk's own function has normalised the pixels."""
+    """Torchvision's resizing and padding without its normalisation, which the trunk's own function does."""
 
     def normalize(self, image: Tensor) -> Tensor:
         """Return the picture as it is, without the two passes over it."""
@@ -45,10 +45,10 @@ class Detector(nn.Module):
     """A subject's convolutions up to conv5_3, proposals (given, or from a network), and a box head."""
 
     def __init__(self, subject: Subject, classes: int, preset: DetectionPreset, freeze: str) -> None:
-        """Put random heads on the convolutions; those up to stage `freeze` are not tuned. Raises `InvalidInput`."""
+        """Put random heads on the convolutions; stages up to `freeze` are not tuned. Raises `InvalidInput`."""
         super().__init__()
         if freeze not in FREEZES:
-            raise InvalidInput(f"--freeze {freeze} is not known. Say one of {', '.join(FREEZES)}.")
+            raise InvalidInput(f"Unknown --freeze {freeze}. Use one of {', '.join(FREEZES)}.")
         self._subject = (subject,)  # a tuple hides it from nn.Module, which would list the embedding's weights too
         self.features = subject.features
         channels = [layer.out_channels for layer in self.features if isinstance(layer, nn.Conv2d)][-1]

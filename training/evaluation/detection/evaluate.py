@@ -1,4 +1,4 @@
-"""Tables 1 to 4: a detector is trained on a data set's trainval pictures and measured on its test pictures."""
+"""Training and measurement of a detector, for tables 1 to 4."""
 
 import json
 from contextlib import closing
@@ -41,21 +41,21 @@ def evaluate_detection(
     """Train and measure; writes detection.json and detection.png into `output`.
 
     Args:
-        subject: whose convolutions.
+        subject: network whose convolutions are used.
         data: from `read_voc` or `read_coco`.
-        output: folder of results and checkpoints; a stopped run goes on there.
+        output: folder of results and checkpoints, from which a stopped run resumes.
         preset: from `get_preset`.
         freeze: the last stage that is not tuned.
         proposals: folder of ID.npy, for Fast R-CNN.
         seed: of heads and batches.
         device: where to train.
-        progress: told about steps and test pictures.
+        progress: receives the number of steps and test pictures done.
 
     Returns:
         VOC: the average precision by class, and "mAP", their mean. COCO: table 4's columns.
 
     Raises:
-        InvalidInput: a damaged picture, no training picture with an object, another trunk than VGG16's.
+        InvalidInput: a picture is damaged, no training picture has an object, or the trunk is not VGG16's.
         NotFound: a picture has no proposals.
         Conflict: another run works in `output`, or it holds the checkpoint of another training.
         Cancelled: raised by `progress`; a checkpoint is kept.

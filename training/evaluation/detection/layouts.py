@@ -1,4 +1,4 @@
-"""The layouts of detection data sets, told apart by what a folder holds."""
+"""Recognition of a detection data set's layout by the content of its folder."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ from training.evaluation.detection.voc import read_voc
 
 
 def read_detection(folder: Path) -> Detection:
-    """Read COCO's layout where the folder has annotations/instances_*.json, else VOC's; raises `InvalidInput`."""
+    """Read COCO's layout if the folder has annotations/instances_*.json, else VOC's; raises `InvalidInput`."""
     return read_coco(folder) if any(folder.glob("annotations/instances_*.json")) else read_voc(folder)

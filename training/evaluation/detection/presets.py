@@ -11,17 +11,17 @@ HEADS = ("fast", "faster")
 
 @dataclass(frozen=True)
 class DetectionPreset:
-    """All numbers of a detection training but the data and the seed."""
+    """All numbers of a detection training except the seed."""
 
     name: str
     head: str  # fast or faster
     schedule: Schedule
     shorter: int  # pixels of a picture's shorter side
-    longer: int  # most pixels of its longer side
+    longer: int  # maximum pixels of its longer side
     hidden: int  # of fc6 and fc7
     deviation: float  # of their Gaussian; 0: torch's default, because 0.001 lets narrow layers vanish
     batch: int  # pictures
-    rois: int  # regions of a picture that the head is trained on
+    rois: int  # number of regions per picture on which the head is trained
     anchors: tuple[int, ...]  # sides in pixels of the resized picture
 
 
@@ -32,7 +32,7 @@ def get_preset(name: str, head: str, metric: Metric = "voc07") -> DetectionPrese
     anchors for COCO have a fourth size. Raises `InvalidInput`.
     """
     if head not in HEADS:
-        raise InvalidInput(f"There is no head {head!r}. Heads: {', '.join(HEADS)}.")
+        raise InvalidInput(f"Unknown head {head!r}. Heads: {', '.join(HEADS)}.")
     if metric == "coco" and head != "faster":
         raise InvalidInput("COCO's table 4 is Faster R-CNN's. Give --head faster with --format coco.")
     common = (600, 1000, 4096, 0.001)
@@ -70,7 +70,7 @@ def get_preset(name: str, head: str, metric: Metric = "voc07") -> DetectionPrese
         ),
     }
     if name not in presets:
-        raise InvalidInput(f"There is no preset {name!r}. Presets: {', '.join(presets)}.")
+        raise InvalidInput(f"Unknown preset {name!r}. Presets: {', '.join(presets)}.")
     return presets[name]
 
 

@@ -45,7 +45,7 @@ def _read(folder: Path, name: str) -> _Annotated:
     file = folder / "Annotations" / f"{name}.xml"
     picture = folder / "JPEGImages" / f"{name}.jpg"
     if not picture.is_file():
-        raise InvalidInput(f"{picture} is missing, and a split lists {name}. Add it, or take {name} out of the split.")
+        raise InvalidInput(f"{picture} is missing, and a split lists {name}. Add it, or remove {name} from the split.")
     try:
         root = ElementTree.parse(file).getroot()  # noqa: S314 -- a local file that the user names
         objects = [
@@ -58,30 +58,32 @@ def _read(folder: Path, name: str) -> _Annotated:
         ]
         said = tuple(int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
     except FileNotFoundError:
-        raise InvalidInput(f"{file} is missing, and a split lists {name}. Add it, or take {name} out.") from None
+        raise InvalidInput(
+            f"{file} is missing, and a split lists {name}. Add it, or remove {name} from the split."
+        ) from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise InvalidInput(f"{file} is no VOC annotation ({error}). Copy it anew.") from None
+        raise InvalidInput(f"{file} is not a VOC annotation ({error}). Copy it again.") from None
     width, height = _stored_size(picture, said)
     checked: list[_Object] = []
     for label, (left, top, right, bottom), difficult in objects:
-        # VOC counts pixels from 1 and includes the last one. Some writers count from 0, which is accepted.
+        # VOC counts pixels from 1, and a box includes its last pixel. Some writers count from 0, which is accepted.
         box = checked_box((left - 1, top - 1, right, bottom), width, height, f"{file}: a box of {label}", tolerance=1)
         checked.append((label, box, difficult))
     return name, picture, (width, height), checked
 
 
 def _stored_size(picture: Path, said: tuple[int, ...]) -> tuple[int, int]:
-    """Return width and height in the file; raises `InvalidInput` where the annotation gives those after turning."""
+    """Return width and height as stored; raises `InvalidInput` if the annotation has those after rotation by EXIF."""
     try:
         with Image.open(picture) as image:
             size = image.size
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except OSError as error:
-        raise InvalidInput(f"{picture} is no picture that can be read ({error}). Copy it anew.") from None
-    if orientation >= 5 and size[0] != size[1] and said == size[::-1]:  # 5 to 8 turn by 90 degrees
+        raise InvalidInput(f"{picture} is not a readable picture ({error}). Copy it again.") from None
+    if orientation >= 5 and size[0] != size[1] and said == size[::-1]:  # 5 to 8 rotate by 90 degrees
         raise InvalidInput(
-            f"{picture} is stored turned (EXIF), and its annotation has the size after turning; boxes must be in "
-            "stored pixels. Save the picture upright."
+            f"{picture} has an EXIF rotation, and its annotation has the size after the rotation; boxes must be "
+            "in stored pixels. Save the picture upright."
         )
     return size
 
@@ -90,7 +92,7 @@ def _labelled(one: _Annotated, classes: list[str]) -> Labelled:
     name, picture, size, objects = one
     for label, _, _ in objects:
         if label not in classes:
-            raise InvalidInput(f"{name}.xml has an object {label!r}, and no training picture has. Correct the name.")
+            raise InvalidInput(f"{name}.xml has an object {label!r}, which no training picture has. Correct the name.")
     boxes = [box for _, box, _ in objects]
     return labelled(
         name,

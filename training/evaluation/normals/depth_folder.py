@@ -38,18 +38,18 @@ class DepthFolder:
 
     @property
     def test(self) -> list[int]:
-        """The numbers of the last pairs, a sixth: neighbours look alike, so the parts are not mixed."""
+        """The numbers of the last sixth of the pairs; neighbouring pairs look alike, so none is in both parts."""
         return list(range(len(self.pairs) - max(1, len(self.pairs) // TEST_SHARE), len(self.pairs)))
 
     def read(self, number: int) -> Frame:
-        """Read a pair; raises `InvalidInput` for a damaged file, and sizes that differ."""
+        """Read a pair; raises `InvalidInput` for a damaged file and for different sizes."""
         colour, depth = self.pairs[number]
         picture = read_picture(str(colour), colour.read_bytes())
         try:
             with Image.open(depth, formats=("PNG",)) as image:
                 raw = np.asarray(image).astype(np.float64)
         except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            raise InvalidInput(f"{depth} is no depth picture that can be read ({error}). Copy it anew.") from None
+            raise InvalidInput(f"{depth} is not a readable depth picture ({error}). Copy it again.") from None
         if raw.shape != (picture.height, picture.width):
             raise InvalidInput(
                 f"{depth} has {raw.shape[::-1]} pixels, {colour.name} {picture.size}. Register depth to colour first."
@@ -73,7 +73,7 @@ def open_depth_folder(folder: Path) -> DepthFolder:
         pairs.append((colour, depth))
     if len(pairs) < 2:
         raise InvalidInput(
-            f"{folder} holds {len(pairs)} pairs of NAME.color.jpg and NAME.depth.png; two at least are needed. {WHERE}."
+            f"{folder} holds {len(pairs)} pairs of NAME.color.jpg and NAME.depth.png; at least two are needed. {WHERE}."
         )
     sizes = "\n".join(f"{a.name} {a.stat().st_size} {b.stat().st_size}" for a, b in pairs)
     camera = read_intrinsics(folder / INTRINSICS)
@@ -89,7 +89,7 @@ def read_intrinsics(file: Path) -> Intrinsics:
             f"{file} is missing. It holds the camera's 3×3 matrix: fx 0 cx, 0 fy cy, 0 0 1, in pixels."
         ) from None
     except ValueError as error:
-        raise InvalidInput(f"{file} is no 3×3 matrix of numbers ({error}).") from None
+        raise InvalidInput(f"{file} is not a 3×3 matrix of numbers ({error}).") from None
     if matrix.shape != (3, 3) or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InvalidInput(f"{file} is no camera's 3×3 matrix: fx 0 cx, 0 fy cy, 0 0 1, in pixels.")
+        raise InvalidInput(f"{file} is not a camera's 3×3 matrix: fx 0 cx, 0 fy cy, 0 0 1, in pixels.")
     return Intrinsics(matrix[0, 0].item(), matrix[1, 1].item(), matrix[0, 2].item(), matrix[1, 2].item())

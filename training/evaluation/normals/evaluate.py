@@ -1,4 +1,4 @@
-"""Table 5: FCN-32s is trained to predict normals on a data set's training pictures and measured on its test ones."""
+"""Training and measurement of FCN-32s for surface normals, for table 5."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -59,7 +59,7 @@ def get_preset(name: str) -> NormalsPreset:
         ),
     }
     if name not in presets:
-        raise InvalidInput(f"There is no preset {name!r}. Presets: {', '.join(presets)}.")
+        raise InvalidInput(f"Unknown preset {name!r}. Presets: {', '.join(presets)}.")
     return presets[name]
 
 
@@ -77,20 +77,20 @@ def evaluate_normals(
     """Train and measure; writes normals.json and normals.png into `output`.
 
     Args:
-        subject: whose convolutions.
+        subject: network whose convolutions are used.
         data: from `open_normals_data`.
-        output: folder of results and checkpoints; a stopped run goes on there.
+        output: folder of results and checkpoints, from which a stopped run resumes.
         preset: from `get_preset`.
         cache: folder of the fitted normals, shared by all evaluations on the same data.
         seed: of the head, the codebook and the batches.
         device: where to train.
-        progress: told about pictures and steps.
+        progress: receives the number of pictures and steps done.
 
     Returns:
         Table 5's columns.
 
     Raises:
-        InvalidInput: a part of the data is missing or cannot be read, another trunk than VGG16's.
+        InvalidInput: a part of the data is missing or unreadable, or the trunk is not VGG16's.
         Conflict: another run works in `output`, or it holds the checkpoint of another training.
         Cancelled: raised by `progress`; a checkpoint is kept.
     """
@@ -145,9 +145,9 @@ def _test(
         network: in evaluation mode on the device.
         scenes: of the data.
         codebook: (K, 3).
-        constant: (3,) one normal for every pixel, which needs no picture.
+        constant: (3,) one normal for all pixels, the baseline.
         device: of the network.
-        progress: told about pictures.
+        progress: receives the number of pictures done.
 
     Returns:
         The angles of each picture's valid pixels in degrees, those of the constant for all, and the first pictures with

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 RADIUS = 4  # pixels: a plane is fitted to the 9×9 pixels around its own
-LEAST_SHARE = 0.6  # of these must have a depth near the middle's
+LEAST_SHARE = 0.6  # minimum share of these with a depth near the middle's
 NEAR = 0.1  # a point whose depth differs by more than this share of the middle's lies on another surface
-FLATTEST = 0.3  # the points must lie this near to a plane: smallest over middle eigenvalue
+FLATTEST = 0.3  # maximum deviation of the points from a plane: smallest over middle eigenvalue
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def normals_of(
 
     Args:
         depth: (H, W), 0 or less where there is none.
-        camera: that took it.
+        camera: intrinsics of its camera.
         rows: (h,) of the pixels that are wanted; None: all.
         columns: (w,), likewise.
 

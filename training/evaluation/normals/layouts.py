@@ -1,4 +1,4 @@
-"""The layouts of data for surface normals, told apart by what a path holds."""
+"""Recognition of the layout of data for surface normals by the content of a path."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from training.evaluation.normals.nyu import FILE, open_nyu
 def open_normals_data(path: Path) -> NormalsData:
     """Open NYUv2's labelled .mat file, the folder that holds it, or a folder of colour and depth.
 
-    Raises `InvalidInput` that names what is missing, and where to get it.
+    Raises `InvalidInput` that names the missing file and its source.
     """
     if (path / FILE).is_file():
         return open_nyu(path / FILE)

@@ -41,7 +41,7 @@ class NyuFile:
                 colours: NDArray[np.uint8] = np.ascontiguousarray(content["images"][number].transpose(2, 1, 0))
                 depth = content["rawDepths"][number].T.astype(np.float64)
         except OSError as error:
-            raise InvalidInput(f"{name} is damaged ({error}). Get the file anew: {WHERE}.") from None
+            raise InvalidInput(f"{name} is damaged ({error}). Download the file again: {WHERE}.") from None
         measured = np.isfinite(depth) & (depth > 0) & (depth < _FARTHEST)
         return Frame(name, Image.fromarray(colours), np.where(measured, depth, 0.0))
 
@@ -58,7 +58,7 @@ def open_nyu(file: Path) -> NyuFile:
             fits = fits and images.dtype == np.uint8 and depths.dtype.kind == "f"
     except OSError as error:
         raise InvalidInput(
-            f"{file} cannot be read as MATLAB 7.3, which is HDF5 ({error}). Get it anew: {WHERE}."
+            f"{file} cannot be read as MATLAB 7.3, which is HDF5 ({error}). Download it again: {WHERE}."
         ) from None
     if not fits or shapes is None or not _are_nyus(*shapes):
         raise InvalidInput(
@@ -83,10 +83,10 @@ def _read_split(file: Path, count: int) -> tuple[list[int], list[int]]:
         content = loadmat(file)
         train, test = ([int(number) - 1 for number in content[key].ravel()] for key in ("trainNdxs", "testNdxs"))
     except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise InvalidInput(f"{file} is no split of NYUv2 ({error!r}). Get it anew: {WHERE_SPLIT}.") from None
+        raise InvalidInput(f"{file} is not a split of NYUv2 ({error!r}). Download it again: {WHERE_SPLIT}.") from None
     listed = train + test
     if not train or not test or min(listed) < 0 or max(listed) >= count or len(set(listed)) < len(listed):
         raise InvalidInput(
-            f"{file} does not split {count} pictures into training and test pictures. Get it anew: {WHERE_SPLIT}."
+            f"{file} does not split {count} pictures into training and test pictures. Download it again: {WHERE_SPLIT}."
         )
     return train, test

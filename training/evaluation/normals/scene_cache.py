@@ -1,4 +1,4 @@
-"""Scenes kept in files at the size that a preset trains on, because fitting normals to depth takes a second each."""
+"""Cache files of scenes at a preset's size, because fitting normals to one depth image takes a second."""
 
 import zipfile
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from training.evaluation.normals.data import NormalsData, Scene, scene_of
 from training.evaluation.normals.from_depth import FLATTEST, LEAST_SHARE, NEAR, RADIUS
 
 _UNIT = 32767  # normals are kept as 16-bit integers: .002 degrees
-_PER_SCENE = 2000  # normals of a picture that the codebook is fitted to
+_PER_SCENE = 2000  # normals per picture to which the codebook is fitted
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SceneCache:
 
     @classmethod
     def below(cls, folder: Path, data: NormalsData, width: int, height: int) -> "SceneCache":
-        """Open the part of `folder` that is for this data, size and way of fitting."""
+        """Open the cache in `folder` for this data, this size and the present parameters of the fit."""
         fit = f"{RADIUS}-{LEAST_SHARE}-{NEAR}-{FLATTEST}"
         return cls(data, folder / f"{data.fingerprint}-{width}x{height}-{fit}", width, height)
 
@@ -41,7 +41,7 @@ class SceneCache:
             progress("normals, from depth", done, len(numbers), "pictures")
 
     def read(self, number: int) -> Scene:
-        """Read a scene; a file that is missing or damaged is made anew."""
+        """Read a scene; a file that is missing or damaged is made again."""
         try:
             return self._load(number)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
@@ -49,7 +49,7 @@ class SceneCache:
             return self._load(number)
 
     def sample(self, seed: int) -> NDArray[np.float32]:
-        """Return (N, 3) valid normals of the training scenes, as many of each."""
+        """Return (N, 3) valid normals, the same number from each training scene."""
         draws = np.random.default_rng(seed)
         parts = []
         for number in self.data.train:

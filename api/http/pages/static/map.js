@@ -32,7 +32,7 @@ open().catch((error) => { find(".count", root).textContent = error.message; });
 
 async function open() {
   const answer = await fetch(`/models/${encodeURIComponent(root.dataset.model ?? "")}/map`);
-  if (!answer.ok) throw new Error("The map could not be read. Compute it anew.");
+  if (!answer.ok) throw new Error("The map could not be read. Compute it again.");
   points = readPoints(await answer.arrayBuffer());
   painter = new PointPainter(canvas, points);
   nearest = gridOf(points);

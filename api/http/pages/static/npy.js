@@ -11,7 +11,7 @@ const ROW_BYTES = 24;
  */
 export function readPoints(file) {
   const view = new DataView(file);
-  if (view.getUint8(0) !== 0x93) throw new Error("The map is no npy file.");
+  if (view.getUint8(0) !== 0x93) throw new Error("The map is not an npy file.");
   const begin = view.getUint8(6) === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
   const count = Math.floor((file.byteLength - begin) / ROW_BYTES);
   const points = { count, ids: new BigUint64Array(count), x: new Float32Array(count), y: new Float32Array(count), video: new Uint32Array(count) };

@@ -163,7 +163,7 @@ def test_2014s_two_training_parts_are_joined(coco: Path) -> None:
     (notes / "instances_valminusminival2014.json").write_text(json.dumps(whole))
     for image in whole["images"]:
         (coco / "val2014" / image["file_name"]).touch()
-    with pytest.raises(InvalidInput, match="have pictures of one id"):
+    with pytest.raises(InvalidInput, match="have pictures with the same id"):
         read_coco(coco)
 
 
@@ -184,8 +184,8 @@ def _emptied(content: dict[str, Any]) -> None:
 FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: (f / "annotations" / "instances_val2017.json").unlink(), "annotations holds none of .*cocodataset.org"),
     (lambda f: (f / "annotations" / "instances_train2017.json").unlink(), r"instances_train2017\.json is missing"),
-    (lambda f: (f / "annotations" / "instances_train2017.json").write_text("{"), "is no file of COCO instances"),
-    (lambda f: (f / "annotations" / "instances_train2017.json").write_text("[]"), "is no file of COCO instances"),
+    (lambda f: (f / "annotations" / "instances_train2017.json").write_text("{"), "is not a file of COCO instances"),
+    (lambda f: (f / "annotations" / "instances_train2017.json").write_text("[]"), "is not a file of COCO instances"),
     (lambda f: (f / "train2017" / "s1.jpg").unlink(), r"s1\.jpg is missing, and .*train2017\.json lists it"),
     (_changed(lambda c: c["annotations"][1].update(image_id=99)), "annotation 2 is of image 99, which is not listed"),
     (

@@ -97,12 +97,12 @@ def _replaced(folder: Path, name: str, old: str, new: str) -> None:
     [
         (lambda folder: (folder / "JPEGImages" / "s1.jpg").unlink(), r"s1\.jpg is missing, and a split lists s1"),
         (lambda folder: (folder / "Annotations" / "s1.xml").unlink(), r"s1\.xml is missing, and a split lists s1"),
-        (lambda folder: (folder / "Annotations" / "s1.xml").write_text("<a>"), r"s1\.xml is no VOC annotation"),
+        (lambda folder: (folder / "Annotations" / "s1.xml").write_text("<a>"), r"s1\.xml is not a VOC annotation"),
         (lambda folder: (folder / "ImageSets/Main/test.txt").write_text("\n"), r"test\.txt lists no picture"),
         (lambda folder: (folder / "ImageSets/Main/test.txt").unlink(), r"test\.txt is missing"),
         (lambda folder: _replaced(folder, "s1", "<xmax>", "<xmax>9"), r"s1\.xml: a box of square lies outside"),
         (lambda folder: _replaced(folder, "s1", "<xmin>", "<xmin>0.5</xmin><xmin>"), ""),
-        (lambda folder: _replaced(folder, "s5", "square", "cat"), "object 'cat', and no training picture has"),
+        (lambda folder: _replaced(folder, "s5", "square", "cat"), "object 'cat', which no training picture has"),
     ],
 )
 def test_a_fault_of_the_data_is_named(shapes: Path, spoil: Callable[[Path], object], said: str) -> None:
@@ -117,7 +117,7 @@ def test_a_fault_of_the_data_is_named(shapes: Path, spoil: Callable[[Path], obje
 def test_a_box_without_area_and_a_truncated_picture_are_named(shapes: Path, tmp_path: Path) -> None:
     file = shapes / "JPEGImages" / "s1.jpg"
     file.write_bytes(file.read_bytes()[:700])
-    with pytest.raises(InvalidInput, match=r"s1\.jpg is no picture that can be read"):
+    with pytest.raises(InvalidInput, match=r"s1\.jpg is not a readable picture"):
         evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
     text = (shapes / "Annotations" / "s2.xml").read_text()
     left = text.split("<xmin>")[1].split("<")[0]
@@ -146,7 +146,7 @@ def test_boxes_of_a_picture_stored_turned_are_in_stored_pixels(shapes: Path, tmp
     assert np.abs(np.asarray(read_stored(turned.train[0]), np.int64) - np.asarray(upright)).mean() < 5
     evaluate_detection(narrow_subject(tmp_path), turned, tmp_path / "o", tiny("faster"), device="cpu")
     annotation.write_text(text.format(48, 64, box))
-    with pytest.raises(InvalidInput, match=r"s0\.jpg is stored turned \(EXIF\).*Save the picture upright"):
+    with pytest.raises(InvalidInput, match=r"s0\.jpg has an EXIF rotation.*Save the picture upright"):
         read_voc(shapes)
 
 

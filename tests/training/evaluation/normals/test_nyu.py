@@ -69,8 +69,8 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (_without_raw_depths, "is HDF5 of another layout"),
     (_upright, "is HDF5 of another layout"),
     (lambda f: (f / SPLIT_FILE).unlink(), r"splits\.mat is missing\. It is the official split: http"),
-    (lambda f: (f / SPLIT_FILE).write_bytes(b"x" * 200), r"splits\.mat is no split of NYUv2"),
-    (lambda f: savemat(f / SPLIT_FILE, {"trainNdxs": [1]}), r"splits\.mat is no split of NYUv2 \(KeyError"),
+    (lambda f: (f / SPLIT_FILE).write_bytes(b"x" * 200), r"splits\.mat is not a split of NYUv2"),
+    (lambda f: savemat(f / SPLIT_FILE, {"trainNdxs": [1]}), r"splits\.mat is not a split of NYUv2 \(KeyError"),
     (lambda f: savemat(f / SPLIT_FILE, {"trainNdxs": [1, 2], "testNdxs": [2]}), "does not split 5 pictures"),
     (lambda f: savemat(f / SPLIT_FILE, {"trainNdxs": [1, 2], "testNdxs": [6]}), "does not split 5 pictures"),
 ]
