@@ -237,7 +237,7 @@ class AsyncClient:
         return types.read(types.Ready, (await self._http.get("/readyz")).json())
 
     async def call(self, call: Call[Result]) -> Result:
-        """Send a call, again where that is allowed and helps; raises `ClientError`."""
+        """Send a call, and repeat it if it is repeatable and the server is unavailable; raises `ClientError`."""
         return call.read(await self._answer(call))
 
     async def _every(self, kind: type[Item], path: str, conditions: Query | None = None) -> AsyncIterator[Item]:
@@ -250,7 +250,7 @@ class AsyncClient:
                 yield item
 
     async def _send_chunk(self, address: str, path: Path, offset: int, total: int) -> int:
-        """Send the next bytes; where that breaks off, ask how far they came. Returns where to go on."""
+        """Send the next bytes, after a failure from the offset that the server reports; returns the next offset."""
         for attempt in count():
             try:
                 chunk = await asyncio.to_thread(resumption.read_chunk, path, offset, total)

@@ -91,7 +91,7 @@ def begin_upload(path: Path) -> Call[None]:
 
 
 def append(address: str, offset: int, content: bytes) -> Call[None]:
-    """Send the bytes of an upload from `offset` on; how far it is then is in the header Upload-Offset."""
+    """Send the bytes of an upload from `offset` on; the header Upload-Offset of the answer has the new offset."""
     headers = resumption.chunk_headers(offset)
     return Call("PATCH", address, lambda body, value: None, headers=headers, content=content)
 

@@ -230,7 +230,7 @@ class Client:
         return types.read(types.Ready, self._http.get("/readyz").json())
 
     def call(self, call: Call[Result]) -> Result:
-        """Send a call, again where that is allowed and helps; raises `ClientError`."""
+        """Send a call, and repeat it if it is repeatable and the server is unavailable; raises `ClientError`."""
         return call.read(self._answer(call))
 
     def _every(self, kind: type[Item], path: str, conditions: Query | None = None) -> Iterator[Item]:
@@ -241,7 +241,7 @@ class Client:
             yield from page.items
 
     def _send_chunk(self, address: str, path: Path, offset: int, total: int) -> int:
-        """Send the next bytes; where that breaks off, ask how far they came. Returns where to go on."""
+        """Send the next bytes, after a failure from the offset that the server reports; returns the next offset."""
         for attempt in count():
             try:
                 chunk = resumption.read_chunk(path, offset, total)

@@ -9,7 +9,7 @@ from api.responses.response import Page, Response
 
 
 class GenerationResponse(Response):
-    """A linking run: what it was made from, and what it found."""
+    """A linking run: its inputs and its results."""
 
     id: str
     current: bool
@@ -20,9 +20,9 @@ class GenerationResponse(Response):
     children: int
     edges: int
     quadruples: int
-    track_length: int = Field(description="Frames from A to A', the fewest of its tracks.")
+    track_length: int = Field(description="Frames from A to A' of its shortest track.")
     held_out: list[str] = Field(description="Videos kept out of training.")
-    joined: str = Field(description="The generation whose parents were kept; empty when linked from the ground up.")
+    joined: str = Field(description="The generation whose parents were kept; empty when all videos were linked again.")
     parameters: dict[str, Any]
     rejected: int = Field(description="Edges that people rejected, before this linking and since then.")
     rejected_share: float = Field(description="Their share of all edges that were found, 0..1.")
@@ -30,7 +30,7 @@ class GenerationResponse(Response):
 
 
 class StatsResponse(Response):
-    """How much of everything the graph holds (of the current generation where that applies)."""
+    """Counts of the graph; clusters, links and quadruples are those of the current generation."""
 
     videos: int
     frames: int
@@ -41,7 +41,9 @@ class StatsResponse(Response):
     parent_clusters: int
     child_clusters: int
     quadruples: int
-    rejected: int = Field(description="Inter-instance edges that people rejected: neither edges nor quadruples here.")
+    rejected: int = Field(
+        description="Inter-instance edges that people rejected; they count neither as edges nor in quadruples."
+    )
     no_object: int = Field(description="Patches of tracks that people marked as no object.")
     model: str = Field(description="The current model; empty where none was chosen.")
     without_embedding: int = Field(description="Patches without an embedding of the current model.")
@@ -52,8 +54,8 @@ class ClusterResponse(Response):
 
     id: int = Field(description="Its number within its generation.")
     generation: str
-    size: int = Field(description="TrackStarts of tracks in it.")
-    children: int = Field(description="Child clusters (stage 2) drawn from it.")
+    size: int = Field(description="Starts of tracks in it.")
+    children: int = Field(description="Number of its child clusters (stage 2).")
     examples: list[str] = Field(description="A few of its patches.")
 
 

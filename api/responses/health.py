@@ -4,14 +4,14 @@ from pydantic import BaseModel
 
 
 class CheckResponse(BaseModel):
-    """Whether one part of the system is there."""
+    """Whether one part of the system is available."""
 
     ok: bool
     detail: str
 
 
 class ReadyResponse(BaseModel):
-    """Whether everything needed to work is there."""
+    """Whether all required parts are available."""
 
     ready: bool
     checks: dict[str, CheckResponse]

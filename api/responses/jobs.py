@@ -8,7 +8,7 @@ from graph.records import JobKind, JobState
 
 
 class JobResponse(Response):
-    """A piece of long work and how far it is."""
+    """A piece of long work and its progress."""
 
     id: str
     kind: JobKind

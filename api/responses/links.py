@@ -9,7 +9,7 @@ from api.responses.response import PATCH_ID, Response
 
 
 class EdgeResponse(Response):
-    """Why two patches are held to be alike: one track (INTRA_INSTANCE) or one child cluster (INTER_INSTANCE)."""
+    """The reason to treat two patches as alike: one track (INTRA_INSTANCE) or one child cluster (INTER_INSTANCE)."""
 
     source: str = Field(description="Patch id; the start of the track (A) for INTRA_INSTANCE.")
     target: str
@@ -21,7 +21,7 @@ class EdgeResponse(Response):
 
 
 class NeighbourResponse(BaseModel):
-    """A patch and how many edges lead to it."""
+    """A patch and its distance in edges."""
 
     patch: PatchResponse
     depth: int
@@ -51,7 +51,7 @@ class PathResponse(BaseModel):
 
 
 class LinkResponse(Response):
-    """A pair of patches that look alike to the machine, and what people said of it."""
+    """A pair of linked patches and a person's judgement of it."""
 
     a_id: str = Field(pattern=PATCH_ID, description="The smaller id of the two.")
     b_id: str = Field(pattern=PATCH_ID)

@@ -20,7 +20,7 @@ class VectorsResponse(BaseModel):
 
 
 class SimilarItem(BaseModel):
-    """A patch and how alike it is."""
+    """A patch and its cosine similarity."""
 
     patch_id: str
     video_id: str

@@ -45,7 +45,7 @@ class VideoResponse(Response):
 
 
 class UploadResponse(BaseModel):
-    """A resumable upload and how much of it has arrived."""
+    """A resumable upload and the number of bytes received."""
 
     id: str
     name: str

@@ -17,7 +17,7 @@ from training.journal import read_log
 
 router = APIRouter(tags=["models"])
 
-MOST_LINES = 2000  # of one answer; a longer log is thinned, its held-out measures are kept
+MOST_LINES = 2000  # lines of one answer; a longer log is thinned, except for its held-out measures
 
 AfterStep = Annotated[int, Query(ge=0, le=2**63 - 1, description="Only lines of later steps.")]
 

@@ -1,6 +1,6 @@
 """Routes of resumable uploads by tus 1.0 (https://tus.io/protocols/resumable-upload).
 
-The server has tus's core, creation, termination and expiration. A complete upload
+The server implements tus's core, creation, termination and expiration. A complete upload
 becomes the same ingest job as POST /videos; the last PATCH and every later GET name it. Reading starts no job.
 """
 
@@ -75,7 +75,7 @@ def create_upload(
 
 @router.get("/uploads/{upload_id}", responses=problem_responses(404, 412), summary="How much has arrived?")
 def get_upload(upload_id: UploadId, response: Response, shared: ServiceDep) -> UploadResponse:
-    """Read where an upload stands (also by HEAD: Upload-Offset, Upload-Length) and, once complete, its job."""
+    """Read an upload's offset (also by HEAD: Upload-Offset, Upload-Length) and, once complete, its job."""
     return _answer(response, shared, shared.uploads.get(upload_id))
 
 
