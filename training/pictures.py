@@ -63,7 +63,7 @@ def _opened(name: str, data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise InvalidInput(f"{name} is not a picture in an accepted format: {ACCEPTED}.") from None
+        raise InvalidInput(f"{name} is not a readable picture. Accepted formats: {ACCEPTED}.") from None
     except _DAMAGE as error:
         raise _unreadable(name, error) from None
     if image.width * image.height > LARGEST:

@@ -81,7 +81,8 @@ def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
     """
     if isinstance(request, LinkRequest) and not request.join:
         tracks = count_tracks(connection)
-        if tracks >= max(request.parameters.group, request.parameters.parents):  # else the stage says what is missing
+        # with fewer tracks, the stage reports what is missing
+        if tracks >= max(request.parameters.group, request.parameters.parents):
             check_bounds(request.parameters.resolve(tracks), tracks)
     identifier = job_id(request)
     job, fresh = jobs.open_job(connection, identifier, request.kind, request.target, to_arguments(request))
@@ -118,7 +119,7 @@ def offer_parts(redis_url: str, run: str, kind: str, count: int) -> None:
 
 
 def served_queues(redis_url: str) -> tuple[int, set[str]]:
-    """Ask the workers what they serve; returns how many answer and the queues of all of them. Raises `Unavailable`.
+    """Return the number of workers that answer, and the queues that they serve. Raises `Unavailable`.
 
     A connection of Celery's pool that a restart of Redis broke fails once; the second attempt opens another.
     """

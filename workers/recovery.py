@@ -38,7 +38,7 @@ def requeue_lost(connection: Connection, redis_url: str) -> int:
 
 
 def queues_at_work(connection: Connection) -> set[str]:
-    """Return the queues of which a worker that lives runs a job: a busy one need not answer."""
+    """Return the queues in which a live worker runs a job; a busy worker may not answer."""
     return {
         queue.FIRST_QUEUE[entry.job.kind]
         for entry in jobs.unfinished_jobs(connection)

@@ -180,7 +180,7 @@ def _add_timings(context: StageContext, job: Job, progress: JobProgress) -> None
 
 
 def _submit_following(context: StageContext, job: Job, result: str) -> None:
-    """Submit what follows from a job that is done; a failure is logged, and the job stays done."""
+    """Submit the request that follows a finished job; a failure is logged, and the job stays done."""
     from workers.following import following_request
 
     try:

@@ -114,7 +114,7 @@ class GraphSource:
         """Yield the training quadruples of each bucket in this epoch's order, without the first `skip`: (Q, 4) rows."""
         row = self._table.row
         for some in quadruples.stream(self.context.connection, self.generation, seed, skip, epoch=epoch):
-            # a mark as no object that was taken away since the table was read brings patches that are not in it
+            # a mark as no object that was removed after the table was read adds patches that the table lacks
             known = (q for q in some if q.a in row and q.b in row)
             rows = [(row[q.a], row[q.a_prime], row[q.b], row[q.b_prime]) for q in known]
             yield np.array(rows, np.int64).reshape(-1, 4)

@@ -22,11 +22,11 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
 
     Args:
         file: the annotations.
-        media: folder that the names of videos and pictures go from, or the file of the only video; None: the folder of
-            `file`.
+        media: folder to which the names of videos and pictures are relative, or the file of the only video; None: the
+            folder of `file`.
 
     Raises:
-        InvalidInput: no JSON of this form, a box without an id or area, pictures or a video that are missing.
+        InvalidInput: the JSON has another form, a box lacks an id or area, or pictures or a video are missing.
     """
     content = _read(file, file.stat().st_mtime_ns if file.is_file() else 0)
     folder = media or file.absolute().parent
@@ -61,7 +61,7 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
     return found
 
 
-@lru_cache(maxsize=1)  # a file of many videos is read once by a worker, not once a video
+@lru_cache(maxsize=1)  # a worker reads a file of many videos once, not once per video
 def _read(file: Path, changed: int) -> Json:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -91,7 +91,7 @@ def _field(file: Path, entry: Json, table: str, name: str) -> Any:
 
 
 def _plain(file: Path, value: Any, name: str) -> Any:
-    """Return an id that can be looked up: JSON's lists and objects cannot."""
+    """Return an id; raises `InvalidInput` for a list or an object, which cannot be looked up."""
     if isinstance(value, list | dict):
         raise InvalidInput(f"{file.name}: {name} must be a number or a text, not {str(value)[:60]}.")
     return value
@@ -119,7 +119,7 @@ def _box(file: Path, where: str, annotation: Json) -> tuple[float, float, float,
 
 def _score(annotation: Json) -> float:
     score = annotation.get("score", 1.0)
-    known = isinstance(score, int | float) and math.isfinite(score)  # Python's JSON takes NaN
+    known = isinstance(score, int | float) and math.isfinite(score)  # Python's JSON accepts NaN
     return min(max(float(score), 0.0), 1.0) if known else 1.0
 
 

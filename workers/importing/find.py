@@ -1,4 +1,4 @@
-"""Recognition of the format of tracks by the path that a person names."""
+"""Recognition of the format of tracks by the content of a path."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _TEXT = (".txt", ".csv")
 def read_sequences(path: Path, media: Path | None = None) -> list[TrackedSequence]:
     """Read MOTChallenge text, a folder of a MOTChallenge sequence, COCO-style JSON, or folders of pictures.
 
-    `media` is the video or the folder of its frames, where it is not beside the tracks. Raises `InvalidInput`.
+    `media` is the video or the folder of its frames, if it is not beside the tracks. Raises `InvalidInput`.
     """
     if media is not None and not media.exists():
         raise InvalidInput(f"There is no video {media}.")
@@ -25,7 +25,7 @@ def read_sequences(path: Path, media: Path | None = None) -> list[TrackedSequenc
             raise InvalidInput(f"{path} is a folder of pictures, which needs no --video.")
         return read_object_folders(path)
     if not path.is_file():
-        raise InvalidInput(f"There is no {path}.")
+        raise InvalidInput(f"There is no file or folder {path}.")
     if path.stat().st_size == 0:
         raise InvalidInput(f"{path} is empty.")
     if path.suffix.lower() in _TEXT:
@@ -36,7 +36,7 @@ def read_sequences(path: Path, media: Path | None = None) -> list[TrackedSequenc
 
 
 def read_sequence(track_format: TrackFormat, source: Path, media: Path | None, name: str) -> TrackedSequence:
-    """Read one of the sequences of a source again; raises `InvalidInput` where it is gone."""
+    """Read one of the sequences of a source again; raises `InvalidInput` if it no longer exists."""
     if track_format == "pictures":
         found = read_object_folders(source)[:1]
     else:

@@ -12,9 +12,9 @@ _FEWEST = 2  # views: a start and an end
 
 
 def read_object_folders(folder: Path) -> list[TrackedSequence]:
-    """Read every folder at or below `folder` that holds pictures, in natural order; its name goes from `folder`.
+    """Read every folder at or below `folder` that holds pictures, in natural order; its name is relative to `folder`.
 
-    Raises `InvalidInput` where there is none, and where no object has two views.
+    Raises `InvalidInput` if there is none, or if no object has two views.
     """
     found = []
     single = 0
@@ -30,5 +30,7 @@ def read_object_folders(folder: Path) -> list[TrackedSequence]:
         found.append(TrackedSequence(name, "pictures", path, {"object": boxes}, pictures=dict(enumerate(files))))
     if not found:
         why = "its objects have one picture each, and a track needs two" if single else "it holds no pictures"
-        raise InvalidInput(f"{folder} gives no track: {why}. Give a folder with a folder of pictures for each object.")
+        raise InvalidInput(
+            f"{folder} gives no track: {why}. Give a folder that contains one folder of pictures per object."
+        )
     return found

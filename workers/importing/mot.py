@@ -1,4 +1,4 @@
-"""Reader of MOTChallenge text: a row a box, `frame,id,left,top,width,height[,confidence,…]`, frames and ids from 1.
+"""Reader of MOTChallenge text: one row per box, `frame,id,left,top,width,height[,confidence,…]`, frames and ids from 1.
 
 The format is that of https://motchallenge.net: ground truth (gt/gt.txt), whose seventh number is 0 for rows that do
 not count, and results of trackers, whose seventh number is a score or -1. Detections (det/det.txt) have the id -1.
@@ -14,7 +14,7 @@ from workers.importing.natural import natural_order
 from workers.importing.sequences import FIRST_FRAME, TrackedBox, TrackedSequence, gather_tracks
 
 _NUMBERS = 6  # of a row: frame, id, left, top, width, height
-_CONFIDENCE = 6  # place of the seventh
+_CONFIDENCE = 6  # column of the confidence
 
 
 def read_mot(file: Path, media: Path | None) -> list[TrackedSequence]:
@@ -25,7 +25,7 @@ def read_mot(file: Path, media: Path | None) -> list[TrackedSequence]:
         media: the video, or the folder of its frames; None: the folder img1 of the sequence, as in MOTChallenge.
 
     Raises:
-        InvalidInput: there are no tracks, a row is wrong (it is named), or there is no video.
+        InvalidInput: there are no tracks, a row is invalid, or there is no video.
     """
     rows: list[tuple[str, TrackedBox, str]] = []
     left_out: Counter[str] = Counter()
@@ -47,7 +47,7 @@ def read_mot(file: Path, media: Path | None) -> list[TrackedSequence]:
             confidence = min(given, 1.0) if given > 0 else 1.0  # -1: not known
             rows.append((str(identity), TrackedBox(frame - FIRST_FRAME["mot"], box, confidence), where))
     if not rows:
-        detections = " Its rows are detections, whose id is -1: give a tracker's result." if left_out else ""
+        detections = " Its rows are detections (id -1). Give a tracker's result." if left_out else ""
         raise InvalidInput(f"{file} holds no tracks.{detections}")
     tracks = gather_tracks(file.name, rows)
     folder = file.parent.parent if file.parent.name in ("gt", "det") else file.parent

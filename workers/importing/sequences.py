@@ -12,7 +12,7 @@ TrackFormat = Literal["mot", "coco", "pictures"]
 Rectangle = tuple[float, float, float, float]  # x, y, w, h in the picture's own pixels
 
 FIRST_FRAME: dict[TrackFormat, int] = {"mot": 1, "coco": 0, "pictures": 0}  # number that the format gives frame 0
-VIEWS_APART = 4  # from A to A' in a series of pictures of one object, where no track length is given
+VIEWS_APART = 4  # from A to A' in a series of pictures of one object, if no track length is given
 TOOL: dict[TrackFormat, str] = {"mot": "MOTChallenge", "coco": "COCO", "pictures": "pictures"}
 
 
@@ -35,11 +35,11 @@ class TrackedSequence:
     tracks: Mapping[str, tuple[TrackedBox, ...]]  # in the order of the frames
     video: Path | None = None  # None: the frames are pictures
     pictures: Mapping[int, Path] = field(default_factory=dict)  # by frame, from 0
-    left_out: Mapping[str, int] = field(default_factory=dict)  # rows that are not read, by the reason
+    left_out: Mapping[str, int] = field(default_factory=dict)  # number of skipped rows by reason
 
 
 def identify(sequence: TrackedSequence, video_bytes: str = "") -> str:
-    """Name a sequence by its content, 32 hexadecimal digits: the same media and the same tracks have the same name.
+    """Return a hash of a sequence's media and tracks, 32 hexadecimal digits.
 
     `video_bytes` is the hash of the video's bytes; pictures are read here. Raises `InvalidInput` for an unreadable one.
     """
@@ -56,9 +56,9 @@ def identify(sequence: TrackedSequence, video_bytes: str = "") -> str:
 
 
 def gather_tracks(source: str, rows: Sequence[tuple[str, TrackedBox, str]]) -> dict[str, tuple[TrackedBox, ...]]:
-    """Group (track, box, where it stands in the source) by track, each in the order of its frames.
+    """Group (track, box, position in the source) by track, each in the order of its frames.
 
-    Raises `InvalidInput` for a box of no area and for a track that is in two places of one frame.
+    Raises `InvalidInput` for a box without area and for a track with two boxes in one frame.
     """
     tracks: dict[str, dict[int, TrackedBox]] = {}
     for name, one, where in rows:
@@ -66,7 +66,9 @@ def gather_tracks(source: str, rows: Sequence[tuple[str, TrackedBox, str]]) -> d
             raise InvalidInput(f"{source}, {where}: the box of track {name} has no area.")
         boxes = tracks.setdefault(name, {})
         if one.frame in boxes:
-            raise InvalidInput(f"{source}, {where}: track {name} has two boxes in this frame. An id is one object.")
+            raise InvalidInput(
+                f"{source}, {where}: track {name} has two boxes in this frame. Give each object its own id."
+            )
         boxes[one.frame] = one
     return {name: tuple(boxes[frame] for frame in sorted(boxes)) for name, boxes in tracks.items()}
 
@@ -74,7 +76,7 @@ def gather_tracks(source: str, rows: Sequence[tuple[str, TrackedBox, str]]) -> d
 def choose_pairs(boxes: Sequence[TrackedBox], track_length: int, stride: int) -> list[tuple[TrackedBox, TrackedBox]]:
     """Choose the pairs A, A' of one track.
 
-    A' is the last box at most `track_length` frames after A, so the track's last where it ends sooner. Starts are
+    A' is the last box at most `track_length` frames after A, or the track's last box if it ends sooner. Starts are
     `stride` frames apart or more, as the windows of mining are, and no box is in two pairs. A track of one frame gives
     none.
     """

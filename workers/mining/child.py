@@ -38,10 +38,10 @@ def main(memory_mb: int, lifeline: int) -> None:
     die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     most = _mapped() + (memory_mb << 20)  # the libraries' own mappings do not count
-    # CUDA reserves more addresses than there is memory. So where NVDEC may decode, only writable memory counts.
+    # CUDA reserves more addresses than there is memory. So if NVDEC may decode, only writable memory counts.
     resource.setrlimit(resource.RLIMIT_DATA if NVIDIA.exists() else resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Anything a library prints must not get between the messages.
+    # Output of a library must not be mixed with the messages.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     source = sys.stdin.buffer
@@ -81,7 +81,7 @@ def _do(task: str, path: Path, limits: Limits, arguments: dict[str, Any], output
         if isinstance(error, OSError) and error.errno == errno.EIO:  # a bad disk, or a share that went away
             return "refused", BadVideo(f"{path.name} cannot be read to its end: {error.strerror}.")
         return "failed", traceback.format_exc()
-    except Exception:  # any other fault is a defect: its trace goes to the parent, and this process goes on
+    except Exception:  # any other fault is a defect: its trace goes to the parent, and this process continues
         return "failed", traceback.format_exc()
 
 

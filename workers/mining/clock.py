@@ -75,7 +75,7 @@ class Clock:
         if time is None or self._unit is None:
             self._last = following
             return following, False
-        if self._from is None:  # the first frame that carries a time
+        if self._from is None:  # the first frame with a time stamp
             from_here = last is not None or time < self._start
             self._from, self._offset = (time, following) if from_here else (self._start, 0.0)
         seconds = float((time - self._from) * self._unit) + self._offset
@@ -92,7 +92,7 @@ class Clock:
 class _Stamps:
     """Choice between presentation and decoding times: those that fell back less often, as FFmpeg chooses.
 
-    AVI files have no presentation times; what is made up for them comes out of order.
+    AVI files have no presentation times, and the times that FFmpeg invents for them are out of order.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class _Stamps:
         self._faults = [0, 0]
 
     def better(self, shown: int | None, decoded: int | None) -> int | None:
-        """Return the time to believe for the next frame."""
+        """Return the more reliable time of the next frame."""
         for kind, time in enumerate((shown, decoded)):
             last = self._last[kind]
             if time is not None:

@@ -21,9 +21,9 @@ class DamageFinder:
     def __init__(self) -> None:
         """Start before the first packet."""
         self.lost_packets = 0  # packets that could not be decoded
-        self.breaks = 0  # times that damage was noticed; no shot goes on across one
-        self._from: int | None = None  # time of a damaged packet whose picture has not come out yet
-        self._at: set[int] = set()  # times of packets that came damaged out of the container
+        self.breaks = 0  # how often damage was noticed; no shot continues across it
+        self._from: int | None = None  # time of a damaged packet whose picture is not decoded yet
+        self._at: set[int] = set()  # times of packets that the container flags as damaged
         self._untimed = False  # a damaged packet carried no time: the next picture counts
         self._within = False  # between a damaged picture and the next key frame
 
@@ -32,7 +32,7 @@ class DamageFinder:
         held: list[VideoFrame] = []
         for picture in self._decoded(packets):
             if begins is not None and (picture.pts is None or picture.pts < begins):
-                continue  # would need pictures of the segment before
+                continue  # refers to pictures of the previous segment
             damaged = self._is_damaged(picture)
             if picture.pict_type in _BIDIRECTIONAL and not damaged:
                 held.append(picture)

@@ -31,8 +31,8 @@ from workers.mining.view import Luma, View, view_of
 
 Break = Literal["", "damage", "time", "size"]
 
-_LEAST_SIDE = 64  # pixels; a crop of a smaller frame is a smear at 96×96
-_MOST_ASPECT = 4.5  # above it a square of 227 is higher than the working frame
+_LEAST_SIDE = 64  # pixels; a crop of a smaller frame is blurred at 96×96
+_MOST_ASPECT = 4.5  # with a larger aspect ratio, a square of 227 is higher than the working frame
 _TELL = 32  # frames between two reports of progress
 
 
@@ -54,10 +54,10 @@ class Frame:
     index: int
     time_s: float
     luma: Luma
-    picture: VideoFrame | None  # None where colour will not be asked for
+    picture: VideoFrame | None  # None if the colour is not needed
     view: View
-    scales: tuple[float, float]  # luma pixels a pixel of the video, across and down
-    begins_shot: Break  # why a new shot begins with this frame; empty if the previous shot goes on
+    scales: tuple[float, float]  # luma pixels per pixel of the video, horizontally and vertically
+    begins_shot: Break  # why a new shot begins with this frame; empty if the previous shot continues
     converter: VideoReformatter
 
     def colour(self) -> NDArray[np.uint8]:
@@ -116,7 +116,7 @@ class Clip:
         segment: Segment = WHOLE,
         progress: Progress = no_progress,
     ) -> None:
-        """Open `path`; lumas get `scale`, or half of the working size. A segment that was not surveyed yet is now."""
+        """Open `path`, and survey it if `segment` was not; lumas get `scale`, or half of the working size."""
         if segment.stream < 0:
             found = survey(path, limits, progress)
             segment = replace(segment, stream=found.stream, fps=found.fps, frames=found.packets.count)

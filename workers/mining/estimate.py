@@ -23,9 +23,8 @@ _SECONDS_PER_FRAME = 0.0008  # for motion, boxes and tracks, independent of the 
 _SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
 _SECONDS_PER_VIDEO = 0.065  # for the queue and the graph; a large share for short clips
 _SECONDS_AT_START = 25.0  # processor time of the command's start and Neo4j's warm-up, summed over all cores
-_SECONDS_OF_PROBE = (
-    0.022  # what `_slowness` takes where they were measured (estimated: .041 where everything takes 1.9 ×)
-)
+# time of `_slowness` on the measured machine; estimated from .041 s on a machine that is 1.9 × slower
+_SECONDS_OF_PROBE = 0.022
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class Estimate:
 def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimate:
     """Read the packets of each file, without decoding, and multiply by measured rates.
 
-    `minutes` counts on `settings.mining_workers` videos at once (0: one per core), a stack that was just started, and
-    the speed that this machine has now.
+    `minutes` assumes `settings.mining_workers` videos at once (0: one per core), a newly started stack, and this
+    machine's present speed.
     """
     recipe = Mining()
     limits = Limits.of(settings) if settings else Limits()
@@ -86,7 +85,7 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
 
 def _slowness() -> float:
     """Return this machine's time for a fixed piece of mining work, divided by that of the measured machine."""
-    cv2.setNumThreads(1)  # as mining does
+    cv2.setNumThreads(1)  # one thread, as in mining
     random = np.random.default_rng(0)
     ground = np.kron(random.integers(0, 255, (60, 90), np.uint8), np.ones((4, 4), np.uint8))
     lumas = [np.ascontiguousarray(ground[k : 200 + k, 2 * k : 300 + 2 * k]) for k in range(7)]

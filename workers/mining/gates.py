@@ -15,7 +15,7 @@ _BAR = 24  # luma; black of studio range is 16
 
 
 def picture_area(lumas: Sequence[Luma]) -> Area:
-    """Trim rows and columns at the edges that are black in all of `lumas`; the whole where all is black."""
+    """Trim rows and columns at the edges that are black in all of `lumas`; returns the whole picture if it is black."""
     brightest = np.max(np.stack(lumas), axis=0)
     height, width = brightest.shape
     rows = np.flatnonzero(np.percentile(brightest, 95, axis=1) > _BAR)

@@ -30,13 +30,13 @@ Cut = tuple[Patch, Pixels, bytes]  # a patch, its pixels, their JPEG
 
 @dataclass(frozen=True, slots=True)
 class GivenTracks:
-    """The pairs to cut out of one sequence."""
+    """The pairs of patches to cut out of one sequence."""
 
     id: str  # of the video
     name: str
     tool: str
-    pairs: tuple[tuple[str, Pair], ...]  # with the track that each is from
-    last: tuple[str, int]  # the track with the latest box, and that frame
+    pairs: tuple[tuple[str, Pair], ...]  # the track, A and A' of each pair
+    last: tuple[str, int]  # the track of the last box, and its frame
     first_frame: int  # number that the source gives frame 0, for messages
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ def cut_video(path: Path, limits: Limits, progress: Progress, given: GivenTracks
     """Cut the patches out of a video file.
 
     Raises:
-        BadVideo: no video that can be read, or one that ends before a track does.
+        BadVideo: the video is unreadable, or it ends before a track does.
         InvalidInput: a box outside its picture.
     """
     cv2.setNumThreads(1)
@@ -93,7 +93,7 @@ def cut_pictures(
         )
     work = _Cutting(given, recipe)
     if missing := sorted(set(work.by_frame) - set(pictures)):
-        raise InvalidInput(f"Frame {missing[0] + given.first_frame} of {given.name} has a box and no picture.")
+        raise InvalidInput(f"Frame {missing[0] + given.first_frame} of {given.name} has a box but no picture.")
     frames = sorted(pictures)
     kept = {frames[place] for place in np.linspace(0, len(frames) - 1, recipe.most_frames).astype(int)}
     sizes: Counter[str] = Counter()
@@ -206,7 +206,8 @@ class _Cutting:
         notes = [f"{count:,} {what} left out." for what, count in report["left_out"].items()]
         notes += [f"{count:,} pairs left out: {reason}." for reason, count in report["refused_tracks"].items()]
         origin = replace(video, origin="imported", tool=self.given.tool)
-        timeline = sorted(windows, key=lambda window: window.start_s) if video.fps else []  # pictures have no times
+        # a series of pictures has no times
+        timeline = sorted(windows, key=lambda window: window.start_s) if video.fps else []
         return MinedVideo(origin, patches, jpegs, tracks, self.context, {**report, "notes": notes}, timeline)
 
 

@@ -220,7 +220,7 @@ class _Child:
         if code == -signal.SIGKILL:
             return f"{path.name}: the process that decoded it was killed, most likely for lack of memory."
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"{path.name} crashed its decoder ({name}): the file is damaged or made to do harm."
+        return f"{path.name} crashed its decoder ({name}): the file is damaged or malicious."
 
 
 class _Watch:

@@ -41,8 +41,8 @@ def cut_into_segments(
 ) -> list[Segment]:
     """Cut at the first key frame that is `recipe.segment` frames or more behind the last cut. Nothing is decoded.
 
-    A short video is one segment, and so is one whose packets carry no times, whose clock jumps back, or that cannot be
-    sought in.
+    A short video is one segment, and so is one whose packets have no times, whose clock jumps back, or that cannot be
+    seeked.
 
     Raises:
         BadVideo: the file cannot be a video.
@@ -72,7 +72,7 @@ def cut_into_segments(
     ]
 
 
-_LAST = 1.5  # maximum length of the last segment, in segments: a rest shorter than half a segment is added to it
+_LAST = 1.5  # maximum length of the last segment, in segments: a remainder of less than half a segment is added to it
 
 
 def joined(parts: Iterable[MinedVideo], recipe: Mining) -> MinedVideo:

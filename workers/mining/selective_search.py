@@ -18,7 +18,7 @@ from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 
 MOST = 2000  # proposals of a picture, the best ranked
-_LONGEST = 500  # pixels: VOC's pictures are as long, and time grows faster than the number of pixels
+_LONGEST = 500  # maximum side in pixels, as in VOC; the time grows faster than the number of pixels
 
 
 def propose(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

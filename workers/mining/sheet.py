@@ -32,7 +32,7 @@ def draw_sheet(
     recipe: Mining | None = None,
     sheet: Path | None = None,
 ) -> dict[str, Any]:
-    """Mine `path` without keeping anything, draw the sheet, and return the report, tracks and windows of the video.
+    """Mine `path` without storing anything, draw the sheet, and return the report, tracks and windows of the video.
 
     Raises:
         BadVideo: it cannot be mined.

@@ -20,7 +20,7 @@ class Segment:
     first: int = 0  # index of its first frame
     begins: int | None = None  # time of its key frame, in the stream's own unit; None: where the video begins
     ends: int | None = None  # time of the next one's key frame; None: where the video ends
-    stream: int = -1  # index of the video stream that is mined; -1: not looked up yet
+    stream: int = -1  # index of the video stream that is mined; -1: not determined yet
     fps: float = 0.0
     frames: int = 0  # packets of the whole video
 

@@ -13,7 +13,7 @@ TOO_SHORT = "shot shorter than a track"
 
 @dataclass(frozen=True, slots=True)
 class TrackPath:
-    """The box of one kept track in every frame that the filter looked at."""
+    """The box of one kept track in every frame to which the filter was applied."""
 
     start_id: str  # patch id of A
     times_s: list[float]
@@ -26,7 +26,7 @@ class Window:
 
     start_s: float
     end_s: float
-    reason: str  # why nothing was tracked; "" where boxes were tracked
+    reason: str  # why nothing was tracked; "" if boxes were tracked
     refused: list[str]  # the reason of each box whose track was refused
     paths: list[TrackPath]
 

@@ -85,7 +85,7 @@ def mine_segment(
                 work.mine_shot(shot, ended=True)
                 shot = []
                 if frame.begins_shot == "size":
-                    work.area = None  # its letterbox bars are others
+                    work.area = None  # letterbox bars differ between shots
             _append(shot, frame, recipe)
             if len(shot) == _BLOCK * recipe.stride + recipe.lengths[-1]:
                 progress("mine", frame.index + 1, max(clip.expected, frame.index + 1), "frames")
@@ -128,7 +128,7 @@ class _Work:
     timeline: list[Window] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)  # of the patches
     context: list[tuple[int, bytes]] = field(default_factory=list)
-    next_context: int = 0  # which of the video's whole frames is kept next
+    next_context: int = 0  # index of the next whole frame that is kept
     finder: CutFinder = field(default_factory=CutFinder)
 
     def starts_shot(self, frame: Frame) -> bool:
@@ -150,7 +150,7 @@ class _Work:
             self.next_context += 1
 
     def mine_shot(self, frames: list[Frame], ended: bool) -> None:
-        """Mine the windows of a piece of one shot; where it `ended`, the last window ends with its last frame."""
+        """Mine the windows of a piece of one shot; if it `ended`, the last window ends with its last frame."""
         recipe = self.recipe
         length, step = recipe.track_length, recipe.step
         starts = list(range(0, len(frames) - (length if ended else recipe.lengths[-1]), recipe.stride))
@@ -265,7 +265,7 @@ class _Work:
         return MinedVideo(video, self.patches, self.jpegs, self.tracks, self.context, described(report), self.timeline)
 
     def _duration(self) -> float:
-        """Return the time of the last frame's end, in seconds; the container says how long that one lasts."""
+        """Return the time of the last frame's end, in seconds, with the duration that the container gives for it."""
         clip = self.clip
         counted = (clip.segment.first + clip.decoded) / clip.fps
         return max(self.last_time, min(counted, clip.duration) if clip.duration > self.last_time else counted)

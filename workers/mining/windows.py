@@ -1,4 +1,4 @@
-"""Windows of a video as mining saw them."""
+"""The windows of a video that are passed to a watcher of `mine`."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ class Ends:
 
     @cached_property
     def colours(self) -> tuple[Pixels, Pixels]:
-        """Both pictures in RGB, converted once and only where a track needs them."""
+        """Both pictures in RGB, converted once and only if a track needs them."""
         return self.first.colour(), self.last.colour()
 
 

@@ -56,11 +56,11 @@ def start_model(context: StageContext, start: str, preset: str, progress: Progre
 
 
 def missing_start(device: str, start: str = "", preset: str = "") -> Recipe:
-    """Return the recipe of stage 0 that is trained where no network of it exists yet."""
+    """Return the recipe of stage 0 that is trained if none of its networks exists yet."""
     preset = preset or _fitting_preset(device)
     return get_recipe(get_recipe("transitive", preset, start).initial, preset)
 
 
 def _fitting_preset(device: str) -> str:
-    """Return the preset of the full-size network on a GPU; on a CPU it would take weeks, so the narrow one."""
+    """Return the full-size network's preset for a GPU, and the narrow one's for a CPU, which would need weeks."""
     return "h200" if choose_device(device).type == "cuda" else "cpu-small"

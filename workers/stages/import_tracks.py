@@ -1,4 +1,4 @@
-"""The import stage: patches, tracks and trust of tracks that another tool made, written as mined ones are."""
+"""The import stage: writes tracks of another tool with their patches and trust, in the form of mined ones."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from workers.stages.ingest import check_disk, is_ready, store
 def import_tracks(context: StageContext, request: ImportRequest, progress: Progress) -> str:
     """Cut the pairs out of one sequence and store them; returns the id of its video.
 
-    A sequence that is there already is left alone. For one whose media cannot be used a failed video is written, with
-    the reason, as `ingest` does.
+    A sequence that is in the graph already is left unchanged. If its media cannot be used, a failed video with the
+    reason is written, as by `ingest`.
     """
     media = Path(request.media) if request.media else None
     sequence = read_sequence(request.format, Path(request.path), media, request.name)
@@ -45,7 +45,7 @@ def import_tracks(context: StageContext, request: ImportRequest, progress: Progr
 
 
 def identify_sequence(sequence: TrackedSequence) -> str:
-    """Return the id of the video that a sequence becomes; raises `InvalidInput` where it cannot be read."""
+    """Return the id of a sequence's video; raises `InvalidInput` if the media cannot be read."""
     try:
         return identify(sequence, video_id(sequence.video) if sequence.video else "")
     except OSError as error:
@@ -53,9 +53,9 @@ def identify_sequence(sequence: TrackedSequence) -> str:
 
 
 def given_tracks(sequence: TrackedSequence, request: ImportRequest, stride: int) -> GivenTracks:
-    """Choose the pairs of every track; raises `InvalidInput` where all tracks are of one frame.
+    """Choose the pairs of every track; raises `InvalidInput` if all tracks have one frame.
 
-    Views of an object are fewer than frames of a video, so a start may be any of them.
+    An object has fewer views than a video has frames, so any view may be a start.
     """
     every = 1 if sequence.format == "pictures" else stride
     pairs = []
@@ -66,8 +66,7 @@ def given_tracks(sequence: TrackedSequence, request: ImportRequest, stride: int)
         pairs += [(name, pair) for pair in choose_pairs(boxes, request.track_length, every)]
     if not pairs:
         raise InvalidInput(
-            f"{request.name} gives no pair: no track has two boxes {request.track_length} frames apart or less. "
-            "A track of one frame shows an object once."
+            f"{request.name} gives no pair: no track has two boxes at most {request.track_length} frames apart."
         )
     last = max(((boxes[-1].frame, name) for name, boxes in sequence.tracks.items()))
     tool = request.tool or TOOL[sequence.format]

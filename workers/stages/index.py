@@ -15,5 +15,5 @@ def index(context: StageContext, request: IndexRequest, progress: Progress) -> s
     with graph_lock(context.connection, f"indexing of {model}"):
         manifest = update_index(context.shards, model, index_folder(context.settings, model), progress)
     if manifest is None:
-        return "no index: there are few vectors, and searches compare them all"
+        return "no index, because a search can compare these few vectors"
     return f"{manifest.rows} vectors, recall@10 {manifest.recall:.3f}"

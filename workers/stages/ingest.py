@@ -58,7 +58,7 @@ def ingest(context: StageContext, request: IngestRequest, progress: Progress) ->
     if identifier != (request.video or identifier):
         raise InvalidInput(f"{path.name} changed after it was submitted. Submit it again.")
     if is_ready(context, identifier):
-        segments.clear(context, identifier)  # a run that was killed at its end may have left some
+        segments.clear(context, identifier)  # a run that was killed near its end may have left some
         return identifier
     check_disk(context)
     name = request.target
@@ -158,7 +158,7 @@ def frame_table(mined: MinedVideo) -> pa.Table:
 
 
 def timeline_table(mined: MinedVideo) -> pa.Table:
-    """Lay out timelines/<video>: one row a window (see workers.mining.timeline)."""
+    """Return the table of timelines/<video>, one row per window (see `workers.mining.timeline`)."""
     return pa.Table.from_pylist([asdict(window) for window in mined.timeline], _TIMELINE)
 
 

@@ -118,7 +118,7 @@ def _join(
     found_again = together((found[parent] for parent in range(old.parents)), parameters.group)
     refused = rejected_rows(starts, withheld.pairs)
     every = without_pairs(found_again, len(starts), refused)
-    ceiling = float(old.quality.get("distance_ceiling", 2.0))  # 2: older generations have no ceiling
+    ceiling = float(old.quality.get("distance_ceiling", 2.0))  # 2, the maximum: older generations have no ceiling
     all_found = within(every, len(starts), ceiling)
     dropped = np.zeros(int(old.quality["dropped_parents"]), np.int64)
     # the distance across parents and the objective keep their old values, because the old vectors are not read
@@ -159,8 +159,8 @@ def _read_old(context: StageContext, old: Generation, row_of: Mapping[str, int],
 class _Withdrawn:
     """The rows of the starts whose feedback was withdrawn since the old generation was made."""
 
-    starts: set[int]  # no longer marked as no object, so without a parent
-    paired: NDArray[np.int64]  # of pairs that are no longer rejected
+    starts: set[int]  # rows of starts that are no longer marked as no object, and so have no parent
+    paired: NDArray[np.int64]  # rows of pairs that are no longer rejected
 
 
 def _withdrawn(
@@ -168,7 +168,7 @@ def _withdrawn(
 ) -> _Withdrawn:
     """Compare the present feedback with that of the old generation, whose parents are `labels` (N,)."""
     then = withheld_of(context.connection, old.id)
-    if then is None:  # of an earlier version, which stored a digest only: every start may be concerned
+    if then is None:  # an earlier version stored only a digest, so every start may be concerned
         return _Withdrawn(set(np.flatnonzero(labels < 0).tolist()), np.flatnonzero(labels >= 0))
     marked = set(then.starts) - set(now.starts)
     freed = set(then.pairs) - set(now.pairs)

@@ -1,4 +1,4 @@
-"""ONNX encoders among the models of a home: files that were brought along, and the models that they became."""
+"""Import of an ONNX encoder as a model of the home."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from workers.stage_context import StageContext
 
 
 def adopt_onnx(context: StageContext, file: Path, given: GivenNumbers) -> Model:
-    """Copy an ONNX encoder below the models and list it; the same file and numbers again give the same model.
+    """Copy an ONNX encoder into the models' folder and list it; the same file and numbers give the same model.
 
     Raises what `take_onnx` raises.
     """

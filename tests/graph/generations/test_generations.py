@@ -365,7 +365,7 @@ def test_staleness_counts_videos_the_generation_does_not_know(written: Connectio
     assert unlinked_videos(written) == 3
 
 
-def test_a_tenth_of_the_videos_is_held_out_and_twins_together() -> None:
+def test_a_tenth_of_the_videos_is_held_out_with_their_reencodings() -> None:
     ids = [f"video{n}" for n in range(40)]
     chosen = held_out_videos(ids)
     assert len(chosen) == 4

@@ -35,7 +35,7 @@ def test_a_frame_without_contrast_has_no_hash() -> None:
     assert frame_hash(jpeg(Image.new("RGB", (320, 240), (10, 10, 10)))) is None
 
 
-def test_twins_in_the_shards(tmp_path: Path) -> None:
+def test_reencodings_are_found_in_the_shards(tmp_path: Path) -> None:
     shards = Shards(str(tmp_path))
 
     def store(video: str, seeds: list[int], quality: int = 92, scale: float = 1.0) -> None:

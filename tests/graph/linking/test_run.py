@@ -78,7 +78,7 @@ def test_the_papers_wording_links_inside_a_video_and_ours_does_not(world) -> Non
     assert ours.quality["edges_inside_one_video"] < 0.01
 
 
-def test_twins_are_not_linked(world) -> None:
+def test_reencodings_are_not_linked(world) -> None:
     first, second = world.videos[0].id, world.videos[1].id
     pair = {first, second}
     video = {patch.id: patch.video_id for patch in world.starts}
