@@ -11,9 +11,15 @@ TransitiveError            exit 1, HTTP 500
 └── Cancelled              HTTP 409   the job was cancelled
 """
 
+from graph.printable import printable
+
 
 class TransitiveError(Exception):
     """A failure whose message tells the user what happened and what to do about it."""
+
+    def __str__(self) -> str:
+        """Return the message as one line that can be stored and shown, whatever file name is in it."""
+        return printable(super().__str__())
 
 
 class InvalidInput(TransitiveError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from graph.errors import InvalidInput
 from graph.linking.parameters import LARGEST_SEED, LinkParameters
+from graph.printable import printable
 from graph.records import JobKind
 from training.recipes import get_recipe, with_iterations
 from workers.importing.sequences import TrackFormat
@@ -45,7 +46,7 @@ class IngestRequest:
     @property
     def target(self) -> str:
         """What the job is called in lists."""
-        return self.name or PurePath(self.path).name
+        return printable(self.name or PurePath(self.path).name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SegmentRequest:
     @property
     def target(self) -> str:
         """What the job is called in lists."""
-        return f"{PurePath(self.path).name}, segment {self.segment.number + 1} of {self.segments}"
+        return f"{printable(PurePath(self.path).name)}, segment {self.segment.number + 1} of {self.segments}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class ImportRequest:
     @property
     def target(self) -> str:
         """What the job is called in lists."""
-        return self.name
+        return printable(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def job_id(request: JobRequest) -> str:
     plain = asdict(request)
     named = {one.name: plain[one.name] for one in fields(request) if _identifies(one, getattr(request, one.name))}
     text = json.dumps([request.kind, named], sort_keys=True, ensure_ascii=False)
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()  # a path may be no UTF-8
 
 
 def to_arguments(request: JobRequest) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from graph.printable import printable
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 _NOTE_SECONDS = 20.0
@@ -25,12 +27,17 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def say(text: str) -> None:
     """Write a line for people on standard error."""
-    errors.print(text, markup=False)
+    errors.print(printable(text, keep="\n\t"), markup=False)
 
 
 def answer(facts: Mapping[str, Any], as_json: bool, text: str = "") -> None:
     """Write the command's result on standard output: one JSON object, or its text for people."""
-    sys.stdout.write((json.dumps(facts, ensure_ascii=False, default=str) if as_json else text.rstrip()) + "\n")
+    if as_json:
+        # A lone surrogate, which stands for a byte of a file name that is not UTF-8, becomes an escape of JSON.
+        text = json.dumps(facts, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
+    else:
+        text = printable(text.rstrip(), keep="\n\t")
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -1,5 +1,6 @@
 """Tests of a folder with mostly unusable files: each fails with a reason, the good ones are complete."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ from workers.stages.ingest import store
 def make_folder(folder: Path) -> dict[str, str]:
     """Fill a folder; returns the file names that must fail, each with a word of its reason."""
     folder.mkdir()
-    good = draw_clip(folder / "good <b> & 'fine'.mp4", 5)
+    good = draw_clip(folder / os.fsdecode(b"good <b> & 'fine'\n\xe9.mp4"), 5)  # a name that is no UTF-8
     shutil.copy(good, folder / "the same again.mp4")
     write_video(folder / "black.mp4", (np.zeros((240, 320, 3), np.uint8) for _ in range(40)))
     (folder / "empty.mp4").touch()
