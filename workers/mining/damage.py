@@ -8,24 +8,35 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from workers.mining.frame_numbers import FrameNumbers
+
+_ONE_EACH = ("h264", "hevc")  # codecs in which every packet of a progressive video holds one picture that is shown
 _BIDIRECTIONAL = (PictureType.B, PictureType.BI)
 
 
 class DamageFinder:
-    """Detects for each picture whether it, or a picture that it refers to, is damaged.
+    """Detects for each picture whether it, or a picture that it refers to, is damaged or lost.
 
     A decoder does not tell which pictures refer to a damaged one. So all pictures from the damaged one to the next key
     frame count as damaged, and so do the B-pictures that are displayed directly before it.
     """
 
-    def __init__(self) -> None:
-        """Start before the first packet."""
-        self.lost_packets = 0  # packets that could not be decoded
+    def __init__(self, codec: str = "", extradata: bytes | None = None) -> None:
+        """Start before the first packet of a stream of FFmpeg's `codec`."""
+        self._failed = 0  # packets that raised an error
+        self._numbers = FrameNumbers(extradata) if codec == "h264" else None
+        self._one_each = codec in _ONE_EACH
+        self._undecoded: set[int] = set()  # times of packets whose picture is not decoded yet
         self.breaks = 0  # how often damage was noticed; no shot continues across it
         self._from: int | None = None  # time of a damaged packet whose picture is not decoded yet
-        self._at: set[int] = set()  # times of packets that the container flags as damaged
+        self._at: set[int] = set()  # times of packets that the container flags as damaged, or that follow a loss
         self._untimed = False  # a damaged packet carried no time: the next picture counts
         self._within = False  # between a damaged picture and the next key frame
+
+    def lost_packets(self, begins: int | None, ends: int | None) -> int:
+        """Count the packets shown from `begins` to before `ends` that gave no picture; call it at the end."""
+        silent = [t for t in self._undecoded if (begins is None or t >= begins) and (ends is None or t < ends)]
+        return self._failed + (len(silent) if self._one_each else 0)
 
     def judged(self, packets: "Iterable[Packet[VideoStream]]", begins: int | None) -> Iterator[tuple[VideoFrame, bool]]:
         """Decode `packets` and yield each picture that is shown at `begins` or later, and whether it is damaged."""
@@ -53,16 +64,25 @@ class DamageFinder:
                 _raise_for_memory(error)
                 self._lose()
                 return
-            if packet.is_corrupt:
+            if packet.is_corrupt or self._follows_a_loss(packet):
                 self._damage(packet.pts)
+            if packet.size and packet.pts is not None and not packet.is_discard:
+                self._undecoded.add(packet.pts)
             try:
-                yield from packet.decode()
+                for picture in packet.decode():
+                    self._undecoded.discard(-1 if picture.pts is None else picture.pts)
+                    self._one_each &= not picture.interlaced_frame  # two packets may give one picture
+                    yield picture
             except av.FFmpegError as error:
                 _raise_for_memory(error)
+                self._undecoded.discard(-1 if packet.pts is None else packet.pts)
                 self._lose()
 
+    def _follows_a_loss(self, packet: "Packet[VideoStream]") -> bool:
+        return self._numbers is not None and bool(packet.size) and self._numbers.misses(bytes(packet))
+
     def _lose(self) -> None:
-        self.lost_packets += 1
+        self._failed += 1
         self.breaks += 1
         self._within = True
 

@@ -220,15 +220,16 @@ class Clip:
 
     def _whole(self) -> Iterator[tuple[VideoFrame, _Place]]:
         """Yield the pictures of the segment that are not damaged, with their place in the video."""
-        finder = DamageFinder()
+        coded = self._stream.codec_context
+        finder = DamageFinder(coded.name, coded.extradata)
+        begins, ends = self.segment.begins, self.segment.ends
         clock = Clock(fraction(self._stream.time_base), self._stream.start_time, self.fps)
         pending: Break = ""
         breaks = 0
         size: tuple[int, int] | None = None
-        for picture, damaged in finder.judged(self._packets(), self.segment.begins):
-            self.tally.damaged_packets = finder.lost_packets
-            if self.segment.ends is not None and picture.pts is not None and picture.pts >= self.segment.ends:
-                return
+        for picture, damaged in finder.judged(self._packets(), begins):
+            if ends is not None and picture.pts is not None and picture.pts >= ends:
+                break
             index, self.decoded = self.segment.first + self.decoded, self.decoded + 1
             if index >= self._limits.max_frames:
                 raise BadVideo(too_long(self.path, self._limits))
@@ -245,7 +246,7 @@ class Clip:
                 size = (picture.width, picture.height)
             yield picture, _Place(index, time_s, pending)
             pending = ""
-        self.tally.damaged_packets = finder.lost_packets
+        self.tally.damaged_packets = finder.lost_packets(begins, ends)
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
         if self.segment.begins is not None:

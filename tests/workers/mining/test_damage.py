@@ -1,5 +1,6 @@
 """Tests of damage: damaged frames and frames that refer to them are counted and skipped."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -82,3 +83,37 @@ def test_a_transport_stream_that_loses_packets_after_its_first_second(tmp_path: 
     assert 15 <= mined.report["damaged_frames"] <= 25
     for start, end in spans(mined):
         assert end < 41 or start >= 59
+
+
+def _without(lost: set[int]) -> Callable[[int, av.Packet], av.Packet | None]:
+    return lambda number, packet: None if number in lost else packet
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])  # lengths before NAL units, and start codes
+@pytest.mark.parametrize("lost", [40, 30])  # a picture that others refer to, and a key frame
+def test_a_whole_picture_that_is_missing_ends_a_shot(tmp_path: Path, suffix: str, lost: int) -> None:
+    whole = write_video(tmp_path / "whole.mp4", crossing(95), options=EVERY_30)
+    mined = mine(remuxed(whole, tmp_path / f"lost{suffix}", _without({lost})))
+    left_out = mined.report["damaged_frames"] + mined.report["damaged_packets"]
+    assert left_out == 59 - lost  # up to the next key frame
+    assert mined.tracks
+    assert not [span for span in spans(mined) if span[1] >= lost and span[0] < 60]
+
+
+def test_a_missing_picture_to_which_nothing_refers_is_no_damage(tmp_path: Path) -> None:
+    whole = write_video(
+        tmp_path / "whole.mp4", crossing(60), options={"bf": "1", "preset": "fast", "b-pyramid": "none"}
+    )
+    with av.open(str(whole)) as container:
+        referred = [bytes(packet)[4] >> 5 & 3 for packet in container.demux(video=0) if packet.size]  # nal_ref_idc
+    mined = mine(remuxed(whole, tmp_path / "lost.mp4", _without({referred.index(0, 1)})))
+    assert (mined.video.frames, mined.report["damaged_frames"], mined.report["notes"]) == (59, 0, [])
+
+
+def test_pictures_that_the_decoder_withholds_are_counted(tmp_path: Path) -> None:
+    for codec, options in (("libx264", EVERY_30), ("libx265", {"x265-params": "log-level=none:keyint=30"})):
+        whole = write_video(tmp_path / "whole.mp4", crossing(75), codec=codec, options=options)
+        mined = mine(remuxed(whole, tmp_path / "headless.mp4", _without({0})))  # a camera that began too early
+        assert mined.video.frames + mined.report["damaged_packets"] == 74
+        assert mined.report["damaged_packets"] >= 29
+        assert f"{mined.report['damaged_packets']} packets could not be decoded." in mined.report["notes"]
