@@ -50,7 +50,7 @@ def assign_new(
     return labels
 
 
-def children_anew(
+def recompute_children(
     shards: Shards,
     model: str,
     starts: TrackStarts,

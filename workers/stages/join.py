@@ -15,7 +15,7 @@ from graph.generations.track_starts import read_track_starts
 from graph.generations.withheld import Withheld, read_withheld, withheld_of
 from graph.generations.writer import write_generation
 from graph.linking.children import count_pairs, together, within, without_pairs
-from graph.linking.join import assign_new, children_anew
+from graph.linking.join import assign_new, recompute_children
 from graph.linking.parameters import stored_parameters
 from graph.linking.quality import quality_report
 from graph.linking.reencodings import find_reencodings
@@ -101,7 +101,7 @@ def _join(
     members = np.split(order, np.searchsorted(labels[order], np.arange(old.parents + 1)))[1:-1]
     touched = np.concatenate([new, withdrawn.paired])
     changed = sorted(known.shrunk | (set(labels[touched].tolist()) - {-1}))
-    anew = children_anew(
+    recomputed = recompute_children(
         context.shards,
         old.feature_model,
         starts,
@@ -111,7 +111,7 @@ def _join(
         search,
         progress,
     )
-    found = dict(zip(changed, anew, strict=True))
+    found = dict(zip(changed, recomputed, strict=True))
     for parent in range(old.parents):
         if parent not in found:
             found[parent] = children_of_parent(context.connection, old, parent, row_of, parameters.group)

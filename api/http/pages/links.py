@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
+from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
-from api.http.pages.there import or_none
 from api.http.routes import graph as graph_routes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch
 from api.http.service import ServiceDep

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
-from api.http.pages.there import or_none
 from api.http.routes.models import ModelId
 from api.http.routes.patches import get_similar
 from api.http.routes.units import get_units

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.http.pages.graph_drawing import draw_neighbourhood
+from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
-from api.http.pages.there import or_none
 from api.http.routes.neighbours import edge_response
 from api.http.routes.paging import AfterPatch, cut
 from api.http.routes.patches import PatchId, get_similar

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
-from api.http.pages.there import or_none
 from api.http.routes.paging import AfterPatch, AfterVideo
 from api.http.routes.video_media import get_timeline, list_frames
 from api.http.routes.videos import VideoId, list_patches, page_of_videos

@@ -111,6 +111,8 @@ def test_clusters_are_those_of_the_generation_asked_for(
             g=generation,
         )
         children = {row["id"]: row["children"] for row in counted}
+        assert found
+        assert children
         assert {one["id"]: one["children"] for one in found} == {one["id"]: children.get(one["id"], 0) for one in found}
         for one in found:
             groups = client.get(f"/clusters/{one['id']}", params={"generation": generation}).json()["groups"]

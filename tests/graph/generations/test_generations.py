@@ -357,7 +357,7 @@ def test_a_deletion_that_was_killed_is_completed(written: Connection, world: Wor
     assert written.read("MATCH ()-[e:INTER_INSTANCE]->() RETURN count(*) AS n")[0]["n"] == len(linking.edges)
 
 
-def test_staleness_counts_videos_the_generation_does_not_know(written: Connection, linking: Linking) -> None:
+def test_videos_that_the_generation_does_not_know_are_counted(written: Connection, linking: Linking) -> None:
     assert unlinked_videos(written) == 8
     write_generation(written, linking, "context-1")
     assert unlinked_videos(written) == 0

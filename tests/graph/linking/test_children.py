@@ -80,7 +80,7 @@ def test_lists_are_cut_after_the_exclusion() -> None:
     assert all(row.tolist()[-3:] == [11, 12, 13] for row in groups)
 
 
-def test_a_twin_counts_as_the_same_video_even_on_the_same_frame() -> None:
+def test_a_reencoding_counts_as_the_same_video_even_in_the_same_frame() -> None:
     features = np.eye(2, dtype=np.float32)[[0, 0]]
     boxes = np.array([[0, 0, 10, 10], [50, 50, 10, 10]])
     together = {"neighbours": 3, "group": 2}

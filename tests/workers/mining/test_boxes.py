@@ -68,7 +68,9 @@ def test_the_contrast_is_that_of_a_loop() -> None:
 
 def test_boxes_stay_inside_the_bars() -> None:
     area = Area(0, 40, 300, 160)
-    for box in place_boxes(moving((60, 0, 30, 100)), area, SIDE, Mining()):
+    boxes = place_boxes(moving((60, 0, 30, 100)), area, SIDE, Mining())
+    assert boxes
+    for box in boxes:
         left, top, side = box.crop
         assert 0 <= left <= 300 - side
         assert 40 <= top <= 160 - side

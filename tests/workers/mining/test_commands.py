@@ -127,7 +127,9 @@ def test_a_missing_video_is_not_found(tmp_path: Path) -> None:
 
 def test_every_edge_says_how_far_it_can_be_trusted(clip: Path, tmp_path: Path) -> None:
     path = write_video(tmp_path / "one.mp4", moving_scene(40))
-    for track in mine_isolated(path).tracks:
+    tracks = mine_isolated(path).tracks
+    assert tracks
+    for track in tracks:
         assert {
             "peak_mean",
             "same_greys",

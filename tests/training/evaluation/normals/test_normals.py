@@ -143,7 +143,10 @@ def test_other_sizes_and_data_have_caches_of_their_own(room: Path, tmp_path: Pat
 
 
 def test_a_second_evaluation_in_one_folder_is_refused(room: Path, tmp_path: Path) -> None:
-    with alone_in(tmp_path, "normals"), pytest.raises(Conflict, match="Another evaluation of normals is running"):
+    with (
+        alone_in(tmp_path, "normals"),
+        pytest.raises(Conflict, match="Another evaluation of normals is running"),
+    ):
         evaluate(room, tmp_path)
 
 
