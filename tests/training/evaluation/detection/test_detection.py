@@ -179,6 +179,6 @@ def test_presets_keep_the_papers_numbers() -> None:
     assert (faster.batch, coco.batch, coco.anchors) == (8, 8, (64, 128, 256, 512))
     with pytest.raises(InvalidInput, match="--head faster with --format coco"):
         get_preset("paper", "fast", "coco")
-    for name, head, said in (("x", "fast", "no preset 'x'"), ("paper", "x", "no head 'x'")):
+    for name, head, said in (("x", "fast", "Unknown preset 'x'"), ("paper", "x", "Unknown head 'x'")):
         with pytest.raises(InvalidInput, match=said):
             get_preset(name, head)
