@@ -44,7 +44,7 @@ class JobProgress:
         if changed or time.monotonic() - self._written >= _WRITE_SECONDS:
             self._write()
         if self._cancelled:
-            raise Cancelled("Cancelled on request. Run the same command again to go on.")
+            raise Cancelled("Cancelled on request. Run the same command again to continue.")
 
     def __enter__(self) -> "JobProgress":
         """Start the heartbeat."""

@@ -135,7 +135,7 @@ class TrainRequest:
     def __post_init__(self) -> None:
         usual, asked = get_recipe(self.recipe, self.preset), get_recipe(self.recipe, self.preset, self.start)
         if not 0 <= self.seed <= LARGEST_SEED or not 0 <= self.iterations <= LARGEST_SEED:
-            raise InvalidInput(f"seed and iterations lie between 0 and {LARGEST_SEED}.")
+            raise InvalidInput(f"seed and iterations must be between 0 and {LARGEST_SEED}.")
         # an explicit start or length that equals the preset's gives the same training, so the same id
         if asked == usual:
             object.__setattr__(self, "start", "")

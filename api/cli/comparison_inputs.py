@@ -174,7 +174,7 @@ def tracks_of_15(
             outcome = ingest_files(session, files, {"track_length": 15})
             say_failures(outcome)
             if outcome.cancelled:
-                raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+                raise TransitiveError("Mining was cancelled. Run the same command again to continue.")
             recipe = str(read_card(initial)["recipe"])
             with Bars() as bars:
                 linked = Gathering(session.context, preset, recipe, None, 0, bars).link_by(initial)

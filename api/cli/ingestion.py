@@ -95,7 +95,7 @@ def run_jobs(session: Session, requests: Sequence[JobRequest]) -> dict[str, list
 
 
 def say_failures(outcome: Outcome) -> None:
-    """Print the videos that could not be mined; the command goes on without them."""
+    """Print the videos that could not be mined; the command continues without them."""
     for job in outcome.failed:
         say(f"{job.target} could not be mined: {job.reason}")
     for path, reason in outcome.files.unreadable.items():

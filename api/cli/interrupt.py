@@ -39,6 +39,6 @@ def cancelling(progress: Progress) -> Iterator[Progress]:
         def report(stage: str, done: int, total: int, unit: str) -> None:
             progress(stage, done, total, unit)
             if asked():
-                raise Cancelled("Stopped. Run the same command again to go on.")
+                raise Cancelled("Stopped. Run the same command again to continue.")
 
         yield report

@@ -98,7 +98,7 @@ def _group(
 
 
 def _say_stopped() -> None:
-    say("transitive: stopped. Run the same command again to go on.")
+    say("transitive: stopped. Run the same command again to continue.")
     sys.exit(1)
 
 

@@ -20,7 +20,7 @@ from workers import queue, recovery
 from workers.requests import JobRequest, job_id
 
 _POLL_SECONDS = 0.4
-_LOOK_AFTER_SECONDS = 5.0  # between two looks at the workers
+_LOOK_AFTER_SECONDS = 5.0  # between two checks of the workers
 _SILENCE_SECONDS = 60.0  # time without progress of any job, after which workers are pinged
 _CANCEL_SECONDS = 30.0  # how long Ctrl-C waits for running jobs to stop
 _MOST_RESTARTS = 5  # restarts of workers while no job makes progress
@@ -66,7 +66,7 @@ class Waiting:
         return self._context.redis_url
 
     def until_finished(self, bars: Bars, draw: Draw) -> dict[str, Job]:
-        """Return the jobs by id once all are finished; raises `Unavailable` when nobody works on them."""
+        """Return the jobs by id once all are finished; raises `Unavailable` when no worker runs them."""
         looked = time.monotonic()
         while True:
             self._read()
@@ -97,7 +97,7 @@ class Waiting:
             if self._restarts > _MOST_RESTARTS:
                 log = self._stack.workers[name].log
                 raise Unavailable(f"The {name} worker keeps dying. Read {log}, then run the same command again.")
-            say(f"The {name} worker died and was started again; its work goes on.")
+            say(f"The {name} worker died and was started again; its work continues.")
         recovery.requeue_lost(self._connection, self._redis_url)
         if time.monotonic() - self._moved < _SILENCE_SECONDS:
             return
@@ -139,7 +139,7 @@ def run_job(session: Session, request: JobRequest, bars: Bars) -> Job:
     if finished.state == "failed":
         raise TransitiveError(finished.reason)
     if finished.state == "cancelled":
-        raise Cancelled(finished.reason or "The job was cancelled. Run the same command again to go on.")
+        raise Cancelled(finished.reason or "The job was cancelled. Run the same command again to continue.")
     return finished
 
 

@@ -11,7 +11,7 @@ _WAIT_S = 0.5  # before the first repetition; doubled for each further one
 
 
 def failure_of(response: httpx.Response) -> ClientError | None:
-    """Return the error that an answer stands for; None for a success."""
+    """Return the error that an answer reports; None for a success."""
     return error_of(response.status_code, response.content, str(response.url)) if response.is_error else None
 
 

@@ -104,7 +104,7 @@ class Service:
             idempotency.remember_key(self.connection, key, request, job.id)
 
     def check_backends(self) -> None:
-        """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is taken in)."""
+        """Raise `Unavailable` when Neo4j or Redis does not answer (before a large body is read)."""
         self.connection.verify()
         recovery.waiting_count(self.context.redis_url)
 

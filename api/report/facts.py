@@ -39,7 +39,7 @@ class ReportInput:
     trained: Model  # the network after: its embedding
     stages: Mapping[str, float]  # seconds
     addresses: Mapping[str, str]
-    pages: str  # address below which the patches' pages lie
+    pages: str  # base address of the patches' pages
     notes: Sequence[str]  # what the preset changed, in words
 
 
@@ -94,7 +94,7 @@ def verdict(rise: Mapping[str, float], held_out: bool) -> str:
         return f"{change}: better by more than the interval."
     if rise["high"] < 0:
         return f"{change}: worse by more than the interval. This training did harm."
-    return f"{change}: no change that can be told from chance."
+    return f"{change}: no change that can be distinguished from chance."
 
 
 def illustrate(report: ReportInput) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Pictures:
 
     connection: Connection
     shards: Shards
-    pages: str = ""  # address below which the patches' pages lie
+    pages: str = ""  # base address of the patches' pages
     _video_of: dict[str, str] = field(default_factory=dict)
 
     @cached_property

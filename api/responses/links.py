@@ -55,9 +55,9 @@ class LinkResponse(Response):
 
     a_id: str = Field(pattern=PATCH_ID, description="The smaller id of the two.")
     b_id: str = Field(pattern=PATCH_ID)
-    state: Literal["rejected", "accepted", "open"] = Field(description="open: nobody judged it.")
+    state: Literal["rejected", "accepted", "open"] = Field(description="open: not judged.")
     by: str = Field(description="Who judged it.")
-    at: str = Field(description="When: ISO 8601, UTC; empty where nobody did.")
+    at: str = Field(description="Time of the judgement, ISO 8601, UTC; empty if not judged.")
     distance: float | None = Field(description="1 − cosine of the features; null: the current generation has no edge.")
 
 

@@ -52,7 +52,7 @@ class LinkParameters:
         if self.parents < 0 or self.smallest < 0:
             raise InvalidInput("parents and smallest cannot be negative; 0 chooses them by the rule.")
         if not 0 <= self.seed <= LARGEST_SEED:
-            raise InvalidInput(f"seed must lie between 0 and {LARGEST_SEED}, not at {self.seed}.")
+            raise InvalidInput(f"seed must be between 0 and {LARGEST_SEED}, not {self.seed}.")
 
     def resolve(self, count: int) -> "LinkParameters":
         """Fill in the rule's numbers for `count` patches; raises `InvalidInput` for impossible values."""

@@ -33,7 +33,7 @@ def _left_out(report: dict[str, Any]) -> list[str]:
         sizes = ", ".join(f"{count:,} of {size}" for size, count in report["sizes"].items())
         found.append(f"The picture's size changes: {sizes} frames.")
     if report["every"] > 1:
-        found.append(f"One frame in {report['every']} was looked at: the video has {report['fps']:g} frames a second.")
+        found.append(f"One frame in {report['every']} was read: the video has {report['fps']:g} frames a second.")
     return found
 
 

@@ -99,5 +99,5 @@ def _residual(one: Picture, other: Picture, camera: Camera) -> Floats:
 
 
 def _sure(moved: Floats, recipe: Mining) -> Floats:
-    """Turn residuals in pixels into 0 (stands) to 1 (moves)."""
+    """Turn residuals in pixels into 0 (static) to 1 (moves)."""
     return np.asarray(np.clip((moved - recipe.still) / (recipe.moves - recipe.still), 0, 1), np.float32)

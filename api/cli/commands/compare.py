@@ -64,7 +64,9 @@ def compare(
     ] = "contrast",
     pack: Annotated[
         list[Path] | None,
-        typer.Option(help="Read this training pack in place of the graph; repeat it for HOG links, 15-frame tracks."),
+        typer.Option(
+            help="Read this training pack instead of the graph; may be repeated, for HOG links and 15-frame tracks."
+        ),
     ] = None,
     measures: Annotated[
         str,
@@ -171,7 +173,7 @@ def _from_graph(
         outcome = ingest_files(session, files, {})
         say_failures(outcome)
         if outcome.cancelled:
-            raise TransitiveError("Mining was cancelled. Run the same command again to go on.")
+            raise TransitiveError("Mining was cancelled. Run the same command again to continue.")
     with Bars() as bars, cancelling(bars) as progress:
         gathering = Gathering(session.context, preset, start, images, start_iterations, progress)
         inputs = gathering.gather(names, initial)

@@ -113,7 +113,7 @@ def _text(outcome: Outcome, facts: Mapping[str, Any], left_out: Mapping[Path, st
     if len(notes) > _SHOWN_NOTES:
         lines.append(f"  … and notes on {len(notes) - _SHOWN_NOTES} more videos: `--json` prints them all.")
     if outcome.cancelled:
-        lines.append(f"  {len(outcome.cancelled)} were cancelled. Run the same command again to go on.")
+        lines.append(f"  {len(outcome.cancelled)} were cancelled. Run the same command again to continue.")
     return "\n".join(lines)
 
 

@@ -135,7 +135,7 @@ def announce_start(connection: Connection, request: LinkRequest) -> None:
     recipe = missing_start(settings().device, request.start, request.preset)
     say(
         f"There is no network to link by yet, so one is trained first: `transitive train {recipe.name} "
-        f"--preset {recipe.preset}`, {recipe.iterations:,} steps{_how_long(recipe)}. It goes on after an interruption."
+        f"--preset {recipe.preset}`, {recipe.iterations:,} steps{_how_long(recipe)}. It resumes after an interruption."
     )
 
 

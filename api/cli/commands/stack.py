@@ -37,7 +37,7 @@ def up(as_json: Json = False) -> None:
 
 
 def down(as_json: Json = False) -> None:
-    """Stop everything that this home started. The data stays, and unfinished jobs go on after the next `up`."""
+    """Stop everything that this home started. The data stays, and unfinished jobs continue after the next `up`."""
     with Bars() as bars:
         Stack(settings()).down(bars)
     answer({"running": False}, as_json, "Stopped.")

@@ -55,7 +55,7 @@ def train(
     detach: Annotated[bool, typer.Option("--detach", help="Return the job's id at once, do not wait.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a recipe of the paper. Ctrl-C leaves a checkpoint, and the same command goes on from it."""
+    """Train a recipe of the paper. Ctrl-C leaves a checkpoint, from which the same command continues."""
     if watch is not None:
         _watch(watch)
         return

@@ -86,7 +86,7 @@ def _ago(text: str) -> str:
     return "just now"
 
 
-def _told(job: Job | JobResponse) -> str:
+def _job_progress(job: Job | JobResponse) -> str:
     """Write a job's progress: its stage, its count, and the time of its end or its last report."""
     parts = [job.stage] if job.stage else []
     if job.total and job.state not in ENDED:
@@ -114,6 +114,6 @@ _environment.filters |= {
     "when": _when,
     "ago": _ago,
     "words": _words,
-    "told": _told,
+    "job_progress": _job_progress,
     "job_kind": lambda kind: JOB_KINDS.get(kind, kind),
 }

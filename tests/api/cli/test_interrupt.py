@@ -48,4 +48,4 @@ def test_what_a_library_raises_when_it_was_interrupted_is_a_stop(
     with pytest.raises(SystemExit) as leaving:
         main.main()
     assert leaving.value.code == 1
-    assert capsys.readouterr().err == "transitive: stopped. Run the same command again to go on.\n"
+    assert capsys.readouterr().err == "transitive: stopped. Run the same command again to continue.\n"

@@ -81,7 +81,7 @@ def test_a_gain_is_the_mean_rise_of_a_track_with_an_interval_of_draws() -> None:
     [
         ({"gain": 0.05, "low": 0.01, "high": 0.09}, r"\+5.0 points .* better by more than the interval"),
         ({"gain": -0.05, "low": -0.09, "high": -0.01}, "This training did harm"),
-        ({"gain": 0.05, "low": -0.01, "high": 0.09}, "no change that can be told from chance"),
+        ({"gain": 0.05, "low": -0.01, "high": 0.09}, "no change that can be distinguished from chance"),
         ({}, "is not known"),
     ],
 )

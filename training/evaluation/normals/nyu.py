@@ -37,7 +37,7 @@ class NyuFile:
         name = f"{self.file}, picture {number + 1}"
         try:
             with h5py.File(self.file, "r") as content:
-                # MATLAB stores columns first, so every picture lies transposed.
+                # MATLAB stores columns first, so every picture is transposed.
                 colours: NDArray[np.uint8] = np.ascontiguousarray(content["images"][number].transpose(2, 1, 0))
                 depth = content["rawDepths"][number].T.astype(np.float64)
         except OSError as error:
