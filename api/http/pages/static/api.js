@@ -2,7 +2,7 @@
 /** Requests to this server's API. A refusal is thrown as an `Error` whose message names the cause and the cure. */
 
 /**
- * Ask and return the JSON answer; null where the answer has no body.
+ * Ask and return the JSON answer; null if the answer has no body.
  * @param {string} address
  * @param {RequestInit} [options]
  * @returns {Promise<any>}

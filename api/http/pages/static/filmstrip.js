@@ -16,7 +16,7 @@ if (film instanceof HTMLElement && film.dataset.file) {
 }
 
 /**
- * A video that is ready to be sought in, or null where this browser cannot show it.
+ * A video that can be seeked, or null if this browser cannot show it.
  * @param {string} file
  * @returns {Promise<HTMLVideoElement | null>}
  */

@@ -37,7 +37,7 @@ async function load() {
 }
 
 /**
- * Do what a key means; answers whether it means anything.
+ * Run the action of a key; returns whether the key has one.
  * @param {string} key
  */
 function act(key) {
@@ -79,7 +79,7 @@ let saving = Promise.resolve();
 /**
  * @param {Link} link
  * @param {string} state
- * @param {string} before what it is again where saving fails
+ * @param {string} before the state to restore if saving fails
  */
 function save(link, state, before) {
   say("Saving…");

@@ -107,7 +107,7 @@ function arm(row, id, state) {
 }
 
 /**
- * Start the job that a button names, and lead to its page.
+ * Start the job that a button names, and open its page.
  * @param {HTMLButtonElement} button
  */
 async function start(button) {

@@ -37,7 +37,7 @@ async function open() {
   painter = new PointPainter(canvas, points);
   nearest = gridOf(points);
   const all = Number(root.dataset.patches);
-  find(".count", root).textContent = `${points.count.toLocaleString()} patches${all > points.count ? ` of ${all.toLocaleString()}; compute anew to add the rest` : ""}`;
+  find(".count", root).textContent = `${points.count.toLocaleString()} patches${all > points.count ? ` of ${all.toLocaleString()}; compute again to add the rest` : ""}`;
   new ResizeObserver(paint).observe(canvas);
   canvas.addEventListener("pointerdown", press);
   canvas.addEventListener("pointermove", move);
@@ -197,7 +197,7 @@ function exported() {
 
 async function noObject() {
   const said = find("#said");
-  if (!confirm(`Mark the tracks of ${chosen.length.toLocaleString()} patches as no object? They leave linking and training until the mark is taken back.`)) return;
+  if (!confirm(`Mark the tracks of ${chosen.length.toLocaleString()} patches as no object? Linking and training ignore them until the mark is removed.`)) return;
   try {
     let marked = 0;
     for (let from = 0; from < chosen.length; from += AT_ONCE) {

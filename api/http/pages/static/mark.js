@@ -1,5 +1,5 @@
 // @ts-check
-/** The button that marks a patch's track as no object, or takes the mark back. */
+/** The button that marks a patch's track as no object, or removes the mark. */
 
 import { send } from "./api.js";
 import { find } from "./dom.js";
@@ -11,7 +11,7 @@ button.addEventListener("click", async () => {
     await send("PATCH", `/patches/${button.dataset.patch}`, { no_object: marked });
     button.dataset.marked = marked ? "yes" : "";
     button.textContent = marked ? "It is an object after all" : "No object";
-    find("#said").textContent = marked ? "Its track has left linking and training." : "Its track takes part again.";
+    find("#said").textContent = marked ? "Linking and training ignore its track." : "Linking and training use its track again.";
   } catch (error) {
     find("#said").textContent = error instanceof Error ? error.message : String(error);
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The point nearest to a place, by a grid over the points: a pointer that moves asks at every frame. */
+/** Search for the nearest point, by a grid over the points, because a moving pointer searches at every frame. */
 
 const CELLS = 128;
 

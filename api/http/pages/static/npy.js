@@ -25,7 +25,7 @@ export function readPoints(file) {
 }
 
 /**
- * A patch's id as it is written everywhere else.
+ * A patch's id as hexadecimal digits.
  * @param {bigint} id
  */
 export function written(id) {

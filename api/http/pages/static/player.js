@@ -54,14 +54,14 @@ async function start() {
   if (film) requestAnimationFrame(tick);
 }
 
-/** Follow a playing video at the screen's rate; `timeupdate` alone comes four times a second. */
+/** Follow a playing video at the screen's rate; `timeupdate` alone fires four times a second. */
 function tick() {
   if (film && !still && !film.paused) seen(film.currentTime);
   requestAnimationFrame(tick);
 }
 
 /**
- * Show the kept frames in place of the video.
+ * Show the kept frames instead of the video.
  * @param {string} why
  */
 async function fall(why) {
@@ -95,7 +95,7 @@ function seen(time) {
   paint();
 }
 
-/** Draw the boxes of the tracks that run now, and the way that each has gone. */
+/** Draw the boxes of the tracks that run now, and the path of each so far. */
 function paint() {
   if (!(canvas instanceof HTMLCanvasElement)) return;
   const pen = canvas.getContext("2d");

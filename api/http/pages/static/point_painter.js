@@ -1,5 +1,5 @@
 // @ts-check
-/** Drawing of many points by WebGL: one call draws them all, whatever the place and the zoom. */
+/** Drawing of many points by WebGL: one call draws them all at any position and zoom. */
 
 /** @typedef {import("./npy.js").Points} Points */
 
@@ -44,7 +44,7 @@ export class PointPainter {
   }
 
   /**
-   * Say which points are drawn as chosen.
+   * Set the points that are drawn as selected.
    * @param {Iterable<number>} places
    */
   mark(places) {
@@ -105,7 +105,7 @@ export class PointPainter {
 }
 
 /**
- * A colour that shows on a light and on a dark ground; neighbours in number differ.
+ * A colour that is visible on light and dark backgrounds; consecutive numbers have different colours.
  * @param {number} number
  * @returns {[number, number, number]}
  */

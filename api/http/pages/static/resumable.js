@@ -1,5 +1,5 @@
 // @ts-check
-/** Resumable upload of one file by tus 1.0: what arrived before a break is not sent again, not even after a reload. */
+/** Resumable upload of one file by tus 1.0: bytes received before a break are not sent again, even after a reload. */
 
 import { Blake2b } from "./blake2b.js";
 
@@ -22,7 +22,7 @@ export async function videoId(file, told) {
 }
 
 /**
- * Send a file; answers with the address of its job. A broken connection is tried again; a refusal is thrown.
+ * Send a file; returns the address of its job. A broken connection is retried; a refusal is thrown.
  * @param {File} file
  * @param {(share: number) => void} told
  * @returns {Promise<string>}
@@ -56,7 +56,7 @@ export async function sendResumable(file, told) {
   }
 }
 
-/** The connection broke or the server is away: the same request may succeed later. */
+/** The connection broke or the server is unavailable: a later request may succeed. */
 class Broken extends Error {}
 
 /** @param {File} file */
@@ -69,7 +69,7 @@ async function begun(file) {
 }
 
 /**
- * How many bytes have arrived; -1 where the server knows no such upload.
+ * The number of bytes received; -1 if the server does not know the upload.
  * @param {string} address
  */
 async function arrived(address) {

@@ -109,7 +109,7 @@ async function look() {
 }
 
 /**
- * Say what was found in a video.
+ * Show what was found in a video.
  * @param {Entry} entry
  * @param {string} video
  */
@@ -119,7 +119,7 @@ async function found(entry, video) {
 }
 
 /**
- * Close an entry.
+ * End an entry with its outcome.
  * @param {Entry} entry
  * @param {"added" | "there" | "failed"} outcome
  * @param {string} text
