@@ -55,7 +55,7 @@ def held_out_metrics(vectors: NDArray[np.floating], tracks: HeldOutTracks, seed:
         return out
     own = np.einsum("td,td->t", starts, ends[:count])
     out["auc"] = _auc(own, _random_pairs(starts, ends[:count], tracks.videos, seed))
-    rank, found = _ranks(starts, ends, own, tracks.links)
+    rank, found = _ranks(starts, ends, tracks.links)
     out["recall@1"] = float((rank < 1).mean())
     out["recall@5"] = float((rank < 5).mean())
     if len(tracks.links):
@@ -72,8 +72,17 @@ def held_out_metrics(vectors: NDArray[np.floating], tracks: HeldOutTracks, seed:
     return out
 
 
+def end_ranks(vectors: NDArray[np.floating], tracks: HeldOutTracks) -> NDArray[np.int64]:
+    """Return how many of all T + G ends are nearer to each A than its A', (T,), by (2T + G, D) vectors of `tracks`."""
+    count = tracks.count
+    precise = vectors.astype(np.float32)
+    unit = precise / np.maximum(np.linalg.norm(precise, axis=1, keepdims=True), 1e-12)
+    starts, ends = unit[0 : 2 * count : 2], np.concatenate([unit[1 : 2 * count : 2], unit[2 * count :]])
+    return _ranks(starts, ends, np.empty((0, 2), np.int64))[0]
+
+
 def _ranks(
-    starts: NDArray[np.float32], ends: NDArray[np.float32], own: NDArray[np.float32], links: NDArray[np.int64]
+    starts: NDArray[np.float32], ends: NDArray[np.float32], links: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return how many ends are nearer to each A than its A' (T,), and whether each linked B' is found (L,)."""
     rank = np.empty(len(starts), np.int64)
@@ -81,7 +90,8 @@ def _ranks(
     for first in range(0, len(starts), _BLOCK):
         block = np.arange(first, min(first + _BLOCK, len(starts)))
         similar = starts[block] @ ends.T
-        rank[block] = (similar > own[block, None]).sum(1)
+        # The matrix product's own value: `own`, summed in another order, may be lower, and A' would count as nearer.
+        rank[block] = (similar > similar[block - first, block, None]).sum(1)
         similar[block - first, block] = -np.inf  # A' is left out
         asked = np.flatnonzero((links[:, 0] >= first) & (links[:, 0] <= block[-1]))
         near = np.argpartition(-similar, min(_NEAREST, similar.shape[1] - 1) - 1, axis=1)[:, :_NEAREST]

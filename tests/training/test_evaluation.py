@@ -21,7 +21,7 @@ from training.evaluation.measure import evaluate_held_out, evaluate_retrieval
 from training.evaluation.retrieval import labelled_pictures, neighbours, retrieval
 from training.evaluation.table import Comparison, interval
 from training.held_out import choose_held_out_tracks
-from training.held_out_metrics import HeldOutTracks, held_out_metrics
+from training.held_out_metrics import HeldOutTracks, end_ranks, held_out_metrics
 from training.links import Links
 from training.recipes import get_recipe
 
@@ -150,6 +150,7 @@ def test_measures_equal_a_naive_loop():
     found = held_out_metrics(vectors, tracks)
     for k in (1, 5):
         assert found[f"recall@{k}"] == pytest.approx(np.mean([t in near[t][:k] for t in range(6)]))
+    assert end_ranks(vectors, tracks).tolist() == [near[t].index(t) for t in range(6)]
     hits = [end in [other for other in near[track] if other != track][:5] for track, end in tracks.links]
     assert found["transitive_recall@5"] == pytest.approx(np.mean(hits))
     own = [starts[t] @ ends[t] for t in range(6)]

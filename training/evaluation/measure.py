@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.encoders import PatchEncoder
+from training.evaluation.growth import Measured
 from training.evaluation.kinds import known_starts, neighbours_by_kind
 from training.evaluation.retrieval import draw_neighbours, labelled_pictures, retrieval
 from training.held_out import MOST_DISTRACTORS, choose_held_out_tracks
-from training.held_out_metrics import HeldOutTracks, held_out_metrics
+from training.held_out_metrics import HeldOutTracks, end_ranks, held_out_metrics
 from training.links import Links
 from training.source import PatchTable, TrainingSource
 
@@ -48,6 +49,13 @@ def evaluate_held_out(
     table, tracks = require_held_out_tracks(source)
     encoded = _encode_rows(encoder, source, table, tracks.rows, "evaluate health", progress)
     return {name: held_out_metrics(vectors, tracks) for name, vectors in encoded.items()}
+
+
+def measure_round(encoder: PatchEncoder, source: TrainingSource, progress: Progress = no_progress) -> Measured:
+    """Measure pool5 on all tracks of held-out videos for `growth.grow`; raises `InvalidInput` without two tracks."""
+    table, tracks = require_held_out_tracks(source)
+    vectors = _encode_rows(encoder, source, table, tracks.rows, "evaluate health", progress)["pool5"]
+    return Measured(held_out_metrics(vectors, tracks), end_ranks(vectors, tracks))
 
 
 def evaluate_by_kind(

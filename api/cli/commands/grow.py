@@ -14,6 +14,8 @@ from graph.generations import catalogue
 from workers.requests import LinkRequest, TrainRequest
 from workers.training_source import GraphSource
 
+_SHOWN = ("auc", "recall@1", "transitive_auc", "effective_rank")  # of each round
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -30,11 +32,12 @@ def grow(
 ) -> None:
     """Link by the newest model, train on the links, measure without labels; stop when a round brings no gain.
 
-    Every round leaves a generation and a model. The same command resumes an interrupted run.
+    A round gains if the ends of held-out tracks come nearer to their starts by more than the 95 % interval. Every round
+    leaves a generation and a model. The same command resumes an interrupted run.
     """
     from training.encoders import open_encoder
     from training.evaluation import growth
-    from training.evaluation.measure import evaluate_held_out
+    from training.evaluation.measure import measure_round
 
     with checked_arguments():
         request = TrainRequest(recipe, preset, seed=seed)
@@ -49,17 +52,17 @@ def grow(
         def train(generation: str) -> str:
             return run_job(session, replace(request, generation=generation), bars).result
 
-        def measure(model: str) -> dict[str, float]:
-            source = GraphSource(context, catalogue.require_generation(session.connection))
-            encoder = open_encoder(context.models / model, context.settings.device)
-            return evaluate_held_out(encoder, source, bars)["pool5"]
+        first = catalogue.get_generation(session.connection, link(features))
+        source = GraphSource(context, first)  # the same held-out tracks and distractors in every round
 
-        first = catalogue.get_generation(session.connection, link(features)).feature_model
-        done = growth.grow(first, rounds, link, train, measure)
-    names = ("auc", growth.GAIN, "transitive_auc", "effective_rank")
+        def measure(model: str) -> growth.Measured:
+            return measure_round(open_encoder(context.models / model, context.settings.device), source, bars)
+
+        done = growth.grow(first.feature_model, rounds, link, train, measure)
     for one in done:
-        shown = "  ".join(f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics)
-        say(f"round {one.number}  {one.model}  {shown}  links {one.generation or '-'}")
+        shown = "  ".join(f"{name} {one.metrics[name]:.3f}" for name in _SHOWN if name in one.metrics)
+        rise = f"  gain {one.gain.mean:+.3f} ({one.gain.low:+.3f} to {one.gain.high:+.3f})" if one.gain else ""
+        say(f"round {one.number}  {one.model}  {shown}{rise}  links {one.generation or '-'}")
     chosen = growth.best(done)
     facts = {"rounds": [asdict(one) for one in done], "best": chosen.model, "generation": chosen.generation}
     answer(facts, as_json, f"The best round is {chosen.number}: model {chosen.model}.")
