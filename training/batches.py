@@ -54,23 +54,35 @@ def ranking_batches(
     The last batch of a pass over the data is filled up from the next pass. Raises `InvalidInput` for a source
     without the pairs of the recipe.
     """
+    tracks = table.tracks(held_out=False)
     for groups, behind in _groups(source, recipe, table, seed, cursor):
-        yield make_batch(groups, recipe, table, links, seed, step, behind)
+        draws = generator(seed, RandomStream.ADDED_TRACKS, step)
+        added = tracks[draws.permutation(len(tracks))[: recipe.added_tracks]] if recipe.added_tracks else tracks[:0]
+        yield make_batch(groups, added, recipe, table, links, seed, step, behind)
         step += 1
 
 
 def make_batch(
-    groups: NDArray[np.int64], recipe: Recipe, table: PatchTable, links: Links, seed: int, step: int, cursor: Cursor
+    groups: NDArray[np.int64],
+    tracks: NDArray[np.int64],
+    recipe: Recipe,
+    table: PatchTable,
+    links: Links,
+    seed: int,
+    step: int,
+    cursor: Cursor,
 ) -> RankingBatch:
-    """Turn (Q, 4) rows A, A', B, B' (or (Q, 2) rows of one pair each) into one mini-batch."""
-    rows, inverse = np.unique(groups, return_inverse=True)
-    place = inverse.reshape(groups.shape)
+    """Turn (Q, 4) rows A, A', B, B' (or (Q, 2) rows of one pair each) and (T, 2) added tracks into one mini-batch."""
+    rows, inverse = np.unique(np.concatenate([groups.ravel(), tracks.ravel()]), return_inverse=True)
+    place = inverse[: groups.size].reshape(groups.shape)
     if groups.shape[1] == 4:
         listed = [(kind, positions) for kind in recipe.positives for positions in PAIRS_OF_QUADRUPLE[kind]]
     else:
         listed = [(recipe.positives[0], (0, 1))]
     pairs = np.concatenate([place[:, positions] for _, positions in listed])
     weights = _pair_weights(recipe, [kind for kind, _ in listed for _ in range(len(groups))])
+    pairs = np.concatenate([pairs, inverse[groups.size :].reshape(tracks.shape)])
+    weights = np.concatenate([weights, np.ones(len(tracks), np.float32)])
     # Two quadruples of one batch may share a patch; a patch is not a positive of itself.
     distinct = pairs[:, 0] != pairs[:, 1]
     pairs, weights = pairs[distinct], weights[distinct]

@@ -25,6 +25,7 @@ class RandomStream(IntEnum):
     VIEWS = 8
     PICTURES = 9
     HEADS = 10
+    ADDED_TRACKS = 11
 
 
 def generator(seed: int, stream: RandomStream, *number: int) -> np.random.Generator:

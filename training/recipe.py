@@ -29,6 +29,7 @@ class Recipe:
     # What is learned
     positives: tuple[Positive, ...] = ("intra", "transitive")  # section 5: A-A', B-B' and A-B', A'-B, A'-B'
     intra_share: float = 2 / 9  # section 6: 2M pairs from tracks, 7M by transitivity
+    added_tracks: int = 0  # per mini-batch beside its quadruples, drawn from all tracks, because most have no link
     predict_context: bool = False  # the 8-way relative position of Doersch et al. 2015
     constrained: bool = False  # section 5, end: also D(A, A') < D(A, B')
     constrained_margin: float = 0.0  # the paper gives none
@@ -134,7 +135,7 @@ class Recipe:
         """The maximum number of images that one mini-batch ranks; quadruples that share patches have fewer."""
         if not self.has_ranking_loss:
             return 0
-        return self.quadruples_per_step * (4 if "transitive" in self.positives else 2)
+        return self.quadruples_per_step * (4 if "transitive" in self.positives else 2) + 2 * self.added_tracks
 
     @property
     def compiles(self) -> bool:
@@ -147,4 +148,6 @@ class Recipe:
         without_effect = {"log_every", "checkpoint_every", "held_out_every", "needs_cuda", "compile"}
         if self.contrast_pictures == 0 and self.pair_loss == "ranking":
             without_effect |= _CONTRAST  # so that models trained before these fields existed keep their names
+        if self.added_tracks == 0:
+            without_effect.add("added_tracks")
         return {key: value for key, value in asdict(self).items() if key not in without_effect}

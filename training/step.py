@@ -164,7 +164,7 @@ def _ranking(
     negatives = inputs.negatives
     if step >= recipe.hard_after * recipe.iterations:
         negatives = hardest(distances, inputs.pairs[:, 0], inputs.allowed, recipe.hard_negatives)
-    nominal = float(recipe.quadruples_per_step * recipe.pairs_per_quadruple)
+    nominal = float(recipe.quadruples_per_step * recipe.pairs_per_quadruple + recipe.added_tracks)
     loss, active = ranking_loss(distances, inputs.pairs, negatives, inputs.weights, recipe.margin, nominal)
     largest = inputs.weights[negatives[:, 0] >= 0].sum() / nominal  # the loss if every hinge were 1
     measures |= {"ranking_loss": loss.detach(), "active": active}

@@ -50,6 +50,39 @@ def test_tracks_and_transitivity_weigh_two_to_seven():
     assert batch.weights.mean() == pytest.approx(1.0, rel=1e-5)
 
 
+def test_added_tracks_are_drawn_from_all_tracks_and_leave_the_quadruples_as_they_are():
+    """Three videos; only parent 0 is linked, so most tracks are in no quadruple."""
+
+    class FewLinks(TinySource):
+        def quadruples(self, seed, epoch, skip):
+            parent = self.table().parent
+            return (rows[parent[rows[:, 0]] == 0] for rows in super().quadruples(seed, epoch, skip))
+
+    source = FewLinks(videos=3, tracks=6)
+    table = source.table()
+    tracks = {tuple(track) for track in table.tracks(held_out=False).tolist()}
+    recipe = tiny("transitive")
+    plain, more = (batches(one, source, 30) for one in (recipe, replace(recipe, added_tracks=4)))
+    seen = set()
+    for before, after in zip(plain, more, strict=True):
+        pairs = [tuple(pair) for pair in after.rows[after.pairs].tolist()]
+        assert pairs[:-4] == [tuple(pair) for pair in before.rows[before.pairs].tolist()]
+        assert len(set(pairs[-4:])) == 4
+        assert after.weights.tolist() == [*before.weights.tolist(), 1, 1, 1, 1]
+        assert len(np.unique(after.rows)) == len(after.rows)
+        seen |= set(pairs[-4:])
+    assert seen == tracks
+    assert "added_tracks" in replace(recipe, added_tracks=4).numbers()
+    assert "added_tracks" not in recipe.numbers()  # names of models that were trained before stay the same
+
+
+def test_added_tracks_are_the_same_after_a_resume():
+    recipe = replace(tiny("transitive"), added_tracks=4)
+    through = batches(recipe, TinySource(), 4)
+    (again,) = batches(recipe, TinySource(), 1, step=3, cursor=through[2].cursor)
+    assert again.rows[again.pairs].tolist() == through[3].rows[through[3].pairs].tolist()
+
+
 def test_negatives_follow_the_rules():
     source = TinySource()
     table = source.table()

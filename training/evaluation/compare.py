@@ -123,7 +123,7 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
         return recipe
     table = source.table()
     check_learnable(table, recipe)
-    more = 2.0 * recipe.contrast_pictures
+    more = 2.0 * (recipe.contrast_pictures + recipe.added_tracks)
     if recipe.predict_context:
         frames = list(source.frames())
         more += float(
