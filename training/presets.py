@@ -36,6 +36,7 @@ def h200(recipe: Recipe) -> Recipe:
         batch_pairs=recipe.batch_pairs * factor,
         context_frames=recipe.context_frames * 2,
         contrast_pictures=recipe.contrast_pictures * factor,
+        added_tracks=recipe.added_tracks * factor,
         learning_rate=recipe.learning_rate * factor**0.5,
         iterations=recipe.iterations // factor,
         warmup=500 if recipe.iterations else 0,

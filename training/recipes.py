@@ -51,6 +51,11 @@ def contrast_transitive() -> Recipe:
     return replace(transitive(), name="contrast-transitive", pair_loss="info_nce", contrast_pictures=48)
 
 
+def contrast_all_tracks() -> Recipe:
+    """contrast-transitive whose graph images are half of quadruples and half of any tracks: most have no link."""
+    return replace(contrast_transitive(), name="contrast-all-tracks", batch_pairs=50, added_tracks=20)
+
+
 def tracking() -> Recipe:
     """Pairs from tracks only, with the same loss and start: the baseline [61] of table 1."""
     return replace(transitive(), name="tracking", positives=("intra",))
@@ -103,6 +108,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "constrained": constrained,
     "contrast-tracking": contrast_tracking,
     "contrast-transitive": contrast_transitive,
+    "contrast-all-tracks": contrast_all_tracks,
     "scratch": scratch,
     "imagenet": imagenet,
 }

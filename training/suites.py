@@ -24,12 +24,13 @@ _RECIPES = ("scratch", START, "tracking", "inter", "transitive", "multitask", "t
 # spent on the start, because links are only as good as its features.
 _MULTIVIEW = (
     *("scratch", START, "tracking", "inter", "transitive", "multitask", "contrast-tracking", "contrast-transitive"),
+    "contrast-all-tracks",
     "contrast-transitive, linked anew",  # training/evaluation/multiview.py
 )
 SUITES: dict[str, dict[str, Suite]] = {
     "small": {
         "cpu": Suite(
-            (*_RECIPES[:6], "contrast-tracking", "contrast-transitive"),
+            (*_RECIPES[:6], "contrast-tracking", "contrast-transitive", "contrast-all-tracks"),
             "cpu-small",
             seeds=1,
             image_budget=24_000,
