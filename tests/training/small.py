@@ -30,6 +30,7 @@ def small(name: str, **changes: Any) -> Recipe:
         context_frames=2,
         contrast_pictures=4 if name.startswith("contrast") else 0,
         batch_pairs=8 if name in ("tracking", "inter", "multitask", "contrast-tracking") else 30,
+        added_tracks=4 if name == "contrast-all-tracks" else 0,
         iterations=0 if name == "scratch" else 10,
         warmup=2,
         log_every=1,

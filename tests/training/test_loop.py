@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 TRAINED = (
     *("context", "transitive", "tracking", "inter", "multitask", "constrained", "transitive-hog", "transitive-15"),
-    *("contrast", "contrast-tracking", "contrast-transitive"),
+    *("contrast", "contrast-tracking", "contrast-transitive", "contrast-all-tracks"),
 )
 
 

