@@ -19,6 +19,7 @@ from graph.settings import settings
 
 if TYPE_CHECKING:
     from api.cli.comparison_inputs import ComparisonInputs
+    from training.source import TrainingSource
 
 _SUITE = "small"
 
@@ -39,7 +40,8 @@ def compare(
         list[Path] | None, typer.Option(help="Folder of videos to mine first. Default: those ingested already.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of pictures added to what the start learns from; labels are not read.")
+        Path | None,
+        typer.Option(help="Folder of pictures for the start, and for recipes that contrast pictures; labels unread."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -98,6 +100,7 @@ def compare(
     from training.evaluation.kinds import read_kinds
     from training.model_folder import read_card
     from training.recipes import get_recipe
+    from training.source import WithPictureFolder
     from training.suites import START, get_suite
 
     places = MeasureData(data, probe_data, detection_data, normals_data)
@@ -134,9 +137,17 @@ def compare(
             inputs = _from_graph(session, files, names, preset, begin, images, steps, initial, folder)
         bars = opened.enter_context(Bars())
         progress = opened.enter_context(cancelling(bars))
+
+        def source_of(name: str) -> "TrainingSource":
+            source = inputs.sources.get(name, inputs.main)
+            # A recipe that contrasts pictures beside the graph's pairs keeps to those that the start has learned from.
+            return (
+                WithPictureFolder(source, images) if images and get_recipe(name, preset).contrast_pictures else source
+            )
+
         found = compare_recipes(
             [name for name in names if name in inputs.sources],
-            lambda name: inputs.sources.get(name, inputs.main),
+            source_of,
             folder,
             preset=preset,
             seeds=seeds or plan.seeds,
