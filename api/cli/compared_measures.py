@@ -46,7 +46,7 @@ def parse_measures(text: str, data: MeasureData) -> tuple[str, ...]:
 
 
 def head_measures(
-    names: Sequence[str], data: MeasureData, head: str, preset: str, device: str, progress: Progress
+    names: Sequence[str], data: MeasureData, head: str, preset: str, progress: Progress
 ) -> list["HeadMeasure"]:
     """Read the data of the measures that train a head; raises `InvalidInput` for faulty data.
 
@@ -55,7 +55,6 @@ def head_measures(
         data: the data of each measure.
         head: detection head, "fast" or "faster".
         preset: preset of the recipes; it determines the preset of the heads.
-        device: device of the trainings.
         progress: receives the progress of the object proposals.
     """
     from training.evaluation.detection.layouts import read_detection
@@ -67,13 +66,13 @@ def head_measures(
     size = _HEAD_PRESETS.get(preset, "cpu-small")
     found = []
     if "probe" in names and data.probe:
-        found.append(probe_measure(data.probe, device))
+        found.append(probe_measure(data.probe))
     if "detection" in names and data.detection:
         pictures = read_detection(data.detection)
         numbers = detection_preset(size, head, pictures.metric)
         proposals = proposals_of(pictures, data.detection, progress) if head == "fast" else None
-        found.append(detection_measure(pictures, numbers, proposals, device))
+        found.append(detection_measure(pictures, numbers, proposals))
     if "normals" in names and data.normals:
         cache = settings().home / "normals"
-        found.append(normals_measure(open_normals_data(data.normals), normals_preset(size), cache, device))
+        found.append(normals_measure(open_normals_data(data.normals), normals_preset(size), cache))
     return found

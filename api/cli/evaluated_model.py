@@ -1,4 +1,4 @@
-"""Options of the `evaluate` commands that need no server: the network to measure, and the folder of the results."""
+"""The shared options of `evaluate` commands that need no server: model, preset, seed and folder of the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,14 +16,14 @@ ModelOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option(help="Folder of the results. Default: evaluation/ in the model's folder.")
 ]
-SizeOption = Annotated[str, typer.Option(help="Size of the head's training: paper, gpu-small or cpu-small.")]
-StepsOption = Annotated[int, typer.Option(min=0, help="Steps of the head's training; 0: the preset's.")]
+SizeOption = Annotated[str, typer.Option(help="Numbers of the head's training: paper, gpu-small or cpu-small.")]
+StepsOption = Annotated[int, typer.Option(min=0, help="Steps of the head's training; 0: the number of the preset.")]
 WidthOption = Annotated[str, typer.Option(help="Width of `scratch`: paper or cpu-small.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of random weights and of every random draw.")]
 
 
 def open_model(name: str, preset: str, seed: int) -> "Subject":
-    """Open the network; the folder of a model of this home is read without a server."""
+    """Open the network that `--model` names; a model of this home is read from its folder, without a server."""
     from training.evaluation.subject import open_subject  # imports torch, which takes seconds
 
     data = settings().data

@@ -74,7 +74,7 @@ class Bars:
             speed_estimate_period=60,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._stages: dict[str, tuple[str, float]] = {}
+        self._stages: dict[str, float] = {}  # when a stage that has not ended began
         self._noted: dict[str, float] = {}  # when a line of a stage was last written
 
     def __enter__(self) -> "Bars":
@@ -97,7 +97,7 @@ class Bars:
         if name not in self._tasks:
             self._tasks[name] = self._live.add_task(text, total=None, unit=unit, amount="", speed=0.0)
             self._note(f"{text} …")
-            self._stages[name] = (text, time.monotonic())
+            self._stages[name] = time.monotonic()
             self._noted[name] = time.monotonic()
         amount = f"{done:,}/{total:,} {unit}" if total else f"{done:,} {unit}" if done else ""
         self._live.update(
@@ -111,15 +111,15 @@ class Bars:
         )
         if name not in self._stages:
             return
-        label, begun = self._stages[name]
+        begun = self._stages[name]
         if total and done >= total:
             del self._stages[name]
-            self._note(f"{label}: {amount} in {time.monotonic() - begun:.1f} s")
+            self._note(f"{text}: {amount} in {time.monotonic() - begun:.1f} s")
         elif amount and time.monotonic() - self._noted[name] >= _NOTE_SECONDS:
             self._noted[name] = time.monotonic()
             task = self._live.tasks[self._live.task_ids.index(self._tasks[name])]
             left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-            self._note(f"{label}: {amount} after {time.monotonic() - begun:.0f} s{left}")
+            self._note(f"{text}: {amount} after {time.monotonic() - begun:.0f} s{left}")
 
     def remove(self, name: str) -> None:
         """Take a bar off the screen."""

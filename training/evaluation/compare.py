@@ -11,6 +11,7 @@ from training.batches import steps_for
 from training.context import context_batch
 from training.encoder import Encoder
 from training.evaluation.head_measures import HeadMeasure
+from training.evaluation.head_training import HeadRun
 from training.evaluation.kept import measured_on, read_measures, write_measures
 from training.evaluation.measure import evaluate_by_kind, evaluate_held_out, evaluate_retrieval, require_held_out_tracks
 from training.evaluation.subject import open_subject
@@ -90,7 +91,7 @@ def compare(
             found[name, seed] = measures
         for head in heads:
             for head_seed in range(seeds) if name in _ONE_MODEL and head.seeded else (seed,):
-                numbers = _measure_head(head, folder, output / f"{name}-s{head_seed}", head_seed, progress)
+                numbers = _measure_head(head, folder, output / f"{name}-s{head_seed}", head_seed, device, progress)
                 paper = {f"{head.name}/{PAPER}": head.paper[name]} if name in head.paper else {}
                 found[name, head_seed] = (found.get((name, head_seed)) or {}) | numbers | paper
         # The table so far is written, because a comparison takes hours and people read it before the end.
@@ -132,13 +133,15 @@ def with_image_budget(recipe: Recipe, images: int, source: TrainingSource, seed:
     return with_iterations(recipe, steps_for(images, source, recipe, table, seed, more))
 
 
-def _measure_head(head: HeadMeasure, folder: Path, place: Path, seed: int, progress: Progress) -> dict[str, float]:
-    """Return a head's measures for the model in `folder`; kept in `place`-NAME.json, with its run in `place`-NAME."""
+def _measure_head(
+    head: HeadMeasure, folder: Path, place: Path, seed: int, device: str, progress: Progress
+) -> dict[str, float]:
+    """Return a head's numbers for the model in `folder`; kept in `place`-NAME.json, its run in `place`-NAME."""
     file = place.with_name(f"{place.name}-{head.name}.json")
     kept = read_measures(file, folder, head.fingerprint)
     if kept is None:
         run = place.with_name(f"{place.name}-{head.name}")
-        measured = head.run(open_subject(str(folder), run), run, seed, progress)
+        measured = head.measure(open_subject(str(folder), run), HeadRun(run, seed, device, progress))
         kept = {f"{head.name}/{name}": value for name, value in measured.items()}
         write_measures(file, folder, head.fingerprint, kept)
     return kept
@@ -160,7 +163,7 @@ def _measure(
         if kinds is not None:
             found["kinds"] = evaluate_by_kind(encoder, source, kinds)
     if labelled is not None:
-        found["retrieval"] = evaluate_retrieval(encoder, labelled, picture)
+        found["retrieval"] = evaluate_retrieval(encoder, labelled, picture, progress)
     card = read_card(folder)
     return {"training/images": float(card["images_encoded"]), "training/seconds": float(card["seconds"])} | {
         f"{what}/{vectors}/{name}": value

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from graph.records import Progress
 from training.evaluation.detection.dataset import Detection
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import DetectionPreset
+from training.evaluation.head_training import HeadRun
 from training.evaluation.normals.data import NormalsData
 from training.evaluation.normals.evaluate import NormalsPreset, evaluate_normals
 from training.evaluation.probe import evaluate_probe, read_split
@@ -41,34 +41,32 @@ _COCO = ((118_287, 5000), (117_966, 5000))  # train2017; train2014 with 35,183 o
 
 @dataclass(frozen=True)
 class HeadMeasure:
-    """A measure of a subject, with the fingerprint of everything else that its result depends on."""
+    """A measure that trains a head on a subject, and what its result depends on."""
 
     name: str
     fingerprint: str  # of data and preset
-    run: Callable[[Subject, Path, int, Progress], dict[str, float]]  # subject, folder, seed, progress → its numbers
+    measure: Callable[[Subject, HeadRun], dict[str, float]]
     paper: Mapping[str, float] = field(default_factory=dict)  # recipe → the paper's number on the same data
     seeded: bool = True  # whether the head draws random numbers; if not, one model has one result
 
 
-def probe_measure(data: Path, device: str) -> HeadMeasure:
-    """Measure a probe on `data`, which has the folders train and val; raises `InvalidInput`."""
+def probe_measure(data: Path) -> HeadMeasure:
+    """Return the probe on `data`, which has the folders train and val; raises `InvalidInput`."""
     split = read_split(data)
 
-    def run(subject: Subject, output: Path, seed: int, progress: Progress) -> dict[str, float]:
-        scores = evaluate_probe(subject, data, output, device, progress)
+    def measure(subject: Subject, run: HeadRun) -> dict[str, float]:
+        scores = evaluate_probe(subject, data, run.output, run.device, run.progress)
         knn = {f"{stage}/kNN-20": score.knn for stage, score in scores.items()}
         return knn | {f"{stage}/linear": score.linear for stage, score in scores.items()}
 
-    return HeadMeasure("probe", split.fingerprint, run, seeded=False)
+    return HeadMeasure("probe", split.fingerprint, measure, seeded=False)
 
 
-def detection_measure(data: Detection, preset: DetectionPreset, proposals: Path | None, device: str) -> HeadMeasure:
-    """Measure a detector with all layers tuned; `proposals` are for Fast R-CNN."""
+def detection_measure(data: Detection, preset: DetectionPreset, proposals: Path | None) -> HeadMeasure:
+    """Return the measure of a detector with all layers tuned; `proposals` is the folder for Fast R-CNN."""
 
-    def run(subject: Subject, output: Path, seed: int, progress: Progress) -> dict[str, float]:
-        return evaluate_detection(
-            subject, data, output, preset, proposals=proposals, seed=seed, device=device, progress=progress
-        )
+    def measure(subject: Subject, run: HeadRun) -> dict[str, float]:
+        return evaluate_detection(subject, data, preset, run, proposals=proposals)
 
     sizes = (len(data.train), len(data.test))
     paper: Mapping[str, float] = {}
@@ -76,14 +74,14 @@ def detection_measure(data: Detection, preset: DetectionPreset, proposals: Path 
         paper = _TABLES_1_AND_2 if preset.head == "fast" else _TABLE_3
     elif data.metric == "coco" and sizes in _COCO:
         paper = _TABLE_4
-    return HeadMeasure("detection", f"{data.fingerprint} {preset}", run, paper)
+    return HeadMeasure("detection", f"{data.fingerprint} {preset}", measure, paper)
 
 
-def normals_measure(data: NormalsData, preset: NormalsPreset, cache: Path, device: str) -> HeadMeasure:
-    """Measure surface normals; `cache` is the folder of the fitted ones."""
+def normals_measure(data: NormalsData, preset: NormalsPreset, cache: Path) -> HeadMeasure:
+    """Return the measure of surface normals; `cache` is the folder of the fitted normals."""
 
-    def run(subject: Subject, output: Path, seed: int, progress: Progress) -> dict[str, float]:
-        return evaluate_normals(subject, data, output, preset, cache=cache, seed=seed, device=device, progress=progress)
+    def measure(subject: Subject, run: HeadRun) -> dict[str, float]:
+        return evaluate_normals(subject, data, preset, run, cache=cache)
 
     paper = _TABLE_5 if (len(data.train), len(data.test)) == _NYU else {}
-    return HeadMeasure("normals", f"{data.fingerprint} {preset}", run, paper)
+    return HeadMeasure("normals", f"{data.fingerprint} {preset}", measure, paper)

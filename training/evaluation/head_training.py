@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from graph.errors import Cancelled, TransitiveError
-from graph.records import Progress
+from graph.records import Progress, no_progress
 from training.checkpoints import Identity, has_checkpoint, read_checkpoint, write_checkpoint
 from training.random_streams import RandomStream, generator
 
@@ -37,14 +37,23 @@ class Schedule:
         return self.learning_rate * 0.1 ** sum(step >= drop for drop in self.drops)
 
 
+@dataclass(frozen=True)
+class HeadRun:
+    """Where and how one head is trained, for every kind of head."""
+
+    output: Path  # folder of results and checkpoints; an interrupted run continues there
+    seed: int = 0  # of the head's weights and of every random draw
+    device: str = "auto"
+    progress: Progress = no_progress
+
+
 def train_head(
     model: nn.Module,
     loss_of: Callable[[int], Mapping[str, Tensor]],
     schedule: Schedule,
-    output: Path,
+    run: HeadRun,
     identity: Identity,
     title: str,
-    progress: Progress,
 ) -> float:
     """Train the parameters of `model` that need a gradient; returns the seconds of all steps, including earlier runs.
 
@@ -52,10 +61,10 @@ def train_head(
         model: on its device, in training mode.
         loss_of: returns the named losses of a step, which are added.
         schedule: of the optimiser.
-        output: folder of the checkpoint.
-        identity: everything that determines the result.
-        title: name of the stage in `progress`.
-        progress: called after every step; if it raises `Cancelled`, a checkpoint is written.
+        run: its output is the folder of the checkpoint; its progress is told after every step, and a checkpoint is
+            written when it raises `Cancelled`.
+        identity: all that determines the result.
+        title: name of the stage in the progress.
 
     Raises `TransitiveError` for a loss that is not finite, `Conflict` for another training's checkpoint.
     """
@@ -64,15 +73,15 @@ def train_head(
         weights, lr=schedule.learning_rate, momentum=schedule.momentum, weight_decay=schedule.weight_decay
     )
     step, seconds = 0, 0.0
-    if has_checkpoint(output):
-        state = read_checkpoint(output, identity)
+    if has_checkpoint(run.output):
+        state = read_checkpoint(run.output, identity)
         model.load_state_dict(state["weights"])
         optimiser.load_state_dict(state["optimiser"])
         step, seconds = state["step"], state["seconds"]
 
     def save() -> None:
         state: dict[str, Any] = {"optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}
-        write_checkpoint(output, identity, model.state_dict(), state)
+        write_checkpoint(run.output, identity, model.state_dict(), state)
 
     text, clock = "", time.perf_counter()
     while step < schedule.iterations:
@@ -85,7 +94,7 @@ def train_head(
         value = loss.item()
         if not math.isfinite(value):
             raise TransitiveError(
-                f"The loss of step {step} is {value}. Lower the rate: --learning-rate {schedule.learning_rate / 10:g}."
+                f"The loss of step {step} is {value}: the training diverged. Try another --seed or --preset."
             )
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -99,7 +108,7 @@ def train_head(
         if step % 10 == 0 or step == 1:
             text = f" · loss {value:.3f}"
         try:
-            progress(f"{title}{text}", step, schedule.iterations, "steps")
+            run.progress(f"{title}{text}", step, schedule.iterations, "steps")
         except Cancelled:
             save()
             raise

@@ -1,6 +1,6 @@
 """The measurements of `transitive evaluate` and `compare`: held-out tracks, kinds of objects, labelled pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,22 @@ from training.held_out_metrics import HeldOutTracks, end_ranks, held_out_metrics
 from training.links import Links
 from training.source import PatchTable, TrainingSource
 
-_READ = 512
+_READ = 512  # patches read from the source at once
+_BATCH = 64  # pictures encoded between two reports of progress, at each of which Ctrl-C ends the work
 
 
-def _vectors(encoder: PatchEncoder, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
-    out: dict[str, NDArray[np.floating]] = {"pool5": encoder.pool5(pictures)}
-    if encoder.model.embedding_dim:
-        out["embedding"] = encoder.embed(pictures)
-    return out
+def _vectors(
+    encoder: PatchEncoder, pictures: NDArray[np.uint8], encoded: Callable[[int], None]
+) -> dict[str, NDArray[np.floating]]:
+    """Encode pictures (N, 96, 96, 3) to pool5 and, if the model has one, the embedding; tell the number done."""
+    parts: dict[str, list[NDArray[np.floating]]] = {}
+    for first in range(0, len(pictures), _BATCH):
+        some = pictures[first : first + _BATCH]
+        parts.setdefault("pool5", []).append(encoder.pool5(some))
+        if encoder.model.embedding_dim:
+            parts.setdefault("embedding", []).append(encoder.embed(some))
+        encoded(first + len(some))
+    return {name: np.concatenate(vectors) for name, vectors in parts.items()}
 
 
 def require_held_out_tracks(source: TrainingSource) -> tuple[PatchTable, HeldOutTracks]:
@@ -92,16 +100,21 @@ def _encode_rows(
     parts: dict[str, list[NDArray[np.floating]]] = {}
     for first in range(0, len(rows), _READ):
         some = [table.ids[row] for row in rows[first : first + _READ]]
-        for name, vectors in _vectors(encoder, encoder.decode(source.patch_jpegs(some))).items():
+
+        def encoded(done: int, before: int = first) -> None:
+            progress(stage, before + done, len(rows), "patches")
+
+        for name, vectors in _vectors(encoder, encoder.decode(source.patch_jpegs(some)), encoded).items():
             parts.setdefault(name, []).append(vectors)
-        progress(stage, min(first + _READ, len(rows)), len(rows), "patches")
     return {name: np.concatenate(vectors) for name, vectors in parts.items()}
 
 
-def evaluate_retrieval(encoder: PatchEncoder, folder: Path, picture: Path | None = None) -> dict[str, dict[str, float]]:
+def evaluate_retrieval(
+    encoder: PatchEncoder, folder: Path, picture: Path | None = None, progress: Progress = no_progress
+) -> dict[str, dict[str, float]]:
     """Measure nearest neighbours among a folder of labelled pictures, and draw figure 7 to the file `picture`."""
     pictures, labels, _ = labelled_pictures(folder)
-    vectors = _vectors(encoder, pictures)
+    vectors = _vectors(encoder, pictures, lambda done: progress("evaluate retrieval", done, len(pictures), "pictures"))
     if picture is not None:
         draw_neighbours(pictures, list(vectors.items()), labels, picture)
     return {name: retrieval(matrix, labels) for name, matrix in vectors.items()}

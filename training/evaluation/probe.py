@@ -7,6 +7,7 @@ training a representation.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -100,11 +101,14 @@ def evaluate_probe(
             test = _features(subject, split.test, missing, chosen, "probe, test pictures", progress)
             labels = np.array([label for _, label in split.train], np.int64)
             truth = np.array([label for _, label in split.test], np.int64)
+            total = len(missing) * len(PENALTIES)
             for done, name in enumerate(missing):
-                progress("probe, stages", done, len(missing), "stages")
-                scores[name] = score_stage(train[name], labels, test[name], truth, len(split.classes))
+
+                def tried(penalties: int, before: int = done * len(PENALTIES)) -> None:
+                    progress("probe, classifiers", before + penalties, total, "classifiers")
+
+                scores[name] = score_stage(train[name], labels, test[name], truth, len(split.classes), tried)
                 _write_scores(file, subject, split, data, scores)
-            progress("probe, stages", len(missing), len(missing), "stages")
     return {name: scores[name] for name in names}
 
 
@@ -114,11 +118,15 @@ def score_stage(
     test: NDArray[np.float32],
     truth: NDArray[np.int64],
     classes: int,
+    tried: Callable[[int], None] = lambda penalties: None,
 ) -> StageScore:
-    """Measure (N, D) training vectors with (N,) labels against (M, D) test vectors with (M,) labels."""
+    """Measure (N, D) training vectors with (N,) labels against (M, D) test vectors with (M,) labels.
+
+    `tried` is told after each penalty how many were tried.
+    """
     rows, _ = nearest_by_cosine(_unit(train), _unit(test), min(NEIGHBOURS, len(train)))
     knn = int((majority(labels[rows], classes) == truth).sum())
-    penalty = choose_penalty(train, labels, classes, PENALTIES)
+    penalty = choose_penalty(train, labels, classes, PENALTIES, tried)
     linear = int((fit(train, labels, classes, penalty).classify(test) == truth).sum())
     count = len(truth)
     return StageScore(knn / count, wilson(knn, count), linear / count, wilson(linear, count), penalty)

@@ -25,7 +25,7 @@ class Response:
 
 
 class Responses:
-    """The state of a search after `searched` patches; it is saved, so that a stopped search can resume."""
+    """The result of a search after `searched` patches; it is saved, so that a stopped search can be resumed."""
 
     def __init__(self, channels: int) -> None:
         """Begin a search over the units of a layer with `channels` channels."""
@@ -35,7 +35,7 @@ class Responses:
         self.top: list[list[Response]] = [[] for _ in range(channels)]
 
     def add(self, maps: NDArray[np.float32], tracks: Sequence[str]) -> None:
-        """Add the response maps (N, C, H, W) of the next N patches. Each track is kept once per unit."""
+        """Add the maps (N, C, H, W) of the next N patches. Each track is kept once per unit."""
         flat = maps.reshape(*maps.shape[:2], -1)
         highest, place = flat.max(2).astype(np.float64), flat.argmax(2)
         self.total += highest.sum(0)

@@ -1,5 +1,6 @@
 """Figure 8: the patches with the highest response of single `conv5_3` units, with the pixels that cause it."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -39,13 +40,13 @@ def evaluate_units(
     """Find the units' patches, measure their receptive fields, and write units.json and units.png into `output`.
 
     Args:
-        subject: network whose `conv5_3` is measured.
-        patches: patches to search; a unit shows at most one patch of a track.
-        output: folder of the results, from which a stopped run resumes.
-        units: numbers of channels, or () for the most selective.
-        most_selective: their number, if `units` is ().
+        subject: the network whose `conv5_3` is searched.
+        patches: the patches to search; of each track, a unit gets one patch at most.
+        output: folder of the results; a run that was stopped is resumed from its files.
+        units: channels of `conv5_3`, or () for the most selective ones.
+        most_selective: number of units if `units` is empty.
         device: where to compute.
-        progress: receives the number of patches, then of units.
+        progress: receives the number of searched patches, then the number of measured fields.
 
     Raises:
         InvalidInput: there are fewer than six patches, a unit does not exist or never responds, or the trunk is not
@@ -65,11 +66,15 @@ def evaluate_units(
         numbers = list(units) or responses.most_selective(most_selective)
         found, rows = [], []
         for done, number in enumerate(numbers):
-            progress("units, receptive fields", done, len(numbers), "units")
-            unit, pictures, fields = _measure(subject, patches, responses, number, chosen, output / "fields", identity)
+
+            def measured(fields: int, before: int = done * SHOWN) -> None:
+                progress("units, receptive fields", before + fields, len(numbers) * SHOWN, "patches")
+
+            unit, pictures, fields = _measure(
+                subject, patches, responses, number, chosen, output / "fields", identity, measured
+            )
             found.append(unit)
             rows.append((f"unit {number}", pictures, fields))
-        progress("units, receptive fields", len(numbers), len(numbers), "units")
         with replacement(output / "units.png") as temporary:
             draw_sheet(rows, HALF).save(temporary, "PNG")
         write_units(output, Units(subject.id, "conv5_3", len(patches.ids), patches.are_graphs, found))
@@ -113,20 +118,25 @@ def _measure(
     device: torch.device,
     folder: Path,
     identity: str,
+    measured: Callable[[int], None],
 ) -> tuple[Unit, NDArray[np.uint8], NDArray[np.float32]]:
-    """Return the unit, its patches (6, 96, 96, 3), and how much their pixels count (6, 96, 96)."""
+    """Return the unit, its patches (6, 96, 96, 3), and the effect of their pixels on the response (6, 96, 96).
+
+    `measured` is told the number of patches whose field is known; the fields are kept in a file of `folder`.
+    """
     top = responses.top[number]
     if not top or top[0].value <= 0:
         raise InvalidInput(f"Unit {number} of {subject.id} responds to no patch. Name another one.")
     pictures = patches.read([one.row for one in top])
     key = blake2b(f"{identity} {number} {[one.row for one in top]}".encode(), digest_size=8).hexdigest()
-    file = folder / f"unit-{number}-{key}.npy"  # saved, so that a stopped run resumes with the next unit
+    file = folder / f"unit-{number}-{key}.npy"  # a resumed run measures the next unit
     if file.is_file():
         fields: NDArray[np.float32] = np.load(file)
     else:
         images = subject.network.prepare(torch.from_numpy(pictures).to(device))
         every = []
-        for image, one in zip(images, top, strict=True):
+        for place, (image, one) in enumerate(zip(images, top, strict=True)):
+            measured(place)
 
             def respond(occluded: Tensor, row: int = one.y, column: int = one.x) -> Tensor:
                 return conv5_3(subject, occluded)[:, number, row, column]
@@ -135,6 +145,7 @@ def _measure(
         fields = np.stack(every)
         with replacement(file) as temporary, temporary.open("wb") as writer:
             np.save(writer, fields)
+    measured(SHOWN)
     unit = Unit(
         number,
         responses.selectivity()[number].item(),

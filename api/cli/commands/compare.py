@@ -46,11 +46,11 @@ def compare(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of labelled pictures, one folder per class, to retrieve from; for multiview: of objects."
+            help="Retrieval: folder with one folder of pictures per class. Suite multiview: folder of objects."
         ),
     ] = None,
     kinds: Annotated[
-        Path | None, typer.Option(help="TSV of video names and the kind of object in each, to measure by kind.")
+        Path | None, typer.Option(help="TSV of video names and the kind of the object in each; adds a measure by kind.")
     ] = None,
     preset: Annotated[str, typer.Option(help="Preset of all recipes. Default: cpu-small, or h200 on a GPU.")] = "",
     seeds: Annotated[int, typer.Option(min=0, help="Trainings of each recipe; 0: the suite's number.")] = 0,
@@ -73,16 +73,16 @@ def compare(
     measures: Annotated[
         str,
         typer.Option(
-            help="health, retrieval, probe, detection, normals; separated by commas. Default: those with data."
+            help="health, retrieval, probe, detection, normals; separated by commas. Default: health and all with data."
         ),
     ] = "",
     probe_data: Annotated[
-        Path | None, typer.Option(help="Folder with train and val: one folder of pictures per class.")
+        Path | None, typer.Option(help="Probe: folder with train and val, each with one folder of pictures per class.")
     ] = None,
-    detection_data: Annotated[Path | None, typer.Option(help="Folder in VOC's or COCO's layout.")] = None,
-    head: Annotated[str, typer.Option(help="Detection head: fast (tables 1, 2) or faster (tables 3, 4).")] = "faster",
+    detection_data: Annotated[Path | None, typer.Option(help="Detection: folder in VOC's or COCO's layout.")] = None,
+    head: Annotated[str, typer.Option(help="Detector: fast (tables 1, 2) or faster (tables 3, 4).")] = "faster",
     normals_data: Annotated[
-        Path | None, typer.Option(help="NYUv2's .mat file, or a folder of colour and depth (table 5).")
+        Path | None, typer.Option(help="Normals: NYUv2's .mat file, or a folder of colour and depth (table 5).")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -90,8 +90,11 @@ def compare(
 
     The steps are mining, training of the start, linking, training of each recipe, and measurement. A finished step is
     not repeated, so the same command resumes after Ctrl-C. comparison.html, .md and .json are written after every
-    model. Example: `transitive compare tracking transitive --seeds 3`. If their data is given, the heads of section 6
-    are trained on each model, as by `transitive evaluate probe`, `detection` and `normals`.
+    model. Example: `transitive compare tracking transitive --seeds 3`
+
+    Tables 1 to 5 (section 6): `--measures` names the measures. Each needs its data: detection and normals train a head
+    on every model, as `transitive evaluate detection` and `transitive evaluate normals` do. Their `--help` names the
+    paper's data and the addresses.
     """
     from api.cli.commands.compare_multiview import MULTIVIEW, compare_objects
     from api.cli.comparison_inputs import from_packs  # these import torch, which takes seconds
@@ -125,7 +128,7 @@ def compare(
         if path is not None and not path.is_dir():
             raise typer.BadParameter(f"{option}: there is no folder {path}.")
     with Bars() as bars, cancelling(bars) as progress, checked_arguments():  # before mining: data may have a fault
-        heads = head_measures(measured, places, head, preset, device, progress)
+        heads = head_measures(measured, places, head, preset, progress)
     with ExitStack() as opened:
         if pack:
             with checked_arguments():

@@ -46,7 +46,7 @@ def health(
     pack: Pack = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on the videos kept out of training, without labels. The paper has no such table."""
+    """Measure a model on the tracks of videos kept out of training, without labels. The paper has no such table."""
     from training.evaluation.measure import evaluate_held_out  # imports torch, which takes seconds
 
     with open_source(pack) as (source, context), Bars() as bars:
@@ -61,13 +61,15 @@ def health(
 def retrieval(
     data: Annotated[Path, typer.Option(help="Folder of labelled pictures: one folder per class.")],
     model: Annotated[str, typer.Option(help="Model's id or folder. Default: the newest with an embedding.")] = "",
-    picture: Annotated[Path | None, typer.Option(help="Draw nearest neighbours (figure 7) to this file.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the nearest neighbours (figure 7) into this picture file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure nearest neighbours over labelled pictures, by class (section 6.1, figure 7).
+    """Measure how often the nearest neighbours of a labelled picture have its class (section 6.1, figure 7).
 
-    The paper's data are the objects cut out of PASCAL VOC 2007's trainval
-    (http://host.robots.ox.ac.uk/pascal/VOC/voc2007/); any folder with one folder of pictures per class will do.
+    The paper's pictures are the objects cut out of PASCAL VOC 2007's trainval:
+    http://host.robots.ox.ac.uk/pascal/VOC/voc2007/. Any folder with one folder of pictures per class serves.
     """
     from training.encoders import open_encoder
     from training.evaluation.measure import evaluate_retrieval
@@ -79,17 +81,19 @@ def retrieval(
     else:
         with open_source(None) as (_, context):
             encoder = _encoder(model, context)
-    _answer(encoder, evaluate_retrieval(encoder, data, picture), as_json)
+    with Bars() as bars:
+        found = evaluate_retrieval(encoder, data, picture, bars)
+    _answer(encoder, found, as_json)
 
 
 @app.command()
 def links(
     kinds: Annotated[Path | None, typer.Option(help="TSV of video names and the kind of object in each.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Draw 64 random links to this picture file.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Draw 64 random links into this picture file.")] = None,
     pack: Pack = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the links of the current generation: tracks linked, purity beside chance, hubs."""
+    """Measure the links of the current generation: share of linked tracks, purity and its chance level, hubs."""
     from training.evaluation.kinds import read_kinds
     from training.evaluation.links import draw_links, measure_links
 

@@ -1,4 +1,4 @@
-"""`transitive evaluate probe`: nearest neighbours and a linear classifier on the features of every stage."""
+"""`transitive evaluate probe`: kNN-20 and a linear classifier on the features of every stage of a model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, WidthOption, open_model
 from api.cli.interrupt import cancelling
-from api.cli.terminal import Bars, Json, answer
+from api.cli.terminal import Bars, Json, answer, say
 from graph.settings import settings
 
 
@@ -25,15 +25,19 @@ def probe(
     output: OutputOption = None,
     as_json: Json = False,
 ) -> None:
-    """Measure kNN-20 and a linear classifier on every conv stage and the embedding over labelled pictures.
+    """Classify labelled pictures by the features of each conv stage and the embedding: kNN-20 and linear.
 
-    The paper has no such table. Any ImageFolder data set will do, for example Imagenette
-    (https://github.com/fastai/imagenette). The classifier's penalty is chosen on a fifth of the training pictures.
-    Intervals are Wilson's 95 % over the test pictures. Run the command again to resume it.
+    The paper has no such table. Any ImageFolder data set with a training and a test part serves, for example
+    Imagenette: https://github.com/fastai/imagenette
+
+    The classifier's penalty is chosen on a fifth of the training pictures. Intervals are Wilson's 95 % intervals over
+    the test pictures. The result is probe.json. To resume a run after a stop, give the same command again.
     """
-    from training.evaluation.probe import evaluate_probe  # imports torch, which takes seconds
+    from training.evaluation.probe import evaluate_probe, read_split  # imports torch, which takes seconds
 
     subject = open_model(model, preset, seed)
+    split = read_split(data)
+    say(f"{data}: {len(split.train):,} training and {len(split.test):,} test pictures of {len(split.classes)} classes.")
     folder = output or subject.folder
     with Bars() as bars, cancelling(bars) as progress:
         scores = evaluate_probe(subject, data, folder, settings().device, progress)

@@ -1,4 +1,4 @@
-"""`transitive evaluate units`: figure 8, the patches of the highest response of conv5_3 units."""
+"""`transitive evaluate units`: the patches of the highest response of conv5_3 units (figure 8)."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,24 +20,31 @@ def register(app: typer.Typer) -> None:
 def units(
     model: ModelOption,
     unit: Annotated[
-        list[int] | None, typer.Option(help="Number of a unit; may be repeated. Default: the most selective.")
+        list[int] | None,
+        typer.Option(help="Number of a unit; repeat the option for more. Default: the most selective."),
     ] = None,
-    most_selective: Annotated[int, typer.Option(min=1, help="Number of units, if none is named.")] = 8,
+    most_selective: Annotated[int, typer.Option(min=1, help="Number of units if no unit is named.")] = 8,
     data: Annotated[
-        Path | None, typer.Option(help="Search the pictures below this folder instead of the graph's patches.")
+        Path | None,
+        typer.Option(help="Search the pictures in this folder and its subfolders, not the graph's patches."),
     ] = None,
-    pack: Annotated[Path | None, typer.Option(help="Search the patches of this training pack.")] = None,
+    pack: Annotated[
+        Path | None, typer.Option(help="Search the patches of this training pack, not the graph's.")
+    ] = None,
     preset: WidthOption = "paper",
     seed: SeedOption = 0,
     output: OutputOption = None,
     as_json: Json = False,
 ) -> None:
-    """Show the six patches of highest response for conv5_3 units (section 6.1, figure 8).
+    """Find the six patches with the highest response of each of some conv5_3 units (section 6.1, figure 8).
 
-    Pixels that barely affect the response are dark. The patches are the graph's, a pack's, or the pictures of a folder.
-    A unit is selective when its six highest responses lie many standard deviations above its mean. Receptive fields are
-    measured as in Zhou et al. 2015. Writes units.png and units.json with the patches' ids. Run the command again to
-    resume it.
+    The patches are the graph's, those of a training pack, or the pictures of a folder; the paper's are objects of
+    PASCAL VOC 2007: http://host.robots.ox.ac.uk/pascal/VOC/voc2007/
+
+    A unit's selectivity is the distance of its six highest responses from its mean response, in standard deviations.
+    In the picture, pixels that hardly affect the response are dark; the measure is that of Zhou et al. 2015
+    (https://arxiv.org/abs/1412.6856). The results are units.png, and units.json with the patches' ids. To resume a run
+    after a stop, give the same command again.
     """
     from api.cli.commands.evaluate import open_source
     from training.evaluation.patches import folder_patches, source_patches

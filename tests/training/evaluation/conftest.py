@@ -1,5 +1,7 @@
 """A small model and a folder of labelled pictures for the tests of measures."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,14 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def subject(small_model: Path, tmp_path: Path) -> Subject:
     return open_subject(str(small_model), tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def killed_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the data (room, shapes, proposals) and the killed runs (normals, fast, faster) of three heads."""
+    folder = tmp_path_factory.mktemp("killed heads")
+    subprocess.run([sys.executable, "-m", "tests.training.evaluation.killed_heads", str(folder)], check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

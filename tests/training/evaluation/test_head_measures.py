@@ -11,6 +11,7 @@ from tests.training.evaluation.normals.room import TINY, write_room
 from tests.training.small import train_small
 from tests.training.tiny import TinySource
 from training.evaluation import compare as comparison
+from training.evaluation import probe
 from training.evaluation.detection.layouts import read_detection
 from training.evaluation.detection.presets import get_preset
 from training.evaluation.head_measures import HeadMeasure, detection_measure, normals_measure, probe_measure
@@ -22,9 +23,9 @@ from training.evaluation.table import Comparison
 def heads(tmp_path: Path, labelled: Path) -> list[HeadMeasure]:
     shapes, room = read_detection(write_shapes(tmp_path / "shapes")), open_normals_data(write_room(tmp_path / "room"))
     return [
-        replace(detection_measure(shapes, tiny("faster"), None, "cpu"), paper={"scratch": 0.397}),
-        normals_measure(room, TINY, tmp_path / "cache", "cpu"),
-        probe_measure(labelled, "cpu"),
+        replace(detection_measure(shapes, tiny("faster"), None), paper={"scratch": 0.397}),
+        normals_measure(room, TINY, tmp_path / "cache"),
+        probe_measure(labelled),
     ]
 
 
@@ -33,6 +34,7 @@ def test_heads_are_trained_on_every_model_and_kept(
 ) -> None:
     train_small(tmp_path, "context", seed=0, changes={"iterations": 2})
     monkeypatch.setattr(comparison, "get_recipe", lambda name, preset, start="": small.small(name))
+    monkeypatch.setattr(probe, "PENALTIES", (0.1,))  # tests of the probe itself fit all of them
     stages: list[str] = []
 
     def run() -> Comparison:
@@ -74,10 +76,10 @@ def test_the_papers_number_stands_beside_its_own_data_only(tmp_path: Path) -> No
     data = read_detection(write_shapes(tmp_path / "shapes"))
     voc = replace(data, train=data.train[:1] * 5011, test=data.test[:1] * 4952)
     fast, faster = get_preset("paper", "fast"), get_preset("paper", "faster")
-    assert detection_measure(voc, fast, None, "cpu").paper["transitive"] == 0.632
-    assert detection_measure(voc, faster, None, "cpu").paper["transitive"] == 0.650
+    assert detection_measure(voc, fast, None).paper["transitive"] == 0.632
+    assert detection_measure(voc, faster, None).paper["transitive"] == 0.650
     coco = replace(data, train=data.train[:1] * 118_287, test=data.test[:1] * 5000, metric="coco")
-    assert detection_measure(coco, faster, None, "cpu").paper["transitive"] == 0.235
-    assert detection_measure(data, fast, None, "cpu").paper == {}
+    assert detection_measure(coco, faster, None).paper["transitive"] == 0.235
+    assert detection_measure(data, fast, None).paper == {}
     room = open_normals_data(write_room(tmp_path / "room"))
-    assert normals_measure(room, TINY, tmp_path, "cpu").paper == {}
+    assert normals_measure(room, TINY, tmp_path).paper == {}

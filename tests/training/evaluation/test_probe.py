@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from graph.errors import Cancelled, Conflict, InvalidInput
 from training.encoder import encode
 from training.evaluation.exclusive import alone_in
+from training.evaluation.linear import PENALTIES
 from training.evaluation.probe import evaluate_probe, read_split, wilson
 from training.evaluation.stages import stage_features, stage_names
 from training.evaluation.subject import Subject, open_subject
@@ -43,7 +44,7 @@ def test_a_stopped_probe_goes_on_with_the_stages_that_are_missing(
     subject: Subject, labelled: Path, tmp_path: Path
 ) -> None:
     def stop(stage: str, done: int, total: int, unit: str) -> None:
-        if unit == "stages" and done == 2:
+        if unit == "classifiers" and done == 2 * len(PENALTIES) + 1:  # in the third stage
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -52,10 +53,10 @@ def test_a_stopped_probe_goes_on_with_the_stages_that_are_missing(
     totals: set[int] = set()
 
     def note(stage: str, done: int, total: int, unit: str) -> None:
-        totals.update({total} if unit == "stages" else ())
+        totals.update({total} if unit == "classifiers" else ())
 
     resumed = evaluate_probe(subject, labelled, tmp_path / "stopped", "cpu", note)
-    assert totals == {4}
+    assert totals == {4 * len(PENALTIES)}
     assert resumed == evaluate_probe(subject, labelled, tmp_path / "whole", "cpu")
 
 

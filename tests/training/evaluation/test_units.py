@@ -59,7 +59,7 @@ def test_units_are_shown_and_a_stopped_run_goes_on(subject: Subject, tmp_path: P
     names = ("stopped", "whole")
 
     def stop(stage: str, done: int, total: int, unit: str) -> None:
-        if unit == "units" and done == 1:
+        if stage == "units, receptive fields" and done == SHOWN + 2:  # within the second unit
             raise Cancelled
 
     with pytest.raises(Cancelled):

@@ -1,4 +1,4 @@
-"""The pictures, boxes and classes of a detection data set, independent of the files' layout.
+"""The pictures, boxes and classes of a detection data set, independent of the layout of its files.
 
 Boxes are in stored pixels: those of the file before its EXIF orientation is applied. VOC's development kit, pycocotools
 and the annotation tools read pictures in the same way (docs/decisions/0320-detection-data.md).
@@ -18,6 +18,11 @@ from graph.errors import InvalidInput
 from training.pictures import read_picture
 
 Metric = Literal["voc07", "coco"]
+# Metric → its name, and the address of the paper's data that are measured by it.
+_METRICS = {
+    "voc07": ("VOC 2007's 11-point AP", "PASCAL VOC 2007, http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"),
+    "coco": ("COCO's AP", "COCO, https://cocodataset.org/#download"),
+}
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; the last two excluded
 
 
@@ -37,13 +42,23 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Detection:
-    """The training and test pictures of a data set, its classes, and the metric that it is measured by."""
+    """The training and test pictures of a data set, its classes, and its metric."""
 
     train: list[Labelled]
     test: list[Labelled]
     classes: list[str]  # label n is classes[n - 1]
     metric: Metric
     fingerprint: str
+
+    @property
+    def summary(self) -> str:
+        """Say how many pictures and classes there are, how they are measured, and where the paper's data are."""
+        measure, paper = _METRICS[self.metric]
+        classes = f"{len(self.classes)} {'class' if len(self.classes) == 1 else 'classes'}"
+        return (
+            f"{len(self.train):,} training and {len(self.test):,} test pictures of {classes}, measured by {measure}. "
+            f"The paper's data: {paper}"
+        )
 
 
 def collect(train: list[Labelled], test: list[Labelled], classes: list[str], metric: Metric) -> Detection:

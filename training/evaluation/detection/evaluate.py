@@ -1,4 +1,4 @@
-"""Training and measurement of a detector, for tables 1 to 4."""
+"""The training and measurement of Fast and Faster R-CNN on a model's convolutions (tables 1 to 4)."""
 
 import json
 from contextlib import closing
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graph.atomic_write import atomic_write, replacement
 from graph.errors import InvalidInput
-from graph.records import Progress, no_progress
+from graph.records import Progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
 from training.evaluation.detection.average_precision import Found, voc07_interval, voc07_scores
@@ -22,34 +22,28 @@ from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.presets import DetectionPreset
 from training.evaluation.detection.sheet import draw_detections
 from training.evaluation.exclusive import alone_in
-from training.evaluation.head_training import train_head
+from training.evaluation.head_training import HeadRun, train_head
 from training.evaluation.subject import Subject
 
 
 def evaluate_detection(
     subject: Subject,
     data: Detection,
-    output: Path,
     preset: DetectionPreset,
+    run: HeadRun,
     *,
     freeze: str = "none",
     proposals: Path | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress = no_progress,
 ) -> dict[str, float]:
-    """Train and measure; writes detection.json and detection.png into `output`.
+    """Train and measure a detector; writes detection.json and detection.png into the run's folder.
 
     Args:
-        subject: network whose convolutions are used.
+        subject: the network whose convolutions the detector is put on.
         data: from `read_voc` or `read_coco`.
-        output: folder of results and checkpoints, from which a stopped run resumes.
         preset: from `get_preset`.
+        run: folder, seed, device and progress.
         freeze: the last stage that is not tuned.
         proposals: folder of ID.npy, for Fast R-CNN.
-        seed: of heads and batches.
-        device: where to train.
-        progress: receives the number of steps and test pictures done.
 
     Returns:
         VOC: the average precision by class, and "mAP", their mean. COCO: table 4's columns.
@@ -57,8 +51,8 @@ def evaluate_detection(
     Raises:
         InvalidInput: a picture is damaged, no training picture has an object, or the trunk is not VGG16's.
         NotFound: a picture has no proposals.
-        Conflict: another run works in `output`, or it holds the checkpoint of another training.
-        Cancelled: raised by `progress`; a checkpoint is kept.
+        Conflict: another run works in the folder, or it holds the checkpoint of another training.
+        Cancelled: raised by the progress; a checkpoint is kept.
     """
     usable = [one for one in data.train if (~one.ignored).any()]
     if not usable:
@@ -67,8 +61,9 @@ def evaluate_detection(
         )
     if not any((~one.ignored).any() for one in data.test):
         raise InvalidInput("No test picture has an object that is neither difficult nor a crowd. Give another split.")
-    with alone_in(output, "detection"):
-        chosen = choose_device(device)
+    seed = run.seed
+    with alone_in(run.output, "detection"):
+        chosen = choose_device(run.device)
         torch.manual_seed(seed)
         detector = Detector(subject, len(data.classes), preset, freeze).to(chosen)
         subject.network.to(chosen)
@@ -87,18 +82,16 @@ def evaluate_detection(
 
         with closing(reader), deterministic(chosen, same_shapes=False):
             detector.train()
-            seconds = train_head(
-                detector, loss_of, preset.schedule, output, identity, f"detection, {preset.head}", progress
-            )
-        found = _detect(detector, data.test, proposals, chosen, preset.head, progress)
+            seconds = train_head(detector, loss_of, preset.schedule, run, identity, f"detection, {preset.head}")
+        found = _detect(detector, data.test, proposals, chosen, preset.head, run.progress)
         scores = _measure(data, found)
         facts = {"model": subject.id, "preset": asdict(preset), "freeze": freeze, "seed": seed}
         facts |= {"train": len(usable), "test": len(data.test), "seconds": round(seconds, 1), "AP": scores}
         if data.metric == "voc07":
             facts["mAP, 95 % over test pictures"] = voc07_interval(data.test, found, len(data.classes))
-        with replacement(output / "detection.png") as temporary:
+        with replacement(run.output / "detection.png") as temporary:
             draw_detections(data.test, found, data.classes).save(temporary, "PNG")
-        atomic_write(output / "detection.json", json.dumps(facts, indent=2) + "\n")
+        atomic_write(run.output / "detection.json", json.dumps(facts, indent=2) + "\n")
     return scores
 
 

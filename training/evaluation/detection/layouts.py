@@ -1,4 +1,4 @@
-"""Recognition of a detection data set's layout by the content of its folder."""
+"""The detection of a data set's layout, VOC's or COCO's, from the files in a folder."""
 
 from pathlib import Path
 

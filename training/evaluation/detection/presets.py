@@ -1,4 +1,4 @@
-"""The numbers of the detection trainings: the paper's (section 6.2), and small ones with the same losses."""
+"""The presets of detection trainings: the paper's numbers (sections 6.2, 6.3), and smaller ones of the same losses."""
 
 from dataclasses import dataclass, replace
 
@@ -75,7 +75,7 @@ def get_preset(name: str, head: str, metric: Metric = "voc07") -> DetectionPrese
 
 
 def with_iterations(preset: DetectionPreset, iterations: int) -> DetectionPreset:
-    """Set the number of steps; the drops of the rate keep their share of the schedule."""
+    """Set the number of steps; the rate drops at the same fractions of the schedule."""
     schedule = preset.schedule
     drops = tuple(drop * iterations // schedule.iterations for drop in schedule.drops)
     return replace(preset, schedule=replace(schedule, iterations=iterations, drops=drops))

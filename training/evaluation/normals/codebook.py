@@ -1,6 +1,6 @@
-"""The codebook of normals: K-means on the unit sphere, nearest codewords, and measures of angles.
+"""The codebook of normals (K-means on the unit sphere), and the measures of angles between normals.
 
-Section 6.3, after Wang et al. 2015 (https://arxiv.org/abs/1411.4958): normals are classes, 40 of them.
+Section 6.4 follows Wang et al. 2015 (https://arxiv.org/abs/1411.4958): each normal is one of 40 classes.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ _ROUNDS = 50
 
 
 def fit_codebook(normals: NDArray[np.float32], codewords: int, seed: int) -> NDArray[np.float32]:
-    """Cluster (N, 3) unit normals by cosine into (codewords, 3) unit vectors; k-means++ chooses the first ones."""
+    """Cluster (N, 3) unit normals by cosine into (codewords, 3) unit vectors, initialised by k-means++."""
     generator = np.random.default_rng(seed)
     centres = normals[generator.integers(len(normals))][None]
     while len(centres) < codewords:
@@ -31,7 +31,7 @@ def fit_codebook(normals: NDArray[np.float32], codewords: int, seed: int) -> NDA
 
 
 def encode_normals(normals: NDArray[np.float32], codebook: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the numbers of the nearest codewords of (..., 3) normals."""
+    """Return the index of the nearest codeword for each of (..., 3) normals."""
     found: NDArray[np.int64] = (normals @ codebook.T).argmax(-1)
     return found
 
@@ -40,7 +40,7 @@ def angles(predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArra
     """Return the (N,) angles between (N, 3) unit vectors, in degrees."""
     cross = np.linalg.norm(np.cross(predicted.astype(np.float64), truth.astype(np.float64)), axis=-1)
     dot = (predicted.astype(np.float64) * truth).sum(-1)
-    found: NDArray[np.float64] = np.degrees(np.arctan2(cross, dot))  # exact near 0 and 180, where arccos is not
+    found: NDArray[np.float64] = np.degrees(np.arctan2(cross, dot))  # arccos loses precision near 0 and 180
     return found
 
 

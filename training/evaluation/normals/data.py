@@ -1,4 +1,4 @@
-"""Data for surface normals: pictures with normals fitted to their depth, independent of the files' layout."""
+"""The data of surface normals, independent of the layout of the files: frames with depth, scenes with normals."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ from training.evaluation.normals.from_depth import Intrinsics, normals_of
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture: colours (H, W, 3) uint8, normals (H, W, 3) float32, valid pixels (H, W)."""
+    """A picture with its true normals: colours (H, W, 3) uint8, normals (H, W, 3) float32, valid pixels (H, W) bool."""
 
     colours: NDArray[np.uint8]
     normals: NDArray[np.float32]
@@ -22,24 +22,24 @@ class Scene:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture with its depth, both of the same size."""
+    """A picture and its depth image of the same size."""
 
     name: str
     picture: Image.Image
-    depth: NDArray[np.float64]  # (H, W) metres; 0 where there is none
+    depth: NDArray[np.float64]  # (H, W) metres; 0 where depth is missing
 
 
 class NormalsData(Protocol):
-    """Pictures with depth, some to train on and the others to measure on."""
+    """Pictures with depth, split into a training and a test part."""
 
     @property
     def train(self) -> list[int]:
-        """The numbers of the training pictures."""
+        """The indices of the training pictures."""
         ...
 
     @property
     def test(self) -> list[int]:
-        """The numbers of the test pictures."""
+        """The indices of the test pictures."""
         ...
 
     @property
@@ -49,7 +49,7 @@ class NormalsData(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A hash that determines the pictures and their depth."""
+        """A hash of the pictures, their depth and the split."""
         ...
 
     def read(self, number: int) -> Frame:
@@ -58,7 +58,7 @@ class NormalsData(Protocol):
 
 
 def scene_of(frame: Frame, camera: Intrinsics, width: int, height: int) -> Scene:
-    """Return the picture at (height, width) pixels; normals are fitted to the full-size depth at the sampled pixels.
+    """Resize a picture to (height, width) pixels; the normals at these pixels are fitted to the full-size depth.
 
     Raises `InvalidInput` for depth without a valid pixel.
     """

@@ -1,7 +1,7 @@
-"""Folders of colour and depth, with the intrinsics of the camera.
+"""The reader of folders of colour and depth images with the camera's intrinsics.
 
 FOLDER/camera-intrinsics.txt          3×3 matrix in pixels
-FOLDER/NAME.color.jpg or .png         with NAME.depth.png: 16 bits, millimetres; 0 and 65535 are no depth
+FOLDER/NAME.color.jpg or .png         with NAME.depth.png: 16 bits, millimetres; 0 and 65535: no depth
 FOLDER/rgb_NAME.jpg or .png           with depth_NAME.png: the same
 """
 
@@ -19,13 +19,13 @@ from training.pictures import read_picture
 
 INTRINSICS = "camera-intrinsics.txt"
 _NONE = 65535
-WHERE = "7-Scenes (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/) is laid out so"
+WHERE = "7-Scenes (https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/) has this layout"
 TEST_SHARE = 6  # the last sixth of the pairs, in the order of their names, is the test part
 
 
 @dataclass(frozen=True)
 class DepthFolder:
-    """The pairs of a folder in the order of their names, and their camera."""
+    """The pairs of colour and depth in a folder, sorted by name, and their camera."""
 
     pairs: list[tuple[Path, Path]]
     camera: Intrinsics
@@ -33,16 +33,16 @@ class DepthFolder:
 
     @property
     def train(self) -> list[int]:
-        """The numbers of the pairs before the test pairs."""
+        """The indices of all pairs before the test pairs."""
         return list(range(len(self.pairs) - len(self.test)))
 
     @property
     def test(self) -> list[int]:
-        """The numbers of the last sixth of the pairs; neighbouring pairs look alike, so none is in both parts."""
+        """The indices of the last sixth of the pairs; consecutive frames look alike, so the parts are not mixed."""
         return list(range(len(self.pairs) - max(1, len(self.pairs) // TEST_SHARE), len(self.pairs)))
 
     def read(self, number: int) -> Frame:
-        """Read a pair; raises `InvalidInput` for a damaged file and for different sizes."""
+        """Read a pair; raises `InvalidInput` for a damaged file or different sizes."""
         colour, depth = self.pairs[number]
         picture = read_picture(str(colour), colour.read_bytes())
         try:

@@ -1,4 +1,4 @@
-"""Training and measurement of FCN-32s for surface normals, for table 5."""
+"""The training and measurement of FCN-32s for surface normals on a model's convolutions (section 6.4, table 5)."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -7,30 +7,29 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from graph.atomic_write import atomic_write, replacement
 from graph.errors import InvalidInput
-from graph.records import Progress, no_progress
+from graph.records import Progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
 from training.evaluation.exclusive import alone_in
-from training.evaluation.head_training import Schedule, train_head
+from training.evaluation.head_training import HeadRun, Schedule, train_head
 from training.evaluation.normals.codebook import angle_measures, angles, encode_normals
 from training.evaluation.normals.data import NormalsData, Scene
 from training.evaluation.normals.network import NormalsNetwork, codeword_loss, decode_normals
 from training.evaluation.normals.scene_cache import SceneCache
+from training.evaluation.normals.sheet import draw_normals, shown_rows
 from training.evaluation.subject import Subject
 from training.random_streams import RandomStream, generator
 
-_SHOWN = 4  # test pictures in normals.png
 _DRAWS = 500
 
 
 @dataclass(frozen=True)
 class NormalsPreset:
-    """The numbers of a training of normals."""
+    """All numbers of a training of FCN-32s but the data and the seed."""
 
     name: str
     schedule: Schedule
@@ -43,10 +42,10 @@ class NormalsPreset:
 
 
 def get_preset(name: str) -> NormalsPreset:
-    """Return a preset: `paper` (section 6.4 and FCN-32s' own numbers), `gpu-small`, `cpu-small`.
+    """Return a preset: `paper` (section 6.4 and FCN-32s' own numbers), `gpu-small` or `cpu-small`.
 
-    FCN's rate 1e-10 is of a loss summed over pixels; 1e-10 times a 640×480 picture's pixels is 3e-5 of their mean, with
-    momentum 0.99.
+    FCN-32s sums its loss over the pixels and has the learning rate 1e-10 and the momentum 0.99. Our loss is the mean
+    over the pixels, so the rate is 1e-10 times the 640×480 pixels of a picture: 3e-5.
     """
     presets = {
         "paper": NormalsPreset("paper", Schedule(100_000, 3e-5, momentum=0.99), 640, 480, 4096, 1),
@@ -64,41 +63,31 @@ def get_preset(name: str) -> NormalsPreset:
 
 
 def evaluate_normals(
-    subject: Subject,
-    data: NormalsData,
-    output: Path,
-    preset: NormalsPreset,
-    *,
-    cache: Path,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress = no_progress,
+    subject: Subject, data: NormalsData, preset: NormalsPreset, run: HeadRun, *, cache: Path
 ) -> dict[str, float]:
-    """Train and measure; writes normals.json and normals.png into `output`.
+    """Train and measure FCN-32s; writes normals.json and normals.png into the run's folder.
 
     Args:
-        subject: network whose convolutions are used.
+        subject: the network whose convolutions the head is put on.
         data: from `open_normals_data`.
-        output: folder of results and checkpoints, from which a stopped run resumes.
         preset: from `get_preset`.
+        run: folder, seed, device and progress.
         cache: folder of the fitted normals, shared by all evaluations on the same data.
-        seed: of the head, the codebook and the batches.
-        device: where to train.
-        progress: receives the number of pictures and steps done.
 
     Returns:
         Table 5's columns.
 
     Raises:
-        InvalidInput: a part of the data is missing or unreadable, or the trunk is not VGG16's.
-        Conflict: another run works in `output`, or it holds the checkpoint of another training.
-        Cancelled: raised by `progress`; a checkpoint is kept.
+        InvalidInput: a part of the data is missing or cannot be read, another trunk than VGG16's.
+        Conflict: another run works in the folder, or it holds the checkpoint of another training.
+        Cancelled: raised by the progress; a checkpoint is kept.
     """
-    with alone_in(output, "normals"):
+    seed, progress = run.seed, run.progress
+    with alone_in(run.output, "normals"):
         scenes = SceneCache.below(cache, data, preset.width, preset.height)
         scenes.fill(progress)
         codebook = scenes.codebook(preset.codewords, seed)
-        chosen = choose_device(device)
+        chosen = choose_device(run.device)
         torch.manual_seed(seed)
         network = NormalsNetwork(subject, preset.hidden, preset.codewords, preset.dropout).to(chosen)
         subject.network.to(chosen)
@@ -115,7 +104,7 @@ def evaluate_normals(
 
         with deterministic(chosen, same_shapes=True):
             network.train()
-            seconds = train_head(network, loss_of, preset.schedule, output, identity, "normals", progress)
+            seconds = train_head(network, loss_of, preset.schedule, run, identity, "normals")
         network.eval()
         mean = scenes.sample(seed).mean(0)
         errors, blind, shown = _test(network, scenes, codebook, mean / np.linalg.norm(mean), chosen, progress)
@@ -124,9 +113,9 @@ def evaluate_normals(
         facts |= {"train": len(data.train), "test": len(data.test), "seconds": round(seconds, 1)}
         facts |= {"mean, 95 % over test pictures": _interval(errors)}
         facts |= {"measures": measures, "one normal for all pixels": angle_measures(blind)}
-        with replacement(output / "normals.png") as temporary:
-            _draw(shown).save(temporary, "PNG")
-        atomic_write(output / "normals.json", json.dumps(facts, indent=2) + "\n")
+        with replacement(run.output / "normals.png") as temporary:
+            draw_normals(shown).save(temporary, "PNG")
+        atomic_write(run.output / "normals.json", json.dumps(facts, indent=2) + "\n")
     return measures
 
 
@@ -139,22 +128,23 @@ def _test(
     device: torch.device,
     progress: Progress,
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64], list[tuple[Scene, NDArray[np.float32]]]]:
-    """Predict the test pictures.
+    """Predict the normals of the test pictures and measure their angles to the true ones.
 
     Args:
         network: in evaluation mode on the device.
-        scenes: of the data.
-        codebook: (K, 3).
-        constant: (3,) one normal for all pixels, the baseline.
+        scenes: the pictures with their true normals.
+        codebook: (K, 3) unit vectors.
+        constant: (3,) unit vector, a prediction for every pixel that does not depend on the picture.
         device: of the network.
         progress: receives the number of pictures done.
 
     Returns:
-        The angles of each picture's valid pixels in degrees, those of the constant for all, and the first pictures with
-        their predictions.
+        The angles in degrees at each picture's valid pixels, one array a picture; the angles of `constant` at all valid
+        pixels, in one array; and the pictures to draw with their predictions (H, W, 3).
     """
     words = torch.from_numpy(codebook).to(device)
     errors, blind, shown = [], [], []
+    rows = shown_rows(len(scenes.data.test))
     for done, number in enumerate(scenes.data.test, start=1):
         scene = scenes.read(number)
         logits = network(torch.from_numpy(scene.colours[None]).to(device))
@@ -162,14 +152,14 @@ def _test(
         truth = scene.normals[scene.valid]
         errors.append(angles(found[scene.valid], truth))
         blind.append(angles(np.broadcast_to(constant, truth.shape), truth))
-        if done <= _SHOWN:
+        if done - 1 in rows:
             shown.append((scene, found))
         progress("normals, test pictures", done, len(scenes.data.test), "pictures")
     return errors, np.concatenate(blind), shown
 
 
 def _interval(errors: list[NDArray[np.float64]], seed: int = 0) -> tuple[float, float]:
-    """Return the ends of the mean angle's 95 % interval over pictures, from 500 draws with replacement."""
+    """Return the 95 % interval of the mean angle over the pictures: a bootstrap of 500 draws of pictures."""
     sums = np.array([part.sum() for part in errors])
     counts = np.array([len(part) for part in errors])
     rows = np.random.default_rng(seed).integers(len(errors), size=(_DRAWS, len(errors)))
@@ -177,17 +167,8 @@ def _interval(errors: list[NDArray[np.float64]], seed: int = 0) -> tuple[float, 
     return float(low), float(high)
 
 
-def _draw(shown: list[tuple[Scene, NDArray[np.float32]]]) -> Image.Image:
-    """Return a picture with a row of colours, truth (black: not valid) and prediction for each scene."""
-    rows = []
-    for scene, found in shown:
-        truth = np.where(scene.valid[..., None], (scene.normals + 1) * 127.5, 0)
-        rows.append(np.concatenate([scene.colours, truth, (found + 1) * 127.5], axis=1))
-    return Image.fromarray(np.concatenate(rows).astype(np.uint8))
-
-
 def with_iterations(preset: NormalsPreset, iterations: int) -> NormalsPreset:
-    """Set the number of steps; the drops of the rate keep their share of the schedule."""
+    """Set the number of steps; the rate drops at the same fractions of the schedule."""
     schedule = preset.schedule
     drops = tuple(drop * iterations // schedule.iterations for drop in schedule.drops)
     return replace(preset, schedule=replace(schedule, iterations=iterations, drops=drops))

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-RADIUS = 4  # pixels: a plane is fitted to the 9×9 pixels around its own
-LEAST_SHARE = 0.6  # minimum share of these with a depth near the middle's
-NEAR = 0.1  # a point whose depth differs by more than this share of the middle's lies on another surface
-FLATTEST = 0.3  # maximum deviation of the points from a plane: smallest over middle eigenvalue
+RADIUS = 4  # pixels: a plane is fitted to the 9×9 window around a pixel
+LEAST_SHARE = 0.6  # share of the window's pixels that must have a depth
+NEAR = 0.1  # largest standard deviation of the window's depths, as a share of their mean; above it is an edge
+FLATTEST = 0.3  # largest ratio of the smallest to the middle eigenvalue of the points' covariance; 0 is a plane
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Intrinsics:
 
 
 def points_of(depth: NDArray[np.float64], camera: Intrinsics) -> NDArray[np.float64]:
-    """Return the points (H, W, 3) of a depth image (H, W), in its unit: x right, y down, z forward."""
+    """Return the points (H, W, 3) of a depth image (H, W), in the unit of the depth: x right, y down, z forward."""
     rows, columns = np.indices(depth.shape)
     return np.stack([(columns - camera.cx) / camera.fx * depth, (rows - camera.cy) / camera.fy * depth, depth], axis=-1)
 
@@ -34,24 +34,25 @@ def normals_of(
     rows: NDArray[np.int64] | None = None,
     columns: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Fit a plane around every pixel, or around those of the given rows and columns.
+    """Fit a plane to the points around every pixel, or around the pixels of the given rows and columns.
 
     Args:
-        depth: (H, W), 0 or less where there is none.
-        camera: intrinsics of its camera.
-        rows: (h,) of the pixels that are wanted; None: all.
-        columns: (w,), likewise.
+        depth: (H, W); 0 or less where depth is missing.
+        camera: of the depth image.
+        rows: (h,) rows of the wanted pixels; None: all rows.
+        columns: (w,) columns of the wanted pixels; None: all columns.
 
     Returns:
-        Unit normals (h, w, 3) that point to the camera (negative z in front of it), 0 where there is none, and the
-        valid pixels (h, w): those with enough neighbours at about their depth that lie near one plane.
+        Unit normals (h, w, 3), turned towards the camera (negative z at the image's centre), and the valid pixels
+        (h, w). A pixel is valid if it has depth, and its window has enough depths, no depth edge, and points near one
+        plane. The normals of other pixels are 0.
     """
     wanted = np.ix_(
         np.arange(depth.shape[0]) if rows is None else rows, np.arange(depth.shape[1]) if columns is None else columns
     )
 
     def window_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean over each wanted pixel's window; a box filter, so no pixel needs a loop of its own."""
+        """Return the mean over the window of each wanted pixel, by a box filter."""
         means: NDArray[np.float64] = uniform_filter(values, 2 * RADIUS + 1, mode="constant")[wanted]
         return means
 

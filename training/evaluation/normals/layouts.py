@@ -1,4 +1,4 @@
-"""Recognition of the layout of data for surface normals by the content of a path."""
+"""The detection of a normals data set's layout from the files at a path."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""FCN-32s on the trunk (Long et al. 2015, https://arxiv.org/abs/1411.4038): a class per pixel, at 1/32 of the size."""
+"""FCN-32s (Long et al. 2015, https://arxiv.org/abs/1411.4038), which predicts a codeword of normals for each pixel."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from training.evaluation.subject import Subject
 
 
 class NormalsNetwork(nn.Module):
-    """The trunk, fc6 and fc7 as convolutions, a score for each codeword, enlarged bilinearly to the picture."""
+    """The trunk, fc6 and fc7 as convolutions, and scores of the codewords at 1/32 of the size, enlarged bilinearly."""
 
     def __init__(self, subject: Subject, hidden: int, codewords: int, dropout: float) -> None:
-        """Put random layers ("Xavier", section 6.4) on a subject's convolutions, which are tuned with them."""
+        """Put fc6, fc7 and the scores ("Xavier", section 6.4) on a subject's convolutions; all layers are trained."""
         super().__init__()
         self._subject = (subject,)  # a tuple hides it from nn.Module, which would list the embedding's weights too
         self.features = subject.features
@@ -27,7 +27,7 @@ class NormalsNetwork(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def trunk(self, pixels: Tensor) -> Tensor:
-        """Return pool5 maps (N, C, H/32, W/32) of uint8 (N, H, W, 3), normalised as the encoder does."""
+        """Return pool5 (N, C, H/32, W/32) of pictures uint8 (N, H, W, 3), which are normalised as in the encoder."""
         output = self._subject[0].network.prepare(pixels)
         for output in layer_outputs(self._subject[0], output):  # noqa: B007, B020
             pass
@@ -41,11 +41,11 @@ class NormalsNetwork(nn.Module):
 
 
 def codeword_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return the cross-entropy of (N, K, H, W) logits over the pixels whose class (N, H, W) is not −1."""
+    """Return the mean cross-entropy of logits (N, K, H, W) over the pixels of classes (N, H, W) that are not −1."""
     return functional.cross_entropy(logits.float(), classes, ignore_index=-1)
 
 
 def decode_normals(logits: Tensor, codebook: Tensor) -> Tensor:
-    """Return unit normals (N, H, W, 3): the mean of the codewords (K, 3), weighted by their probabilities."""
+    """Return unit normals (N, H, W, 3): the mean of the codewords (K, 3), weighted by their softmax probabilities."""
     mean = torch.einsum("nkhw,kc->nhwc", logits.float().softmax(1), codebook)
     return functional.normalize(mean, dim=-1)

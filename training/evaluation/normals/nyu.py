@@ -1,4 +1,4 @@
-"""NYUv2's labelled pictures: one MATLAB file of version 7.3, which is HDF5, with the official split beside it."""
+"""The reader of NYUv2's labelled pictures: a MATLAB 7.3 file (HDF5) and the file of the official split."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,14 +17,14 @@ from training.evaluation.normals.from_depth import Intrinsics
 FILE, SPLIT_FILE = "nyu_depth_v2_labeled.mat", "splits.mat"
 WHERE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat (2.8 GB)"
 WHERE_SPLIT = "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat"
-# The colour camera of the data set's toolbox (camera_params.m): depth is registered to it.
+# The colour camera in the data set's toolbox (camera_params.m); the depth images are registered to this camera.
 CAMERA = Intrinsics(518.85790117450188, 519.46961112127485, 325.58244941119034, 253.73616633400465)
-_FARTHEST = 10.0  # metres: the sensor's end, where the toolbox cuts depth off
+_FARTHEST = 10.0  # metres; the toolbox too drops depth beyond the sensor's range
 
 
 @dataclass(frozen=True)
 class NyuFile:
-    """The file's pictures and the official split: 795 to train on, 654 to measure on."""
+    """The pictures of the file and the official split: 795 training and 654 test pictures."""
 
     file: Path
     train: list[int]
@@ -33,11 +33,11 @@ class NyuFile:
     camera: Intrinsics = CAMERA
 
     def read(self, number: int) -> Frame:
-        """Read a picture and the depth that the sensor measured (`rawDepths`, without the filled holes)."""
+        """Read a picture with the measured depth (`rawDepths`); in `depths` the holes are filled with estimates."""
         name = f"{self.file}, picture {number + 1}"
         try:
             with h5py.File(self.file, "r") as content:
-                # MATLAB stores columns first, so every picture is transposed.
+                # MATLAB stores arrays by columns, so HDF5 returns each picture transposed.
                 colours: NDArray[np.uint8] = np.ascontiguousarray(content["images"][number].transpose(2, 1, 0))
                 depth = content["rawDepths"][number].T.astype(np.float64)
         except OSError as error:

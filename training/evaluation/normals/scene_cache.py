@@ -1,4 +1,4 @@
-"""Cache files of scenes at a preset's size, because fitting normals to one depth image takes a second."""
+"""A cache of scenes at the size of a preset; fitting the normals of one picture to its depth takes a second."""
 
 import zipfile
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from training.evaluation.normals.codebook import fit_codebook
 from training.evaluation.normals.data import NormalsData, Scene, scene_of
 from training.evaluation.normals.from_depth import FLATTEST, LEAST_SHARE, NEAR, RADIUS
 
-_UNIT = 32767  # normals are kept as 16-bit integers: .002 degrees
-_PER_SCENE = 2000  # normals per picture to which the codebook is fitted
+_UNIT = 32767  # normals are stored as 16-bit integers, with an error of 0.002 degrees
+_PER_SCENE = 2000  # normals of a picture that the codebook is fitted to
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class SceneCache:
 
     @classmethod
     def below(cls, folder: Path, data: NormalsData, width: int, height: int) -> "SceneCache":
-        """Open the cache in `folder` for this data, this size and the present parameters of the fit."""
+        """Return the cache for this data, size and parameters of the fit; it is a folder in `folder`."""
         fit = f"{RADIUS}-{LEAST_SHARE}-{NEAR}-{FLATTEST}"
         return cls(data, folder / f"{data.fingerprint}-{width}x{height}-{fit}", width, height)
 
     def fill(self, progress: Progress) -> None:
-        """Make the files that are missing; raises `InvalidInput` for a picture that cannot be used."""
+        """Write the missing files; raises `InvalidInput` for a picture that cannot be used."""
         numbers = [*self.data.train, *self.data.test]
         for done, number in enumerate(numbers, start=1):
             if not self._file(number).is_file():
@@ -41,7 +41,7 @@ class SceneCache:
             progress("normals, from depth", done, len(numbers), "pictures")
 
     def read(self, number: int) -> Scene:
-        """Read a scene; a file that is missing or damaged is made again."""
+        """Read a scene; a missing or damaged file is written again."""
         try:
             return self._load(number)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
@@ -49,7 +49,7 @@ class SceneCache:
             return self._load(number)
 
     def sample(self, seed: int) -> NDArray[np.float32]:
-        """Return (N, 3) valid normals, the same number from each training scene."""
+        """Return (N, 3) random valid normals of the training scenes, at most `_PER_SCENE` from each."""
         draws = np.random.default_rng(seed)
         parts = []
         for number in self.data.train:
@@ -59,7 +59,7 @@ class SceneCache:
         return np.concatenate(parts)
 
     def codebook(self, codewords: int, seed: int) -> NDArray[np.float32]:
-        """Return the (codewords, 3) unit vectors fitted to the training normals, kept in a file as well."""
+        """Return the (codewords, 3) unit vectors fitted to the training normals; they are cached too."""
         file = self.folder / f"codebook-{codewords}-s{seed}.npy"
         if file.is_file():
             kept: NDArray[np.float32] = np.load(file)

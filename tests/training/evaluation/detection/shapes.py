@@ -1,23 +1,17 @@
-"""A data set of bright squares and discs in VOC's layout, and a training of a detector that kills itself.
+"""A data set of bright squares and discs in VOC's layout, and a short training of a detector on it."""
 
-python -m tests.training.evaluation.detection.shapes DATA OUTPUT HEAD PROPOSALS KILL_AT     SIGKILL after step KILL_AT
-"""
-
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 
 from graph.records import Progress, no_progress
 from tests.training.evaluation.normals.room import narrow_subject
-from tests.training.kill import killed_at
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import DetectionPreset, get_preset
 from training.evaluation.detection.voc import read_voc
-from training.evaluation.head_training import Schedule
+from training.evaluation.head_training import HeadRun, Schedule
 
 SIDE = 64
 _XML = (
@@ -64,16 +58,5 @@ def evaluate_shapes(
     data: Path, output: Path, head: str, proposals: Path, progress: Progress = no_progress
 ) -> dict[str, float]:
     """Train a narrow network and measure it."""
-    return evaluate_detection(
-        narrow_subject(output), read_voc(data), output, tiny(head), proposals=proposals, device="cpu", progress=progress
-    )
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    data, output, head, proposals, kill_at = sys.argv[1:]
-    evaluate_shapes(Path(data), Path(output), head, Path(proposals), killed_at(int(kill_at)))
-
-
-if __name__ == "__main__":
-    main()
+    run = HeadRun(output, device="cpu", progress=progress)
+    return evaluate_detection(narrow_subject(output), read_voc(data), tiny(head), run, proposals=proposals)

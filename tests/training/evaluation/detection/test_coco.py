@@ -19,6 +19,7 @@ from training.evaluation.detection.coco_average_precision import coco_average_pr
 from training.evaluation.detection.dataset import Box, Detection, Labelled, labelled, read_stored
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.voc import read_voc
+from training.evaluation.head_training import HeadRun
 
 IDS = {"disc": 7, "square": 3}  # COCO's ids have gaps, and need not be in the order of names
 
@@ -141,7 +142,7 @@ def test_the_layout_is_read_and_a_detector_is_measured_on_it(coco: Path, tmp_pat
     for ours, theirs in zip(data.train + data.test, voc.train + voc.test, strict=True):
         assert np.array_equal(ours.boxes, theirs.boxes)
         assert data.classes[ours.labels[0] - 1] == voc.classes[theirs.labels[0] - 1]
-    measured = evaluate_detection(narrow_subject(tmp_path), data, tmp_path / "o", tiny("faster"), device="cpu")
+    measured = evaluate_detection(narrow_subject(tmp_path), data, tiny("faster"), HeadRun(tmp_path / "o", device="cpu"))
     assert set(measured) == {"AP", "AP50", "AP75", "AP small", "AP medium"}  # 32² pixels are both small and medium
     assert json.loads((tmp_path / "o" / "detection.json").read_text())["AP"] == measured
 

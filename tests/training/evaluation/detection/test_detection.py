@@ -1,9 +1,6 @@
 """Detection: the trunk in the head, proposals, freezing, a killed training, and data sets with a fault."""
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import get_preset
 from training.evaluation.detection.voc import read_voc
 from training.evaluation.exclusive import alone_in
+from training.evaluation.head_training import HeadRun
 
 
 @pytest.fixture
@@ -50,12 +48,10 @@ def test_frozen_stages_are_not_tuned(freeze: str, tuned: int, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("head", ["fast", "faster"])
-def test_a_killed_training_ends_as_one_that_was_not(head: str, shapes: Path, tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    proposals = write_proposals(tmp_path / "proposals", shapes)
-    program = [sys.executable, "-m", "tests.training.evaluation.detection.shapes"]
-    arguments = [str(shapes), str(killed), head, str(proposals), "3"]
-    assert subprocess.run([*program, *arguments]).returncode == -signal.SIGKILL
+def test_a_killed_training_ends_as_one_that_was_not(head: str, killed_heads: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", killed_heads / head
+    assert (killed / "checkpoints" / "last.pt").is_file()
+    shapes, proposals = killed_heads / "shapes", killed_heads / "proposals"
     scores = [evaluate_shapes(shapes, output, head, proposals) for output in (killed, whole)]
     assert scores[0] == scores[1]
     first, second = (load_file(out / "checkpoints" / "last.safetensors") for out in (killed, whole))
@@ -63,16 +59,16 @@ def test_a_killed_training_ends_as_one_that_was_not(head: str, shapes: Path, tmp
     facts = json.loads((whole / "detection.json").read_text())
     assert set(facts["AP"]) == {"disc", "square", "mAP"}
     with Image.open(whole / "detection.png") as picture:
-        assert picture.size == (2 * 324, 320)
+        assert picture.size == (2 * 324, 16 + 320)
 
 
 def test_fast_rcnn_trains_on_given_proposals_and_asks_for_missing_ones(shapes: Path, tmp_path: Path) -> None:
     data, subject = read_voc(shapes), narrow_subject(tmp_path)
     with pytest.raises(NotFound, match=r"\.npy is missing. Fast R-CNN needs proposals"):
-        evaluate_detection(subject, data, tmp_path / "a", tiny("fast"), proposals=tmp_path, device="cpu")
+        evaluate_detection(subject, data, tiny("fast"), HeadRun(tmp_path / "a", device="cpu"), proposals=tmp_path)
     proposals = write_proposals(tmp_path / "proposals", shapes)
     before = subject.features[0].weight.detach().clone()
-    scores = evaluate_detection(subject, data, tmp_path / "b", tiny("fast"), proposals=proposals, device="cpu")
+    scores = evaluate_detection(subject, data, tiny("fast"), HeadRun(tmp_path / "b", device="cpu"), proposals=proposals)
     assert 0 <= scores["mAP"] <= 1
     assert not torch.equal(before, subject.features[0].weight)
 
@@ -118,7 +114,9 @@ def test_a_box_without_area_and_a_truncated_picture_are_named(shapes: Path, tmp_
     file = shapes / "JPEGImages" / "s1.jpg"
     file.write_bytes(file.read_bytes()[:700])
     with pytest.raises(InvalidInput, match=r"s1\.jpg is not a readable picture"):
-        evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
+        evaluate_detection(
+            narrow_subject(tmp_path), read_voc(shapes), tiny("faster"), HeadRun(tmp_path / "o", device="cpu")
+        )
     text = (shapes / "Annotations" / "s2.xml").read_text()
     left = text.split("<xmin>")[1].split("<")[0]
     right = text.split("<xmax>")[1].split("<")[0]
@@ -144,7 +142,7 @@ def test_boxes_of_a_picture_stored_turned_are_in_stored_pixels(shapes: Path, tmp
     turned = read_voc(shapes)
     assert turned.train[0].boxes.tolist() == [[2, 4, 60, 40]]
     assert np.abs(np.asarray(read_stored(turned.train[0]), np.int64) - np.asarray(upright)).mean() < 5
-    evaluate_detection(narrow_subject(tmp_path), turned, tmp_path / "o", tiny("faster"), device="cpu")
+    evaluate_detection(narrow_subject(tmp_path), turned, tiny("faster"), HeadRun(tmp_path / "o", device="cpu"))
     annotation.write_text(text.format(48, 64, box))
     with pytest.raises(InvalidInput, match=r"s0\.jpg has an EXIF rotation.*Save the picture upright"):
         read_voc(shapes)
@@ -155,7 +153,9 @@ def test_a_second_evaluation_in_one_folder_is_refused(shapes: Path, tmp_path: Pa
         alone_in(tmp_path / "o", "detection"),
         pytest.raises(Conflict, match="Another evaluation of detection is runn"),
     ):
-        evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
+        evaluate_detection(
+            narrow_subject(tmp_path), read_voc(shapes), tiny("faster"), HeadRun(tmp_path / "o", device="cpu")
+        )
 
 
 @pytest.mark.parametrize("split", ["trainval", "test"])
@@ -166,7 +166,9 @@ def test_a_part_with_difficult_objects_only_is_refused_before_training(
         _replaced(shapes, name, "<difficult>0", "<difficult>1")
     part = "training" if split == "trainval" else "test"
     with pytest.raises(InvalidInput, match=f"No {part} picture has an object"):
-        evaluate_detection(narrow_subject(tmp_path), read_voc(shapes), tmp_path / "o", tiny("faster"), device="cpu")
+        evaluate_detection(
+            narrow_subject(tmp_path), read_voc(shapes), tiny("faster"), HeadRun(tmp_path / "o", device="cpu")
+        )
 
 
 def test_presets_keep_the_papers_numbers() -> None:

@@ -1,9 +1,5 @@
-"""A folder of colour and depth pictures of tilted planes, and a training of normals that kills itself.
+"""A folder of colour and depth pictures of tilted planes, and a short training of normals on it."""
 
-python -m tests.training.evaluation.normals.room DATA OUTPUT KILL_AT     SIGKILL after step KILL_AT
-"""
-
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +8,7 @@ import torch
 from PIL import Image
 
 from graph.records import Progress, no_progress
-from tests.training.kill import killed_at
-from training.evaluation.head_training import Schedule
+from training.evaluation.head_training import HeadRun, Schedule
 from training.evaluation.normals.evaluate import NormalsPreset, evaluate_normals
 from training.evaluation.normals.from_depth import Intrinsics
 from training.evaluation.normals.layouts import open_normals_data
@@ -55,22 +50,5 @@ def narrow_subject(folder: Path) -> Subject:
 
 def evaluate(data: Path, output: Path, progress: Progress = no_progress) -> dict[str, float]:
     """Train and measure with a narrow network; fitted normals are cached in the output folder."""
-    return evaluate_normals(
-        narrow_subject(output),
-        open_normals_data(data),
-        output,
-        TINY,
-        cache=output / "cache",
-        device="cpu",
-        progress=progress,
-    )
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    data, output, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    evaluate(data, output, killed_at(kill_at))
-
-
-if __name__ == "__main__":
-    main()
+    run = HeadRun(output, device="cpu", progress=progress)
+    return evaluate_normals(narrow_subject(output), open_normals_data(data), TINY, run, cache=output / "cache")
