@@ -1,4 +1,4 @@
-"""The tests that docs/threats.md and the folders of regressions name exist, and say of each attack what tries it."""
+"""Tests that every test named in docs/threats.md and in the folders of regressions exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The Python client says what the API says, as typed answers, arrays and errors; the asynchronous one says the same."""
+"""Tests of the Python clients: both return the API's answers, arrays and errors as typed values."""
 
 import ast
 import asyncio

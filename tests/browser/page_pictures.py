@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/pages.md: drawn clips in a stack of their own, looked at on the real pages.
+"""Screenshots of the pages for docs/pages.md, with drawn clips in a separate stack.
 
     python -m tests.browser.page_pictures [docs/pictures]
 

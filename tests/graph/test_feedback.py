@@ -1,4 +1,4 @@
-"""Feedback in the real Neo4j: what is rejected leaves the quadruples at once and comes back."""
+"""Tests of feedback in a real Neo4j: rejected links are removed from the quadruples at once and can be restored."""
 
 import threading
 import time

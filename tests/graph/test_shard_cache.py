@@ -1,4 +1,4 @@
-"""Tests of the shard cache: what is read once, what is read anew, and the limit in bytes."""
+"""Tests of the shard cache: what is read once, what is read again, and the limit in bytes."""
 
 import os
 import threading

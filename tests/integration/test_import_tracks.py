@@ -1,4 +1,4 @@
-"""`transitive import-tracks` with real workers: twice changes nothing, a killed worker's work is done again."""
+"""Tests of `transitive import-tracks` with real workers: repeated, and with a worker that is killed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The pages in Chromium on the real stack: a clip is dropped and mined, a link is rejected, every page is walked."""
+"""The pages in Chromium on the real stack: a clip is dropped and mined, a link is rejected, every page is opened."""
 
 import re
 from collections.abc import Iterator

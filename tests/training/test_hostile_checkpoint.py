@@ -1,4 +1,4 @@
-"""A checkpoint from somebody else: PyTorch's loader of weights runs no code that a pickle asks for."""
+"""Test of a hostile checkpoint: PyTorch's loader of weights runs no code from a pickle."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""ONNX encoders against what their files compute, and the one line that says why a file cannot be used."""
+"""Tests of ONNX encoders: their vectors against the functions in their files, and one-line errors for bad files."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Small pictures that unfold to much: the pixels in flight are bounded over all threads, and memory goes back."""
+"""Tests of the pixel budget: the pixels being decoded are bounded over all threads, and memory is returned."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""An ONNX encoder links and embeds as a model of ours does, on a real graph, and no path of it is taken over HTTP."""
+"""Tests of an ONNX encoder on a real graph: it links and embeds like our own models, and HTTP accepts no path."""
 
 from pathlib import Path
 

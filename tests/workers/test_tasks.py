@@ -1,4 +1,4 @@
-"""How a job ends: a cause that waiting cannot cure fails it at once; a server that is away has it tried again.
+"""Tests of how a job ends: it fails at once if a retry cannot help, and is retried if a server is unavailable.
 
 The tasks are Celery's own, run in this process (`Task.apply`), so a retry is Celery's retry without the wait before it.
 """

@@ -1,4 +1,4 @@
-"""`transitive key`: made, listed and revoked keys; what the command writes is for this user only."""
+"""Tests of `transitive key`: keys are made, listed and revoked, and the command's files are private."""
 
 import json
 import os

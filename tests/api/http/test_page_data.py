@@ -1,4 +1,4 @@
-"""What the pages ask for: time lines, files in ranges, training logs, links to judge, maps, and a stream of jobs."""
+"""Tests of data for the pages: time lines, files in ranges, training logs, links to judge, maps, a stream of jobs."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A Redis that restarts under a running API: the next `/readyz` is an answer, not a fault."""
+"""Test of a Redis that restarts under a running API: the next `/readyz` is an answer, not a fault."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Resumable uploads: accepted by tuspy, taken up after a break, bounded, and ending in the job of a plain upload."""
+"""Tests of resumable uploads: by tuspy, resumed after a break, within limits, and with the job of a plain upload."""
 
 import os
 import time

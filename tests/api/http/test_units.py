@@ -1,4 +1,4 @@
-"""GET /models/{id}/units: what `evaluate units` wrote, and what is said before it did."""
+"""Tests of GET /models/{id}/units: the result of `evaluate units`, and the error before it has run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The files that an export holds."""
+"""Tests of the files in an export."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tracks in the formats of other tools: every box once, by readers that are not ours or by the format's own words."""
+"""Tests of exports for other tools: every box once, read by third-party readers or checked by the specification."""
 
 import configparser
 import csv

@@ -1,4 +1,4 @@
-"""Whose server answers at a port: the process that listens there decides, not what it answers."""
+"""Tests of ownership of a port: the process that listens decides, not its answer."""
 
 import sys
 import time

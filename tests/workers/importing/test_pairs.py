@@ -1,4 +1,4 @@
-"""The choice of pairs A, A' from a track, against what is asked of them."""
+"""Tests of the choice of pairs A, A' from a track, against its rules."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Readers of tracks made elsewhere: what they give, and the one line that names what is wrong."""
+"""Tests of the readers of tracks: their results, and one-line errors that name the fault."""
 
 import json
 from pathlib import Path

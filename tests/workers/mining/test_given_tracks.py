@@ -1,4 +1,4 @@
-"""Patches of given tracks, cut out of a drawn video and of pictures whose truth is known."""
+"""Tests of patches of given tracks, cut out of a drawn video and of pictures with known content."""
 
 import io
 from pathlib import Path

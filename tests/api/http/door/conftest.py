@@ -1,4 +1,4 @@
-"""Servers without Neo4j and Redis: what the door does comes before them."""
+"""Servers without Neo4j and Redis, because access checks need neither."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
