@@ -22,7 +22,7 @@ from graph.errors import InvalidInput
 from graph.nearest import nearest_by_cosine
 from graph.records import Progress, no_progress
 from training.devices import choose_device, put
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.linear import PENALTIES, choose_penalty, fit
 from training.evaluation.retrieval import labelled_files, majority
 from training.evaluation.stages import stage_features, stage_names
@@ -90,7 +90,7 @@ def evaluate_probe(
     """
     split = read_split(data)
     names = stage_names(subject)
-    with alone_in(output, "probe"):
+    with evaluation_lock(output, "probe"):
         file = output / "probe.json"
         scores = _read_scores(file, subject, split)
         missing = [name for name in names if name not in scores]

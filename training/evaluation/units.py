@@ -13,7 +13,7 @@ from graph.atomic_write import replacement
 from graph.errors import InvalidInput
 from graph.records import Progress, no_progress
 from training.devices import choose_device, put
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.patches import Patches
 from training.evaluation.receptive_field import measured_field
 from training.evaluation.responses import SHOWN, Responses
@@ -58,7 +58,7 @@ def evaluate_units(
         raise InvalidInput(f"There is no unit {wrong[0]}: conv5_3 of {subject.id} has units 0 to {channels - 1}.")
     if len(set(patches.tracks)) < SHOWN:
         raise InvalidInput(f"Only {len(set(patches.tracks))} pictures to search. Give {SHOWN} or more.")
-    with alone_in(output, "units"):
+    with evaluation_lock(output, "units"):
         chosen = choose_device(device)
         put(subject.network, chosen)
         identity = f"{subject.id} {patches.fingerprint}"

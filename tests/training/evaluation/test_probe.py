@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from graph.errors import Cancelled, Conflict, InvalidInput
 from training.encoder import encode
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.linear import PENALTIES
 from training.evaluation.probe import evaluate_probe, read_split, wilson
 from training.evaluation.stages import stage_features, stage_names
@@ -81,19 +81,19 @@ def test_bad_folders_are_named(subject: Subject, labelled: Path, tmp_path: Path)
 
 def test_two_evaluations_in_one_folder_conflict_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     code = (
-        "import sys,pathlib\nfrom training.evaluation.exclusive import alone_in\n"
-        "with alone_in(pathlib.Path(sys.argv[1]), 'probe'):\n print('in', flush=True); sys.stdin.read()"
+        "import sys,pathlib\nfrom training.evaluation.evaluation_lock import evaluation_lock\n"
+        "with evaluation_lock(pathlib.Path(sys.argv[1]), 'probe'):\n print('in', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "in\n"
-    with pytest.raises(Conflict, match="Another evaluation of probe is running"), alone_in(tmp_path, "probe"):
+    with pytest.raises(Conflict, match="Another evaluation of probe is running"), evaluation_lock(tmp_path, "probe"):
         pass
     other.kill()
     other.communicate()
-    with alone_in(tmp_path, "probe"):
+    with evaluation_lock(tmp_path, "probe"):
         pass
 
 

@@ -21,7 +21,7 @@ from training.evaluation.detection.dataset import Detection, Labelled
 from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.presets import DetectionPreset
 from training.evaluation.detection.sheet import draw_detections
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.head_training import HeadRun, train_head
 from training.evaluation.subject import Subject
 
@@ -62,7 +62,7 @@ def evaluate_detection(
     if not any((~one.ignored).any() for one in data.test):
         raise InvalidInput("No test picture has an object that is neither difficult nor a crowd. Give another split.")
     seed = run.seed
-    with alone_in(run.output, "detection"):
+    with evaluation_lock(run.output, "detection"):
         chosen = choose_device(run.device)
         torch.manual_seed(seed)
         detector = Detector(subject, len(data.classes), preset, freeze).to(chosen)

@@ -14,7 +14,7 @@ from graph.errors import InvalidInput
 from graph.records import Progress
 from training.checkpoints import Identity
 from training.devices import choose_device, deterministic
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.head_training import HeadRun, Schedule, train_head
 from training.evaluation.normals.codebook import angle_measures, angles, encode_normals
 from training.evaluation.normals.data import NormalsData, Scene
@@ -83,7 +83,7 @@ def evaluate_normals(
         Cancelled: raised by the progress; a checkpoint is kept.
     """
     seed, progress = run.seed, run.progress
-    with alone_in(run.output, "normals"):
+    with evaluation_lock(run.output, "normals"):
         scenes = SceneCache.below(cache, data, preset.width, preset.height)
         scenes.fill(progress)
         codebook = scenes.codebook(preset.codewords, seed)

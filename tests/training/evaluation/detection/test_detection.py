@@ -19,7 +19,7 @@ from training.evaluation.detection.detector import Detector
 from training.evaluation.detection.evaluate import evaluate_detection
 from training.evaluation.detection.presets import get_preset
 from training.evaluation.detection.voc import read_voc
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.head_training import HeadRun
 
 
@@ -150,7 +150,7 @@ def test_boxes_of_a_picture_stored_turned_are_in_stored_pixels(shapes: Path, tmp
 
 def test_a_second_evaluation_in_one_folder_is_refused(shapes: Path, tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path / "o", "detection"),
+        evaluation_lock(tmp_path / "o", "detection"),
         pytest.raises(Conflict, match="Another evaluation of detection is runn"),
     ):
         evaluate_detection(

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from graph.errors import Conflict, InvalidInput
 from tests.training.evaluation.normals.room import CAMERA, evaluate, narrow_subject, plane_depth, write_room
 from training.encoder import encode
-from training.evaluation.exclusive import alone_in
+from training.evaluation.evaluation_lock import evaluation_lock
 from training.evaluation.normals.codebook import angle_measures, angles, encode_normals, fit_codebook
 from training.evaluation.normals.data import scene_of
 from training.evaluation.normals.depth_folder import open_depth_folder
@@ -139,7 +139,7 @@ def test_other_sizes_and_data_have_caches_of_their_own(room: Path, tmp_path: Pat
 
 def test_a_second_evaluation_in_one_folder_is_refused(room: Path, tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path, "normals"),
+        evaluation_lock(tmp_path, "normals"),
         pytest.raises(Conflict, match="Another evaluation of normals is running"),
     ):
         evaluate(room, tmp_path)

@@ -13,7 +13,7 @@ from graph.errors import Conflict, StorageError
 
 
 @contextmanager
-def alone_in(folder: Path, measure: str) -> Iterator[None]:
+def evaluation_lock(folder: Path, measure: str) -> Iterator[None]:
     """Hold `folder`/`measure`.lock for the block.
 
     Raises `Conflict` where another process holds it, `StorageError` where the folder cannot be written.
