@@ -15,7 +15,8 @@ _TITLES = ("picture", "normals from depth", "predicted")
 
 def shown_rows(count: int) -> list[int]:
     """Return the positions of the shown pictures, spread evenly over `count`: consecutive frames look alike."""
-    return np.unique(np.linspace(0, count - 1, SHOWN).round().astype(np.int64)).tolist()
+    rows: list[int] = np.unique(np.linspace(0, count - 1, SHOWN).round().astype(np.int64)).tolist()
+    return rows
 
 
 def draw_normals(shown: Sequence[tuple[Scene, NDArray[np.float32]]]) -> Image.Image:
