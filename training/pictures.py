@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from graph.errors import InvalidInput
 from training.pixel_budget import PixelBudget
@@ -27,6 +27,7 @@ _STRIP = 256  # rows that are blended with white at a time
 # Damaged files make PIL's parsers raise these; struct.error and IndexError are among them
 _DAMAGE = (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError)
 _GROUND = (255, 255, 255)
+_GREY_STEPS = {"L;2": 255 // 3, "L;4": 255 // 15}  # of one grey level, by PIL's name of a PNG's layout
 _ENOUGH = 2 * SIDE  # a JPEG is decoded at a reduced size whose smaller side is at least this
 
 
@@ -64,11 +65,18 @@ def _opened(name: str, data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise InvalidInput(f"{name} is not a readable picture. Accepted formats: {ACCEPTED}.") from None
+    except Image.DecompressionBombError:  # PIL's own limit, which is higher
+        raise _too_large(name) from None
     except _DAMAGE as error:
         raise _unreadable(name, error) from None
     if image.width * image.height > LARGEST:
-        raise InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
+        raise _too_large(name)
+    _scale_transparent_grey(image)
     return image
+
+
+def _too_large(name: str) -> InvalidInput:
+    return InvalidInput(f"{name} has more than {LARGEST // 10**6} million pixels. Send a smaller picture.")
 
 
 def picture_to_patch(name: str, data: bytes) -> NDArray[np.uint8]:
@@ -114,11 +122,21 @@ def _unreadable(name: str, error: Exception) -> InvalidInput:
     return InvalidInput(f"{name} is not a readable picture ({error}). Accepted formats: {ACCEPTED}.")
 
 
+def _scale_transparent_grey(image: ImageFile.ImageFile) -> None:
+    """Scale the transparent value of a PNG with 2 or 4 bits of grey; PIL scales only its pixels to 8 bits."""
+    layout = image.tile[0].args if image.tile else None
+    if layout in _GREY_STEPS and "transparency" in image.info:
+        image.info["transparency"] *= _GREY_STEPS[layout]
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert every mode of `FORMATS` to 8-bit RGB, transparent pixels on white."""
     if image.mode.startswith("I"):  # 16-bit grey; PIL's own conversion clips at 255
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+        grey = ((values + 128) // 257).astype(np.uint8)
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = _GROUND[0]
+        return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         result = Image.new("RGB", image.size)
         for top in range(0, image.height, _STRIP):  # in strips, because the intermediate steps need four copies

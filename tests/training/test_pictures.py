@@ -1,6 +1,8 @@
 """Tests of decoding pictures: equal appearance gives equal arrays, and bad pictures give clear errors."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,34 @@ def test_palettes_with_a_transparent_colour_are_laid_on_white():
     picture.putpalette([10, 20, 30, 40, 50, 60])
     assert (picture_to_patch("x", saved(picture)) == (40, 50, 60)).all()
     assert (picture_to_patch("x", saved(picture, transparency=1)) == 255).all()
+
+
+def grey_png(levels, bits, transparent):
+    """Return a PNG with 2, 4 or 16 bits of grey, one level of which is transparent."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = levels.shape
+    if bits == 16:
+        rows = [row.astype(">u2").tobytes() for row in levels]
+    else:
+        places = np.arange(bits - 1, -1, -1)
+        rows = [np.packbits(row[:, None] >> places & 1).tobytes() for row in levels]
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = (b"IHDR", header), (b"tRNS", struct.pack(">H", transparent)), (b"IDAT", pixels), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 16])
+def test_a_transparent_grey_level_is_laid_on_white_at_every_depth(grey, bits):
+    most = 2**bits - 1
+    levels = np.round(grey / 255 * most).astype(int)
+    transparent = int(levels[0, 40])
+    shown = np.where(levels == transparent, 255, np.round(levels * 255 / most)).astype(np.uint8)
+    patch = picture_to_patch("x", grey_png(levels, bits, transparent))
+    assert np.array_equal(patch, picture_to_patch("x", saved(Image.fromarray(shown))))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
