@@ -57,6 +57,7 @@ CONTAINERS = (
 )
 _BUFFER = 1 << 16  # bytes of one read
 _HEAD = 4096  # bytes at the file's beginning that are searched for marks of a playlist or a picture
+_BLANK = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and white space
 _FEW = 0.05  # share of the longest stream's frames; a stream with fewer frames holds thumbnails
 _NEVER = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -134,7 +135,11 @@ class VideoFile:
         if _is_playlist(head):
             return f"{name} is a playlist: it names other files. Ingest those files instead."
         if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")) or head[8:12] == b"WEBP":
-            return f"{name} is a still picture, not a video."
+            return f"{name} is a picture, not a video. Of animated pictures, GIF and AVIF are accepted."
+        if head.startswith((b"PK\3\4", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")):
+            return f"{name} is an archive. Unpack it and ingest the videos in it."
+        if head.lstrip(_BLANK).lower().startswith((b"<!doctype html", b"<html")):
+            return f"{name} is a web page, not a video. Check the address that it was downloaded from."
         if isinstance(error, av.error.ArgumentError):
             return f"{name} is not a readable video: its format is not accepted (see docs/videos.md)."
         cause = str(getattr(error, "strerror", None) or error).rstrip(".")
@@ -206,7 +211,7 @@ def _described(stream: VideoStream) -> str:
 
 
 def _is_playlist(head: bytes) -> bool:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    text = head.lstrip(_BLANK).lower()
     return text.startswith((b"#extm3u", b"ffconcat", b"[playlist]", b"v=0", b"<asx")) or (
         text.startswith(b"<") and (b"<mpd" in text or b"<smil" in text or b"<playlist" in text)
     )

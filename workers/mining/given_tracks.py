@@ -67,7 +67,7 @@ def cut_video(path: Path, limits: Limits, progress: Progress, given: GivenTracks
         video = Video(
             given.id,
             given.name,
-            round(clip.fps, 4),
+            float(f"{clip.fps:.6g}"),
             clip.width,
             clip.height,
             clip.decoded,

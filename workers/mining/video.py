@@ -241,14 +241,14 @@ class _Work:
         video = Video(
             id=self.id,
             name=clip.path.name,
-            fps=round(clip.fps, 4),
+            fps=float(f"{clip.fps:.6g}"),  # a rate far below 1 keeps its digits
             width=clip.width,
             height=clip.height,
             frames=clip.decoded,
             duration_s=round(self._duration(), 3),
         )
         report = {
-            "fps": round(clip.fps, 3),
+            "fps": float(f"{clip.fps:.6g}"),
             "frames": clip.decoded,
             "taken": self.taken,
             "every": clip.every,

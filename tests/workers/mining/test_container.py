@@ -136,7 +136,23 @@ def test_nothing_that_a_file_asks_for_is_opened(tmp_path: Path) -> None:
 def test_a_still_picture_says_so(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     path.write_bytes(cv2.imencode(suffix, crossing(1)[0])[1].tobytes())
-    with pytest.raises(BadVideo, match="is a still picture, not a video"):
+    with pytest.raises(BadVideo, match="is a picture, not a video"):
+        mine(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"PK\3\4", "is an archive"),
+        (b"\x1f\x8b\x08", "is an archive"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE HTML><html>", "is a web page"),
+        (b"<html lang='en'>", "is a web page"),
+    ],
+)
+def test_a_download_that_is_something_else_says_what(tmp_path: Path, head: bytes, reason: str) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(head + bytes(500))
+    with pytest.raises(BadVideo, match=reason):
         mine(path)
 
 
