@@ -53,8 +53,11 @@ def frame_rate(measured: float, frames: int, claims: Sequence[Fraction | None]) 
 class Clock:
     """Times of the frames of one stream, in seconds from its start; each is later than the one before."""
 
-    def __init__(self, time_base: Fraction | None, start: int | None, fps: float) -> None:
-        """Count in units of `time_base` from `start`; `fps` fills in for frames that carry no time."""
+    def __init__(self, time_base: Fraction | None, start: int | None, fps: float, invented: bool = False) -> None:
+        """Count in units of `time_base` from `start`; `fps` fills in for frames that carry no time.
+
+        `invented` says that the container has no presentation times, so that FFmpeg invents them.
+        """
         self._unit = time_base
         self._start = start or 0
         self._frame = 1 / fps
@@ -62,7 +65,7 @@ class Clock:
         self._from: int | None = None  # the stream's time that `_offset` stands for
         self._offset = 0.0
         self._last: float | None = None
-        self._stamps = _Stamps()
+        self._stamps = _Stamps(invented)
 
     def tick(self, shown: int | None, decoded: int | None) -> tuple[float, bool]:
         """Return the next frame's time in seconds, and whether the clock jumped before it, either way.
@@ -95,9 +98,9 @@ class _Stamps:
     AVI files have no presentation times, and the times that FFmpeg invents for them are out of order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, invented: bool) -> None:
         self._last: list[int | None] = [None, None]
-        self._faults = [0, 0]
+        self._faults = [int(invented), 0]
 
     def better(self, shown: int | None, decoded: int | None) -> int | None:
         """Return the more reliable time of the next frame."""
@@ -106,6 +109,6 @@ class _Stamps:
             if time is not None:
                 self._faults[kind] += last is not None and time <= last
                 self._last[kind] = time
-        if shown is None or (decoded is not None and self._faults[0] > self._faults[1]):
-            return decoded
-        return shown
+        # The last frames may have no decoding time. Their presentation times do not continue the earlier decoding times.
+        trusts_decoded = self._last[1] is not None and self._faults[0] > self._faults[1]
+        return decoded if shown is None or trusts_decoded else shown

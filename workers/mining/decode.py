@@ -223,7 +223,8 @@ class Clip:
         coded = self._stream.codec_context
         finder = DamageFinder(coded.name, coded.extradata)
         begins, ends = self.segment.begins, self.segment.ends
-        clock = Clock(fraction(self._stream.time_base), self._stream.start_time, self.fps)
+        invented = self._file.container.format.name == "avi"
+        clock = Clock(fraction(self._stream.time_base), self._stream.start_time, self.fps, invented)
         pending: Break = ""
         breaks = 0
         size: tuple[int, int] | None = None

@@ -140,6 +140,16 @@ def test_a_gap_ends_a_shot(tmp_path: Path, gap: int, suffix: str) -> None:
     assert "1 shot ended early by a jump of the time stamps; no track crosses it." in mined.report["notes"]
 
 
+@pytest.mark.parametrize("bidirectional", [0, 2])
+def test_an_avi_file_of_h264_is_one_shot_with_even_times(tmp_path: Path, bidirectional: int) -> None:
+    options = {"bf": str(bidirectional), "preset": "fast"}
+    path = write_video(tmp_path / "camera.avi", crossing(45), options=options)
+    times = times_of(path)
+    assert np.diff(times) == pytest.approx([1 / 30] * 44, abs=1e-6)
+    assert times[0] <= bidirectional / 30 + 1e-6  # the decoder's delay
+    assert mine(path).report["shots_ended"] == {}
+
+
 def test_avi_files_whose_presentation_times_are_out_of_order(shared_data: Path) -> None:
     for name in ("baaivision__skateboard-dog.avi", "open-mmlab__test.avi"):
         times = times_of(shared_data / "videos" / name)
