@@ -109,6 +109,6 @@ class _Stamps:
             if time is not None:
                 self._faults[kind] += last is not None and time <= last
                 self._last[kind] = time
-        # The last frames may have no decoding time. Their presentation times do not continue the earlier decoding times.
+        # The last frames may have no decoding time, and their presentation times do not continue those before.
         trusts_decoded = self._last[1] is not None and self._faults[0] > self._faults[1]
         return decoded if shown is None or trusts_decoded else shown
