@@ -1,4 +1,4 @@
-"""Texts for readers who need not know the server's folders."""
+"""Shortening of absolute paths in texts, so that readers do not see the server's folders."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What both clients do about an answer: whether it is a failure, and whether the call may be sent again."""
+"""Decisions of both clients about an answer: whether it is a failure, and whether the call is repeated."""
 
 from typing import Any
 

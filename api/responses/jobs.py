@@ -13,13 +13,13 @@ class JobResponse(Response):
     id: str
     kind: JobKind
     state: JobState
-    target: str = Field(description="What it works on: a file's name, a recipe, a model.")
+    target: str = Field(description="Its input: a file's name, a recipe, a model.")
     stage: str
     done: int
     total: int = Field(description="0: not known yet.")
     unit: str
     reason: str = Field(description="Why it failed, without the server's folders; empty when it did not.")
-    result: str = Field(description="Id of what it made: a video, a generation, a model.")
+    result: str = Field(description="Id of its result: a video, a generation, a model.")
     created_at: str
     updated_at: str
     finished_at: str

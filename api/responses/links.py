@@ -16,7 +16,7 @@ class EdgeResponse(Response):
     kind: Literal["intra", "inter"]
     why: str = Field(examples=["the same object 30 frames later, tracked with confidence 0.91"])
     track_length: int | None = Field(None, description="Frames between the two (intra).")
-    confidence: float | None = Field(None, description="How sure the tracker is, 0..1 (intra).")
+    confidence: float | None = Field(None, description="Confidence of the track, 0..1 (intra).")
     distance: float | None = Field(None, description="1 − cosine of the features (inter).")
 
 
@@ -70,4 +70,4 @@ class QuadrupleResponse(Response):
     b_prime: str
     a_parent: int = Field(description="Parent cluster of A.")
     b_parent: int
-    distance: float = Field(description="Of A and B: 1 − cosine of their features.")
+    distance: float = Field(description="1 − cosine of the features of A and B.")

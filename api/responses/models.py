@@ -20,7 +20,7 @@ class ModelResponse(Response):
 
 
 class IndexResponse(BaseModel):
-    """The vector index that searches for similar patches go through."""
+    """A model's vector index, which searches for similar patches use."""
 
     model: str
     vectors: int = Field(0, description="0: there is no index, and searches compare every vector.")

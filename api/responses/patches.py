@@ -26,7 +26,7 @@ class PatchResponse(Response):
 
 
 class MarkedResponse(BaseModel):
-    """The patches that a mark reached: the whole track of each patch that was named."""
+    """The patches of the marked tracks."""
 
     no_object: bool
     ids: list[str]

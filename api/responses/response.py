@@ -1,4 +1,4 @@
-"""What all answers share: models that are read from records, pages of a list, and the patterns of ids."""
+"""Shared parts of all answers: models that are read from records, pages of a list, and the patterns of ids."""
 
 from typing import Generic, TypeVar
 

@@ -23,14 +23,14 @@ class VideoResponse(Response):
     reason: str = Field(description="Why mining failed; empty when it did not.")
     ingested_at: str = Field(description="ISO 8601, UTC.")
     origin: Origin = Field("mined", description="Whether its tracks were mined here or imported.")
-    tool: str = Field("", description="What made the imported tracks.", examples=["ByteTrack"])
+    tool: str = Field("", description="Tool that made the imported tracks.", examples=["ByteTrack"])
     report: dict[str, Any] = Field(
         description="What mining counted: windows, tracks, cuts, damaged frames, and what was refused, by reason; {} "
         "where it failed.",
         examples=[{"windows": 20, "tracks": 5, "cuts": 5, "refused_windows": {"nothing moves on its own": 8}}],
     )
 
-    patches: int = Field(0, description="How many patches it has.")
+    patches: int = Field(0, description="Number of its patches.")
     notes: list[str] = Field(
         default_factory=list,
         description="What was left out of the video or converted, and why, in sentences.",

@@ -24,7 +24,7 @@ _BATCH = 64  # pictures encoded between two reports of progress, at each of whic
 def _vectors(
     encoder: PatchEncoder, pictures: NDArray[np.uint8], encoded: Callable[[int], None]
 ) -> dict[str, NDArray[np.floating]]:
-    """Encode pictures (N, 96, 96, 3) to pool5 and, if the model has one, the embedding; tell the number done."""
+    """Encode pictures (N, 96, 96, 3) to pool5 and, if the model has one, the embedding; reports the number done."""
     parts: dict[str, list[NDArray[np.floating]]] = {}
     for first in range(0, len(pictures), _BATCH):
         some = pictures[first : first + _BATCH]

@@ -120,7 +120,7 @@ def link(
     }
     capped = int(made.quality.get("children_over_the_cap", 0))
     if capped:
-        rows["groups left out"] = f"{capped:,}, because a patch of theirs is in {MOST_CHILDREN} tighter ones"
+        rows["groups left out"] = f"{capped:,}, because one of their patches is in {MOST_CHILDREN} tighter ones"
     answer(facts, as_json, table(rows))
 
 

@@ -73,7 +73,7 @@ def create_upload(
     return _answer(response, shared, upload)
 
 
-@router.get("/uploads/{upload_id}", responses=problem_responses(404, 412), summary="How much has arrived?")
+@router.get("/uploads/{upload_id}", responses=problem_responses(404, 412), summary="Offset of an upload")
 def get_upload(upload_id: UploadId, response: Response, shared: ServiceDep) -> UploadResponse:
     """Read an upload's offset (also by HEAD: Upload-Offset, Upload-Length) and, once complete, its job."""
     return _answer(response, shared, shared.uploads.get(upload_id))
