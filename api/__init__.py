@@ -1,1 +1,1 @@
-"""How people get in: the HTTP service, the pages, the client and the `transitive` command."""
+"""The interfaces: the HTTP service, the pages, the client and the `transitive` command."""

@@ -27,7 +27,7 @@ _LONGEST_NAME = 100
 
 
 class Scope(StrEnum):
-    """What a key allows; each scope includes those before it."""
+    """The permissions of a key; each scope includes those before it."""
 
     READ = "read"  # look at everything, search, embed pictures
     INGEST = "ingest"  # add videos, embed patches
@@ -41,7 +41,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is stored of a key."""
+    """The stored part of a key, without its secret."""
 
     id: str
     name: str

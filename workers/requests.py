@@ -45,7 +45,7 @@ class IngestRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return printable(self.name or PurePath(self.path).name)
 
 
@@ -63,7 +63,7 @@ class SegmentRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return f"{printable(PurePath(self.path).name)}, segment {self.segment.number + 1} of {self.segments}"
 
 
@@ -87,7 +87,7 @@ class ImportRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return printable(self.name)
 
 
@@ -111,7 +111,7 @@ class LinkRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return self.features or self.start or "the newest start"
 
 
@@ -144,7 +144,7 @@ class TrainRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return f"{self.recipe} ({self.preset})"
 
 
@@ -158,7 +158,7 @@ class EmbedRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return self.model
 
 
@@ -172,7 +172,7 @@ class IndexRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return self.model
 
 
@@ -186,7 +186,7 @@ class MapRequest:
 
     @property
     def target(self) -> str:
-        """What the job is called in lists."""
+        """The job's name in lists."""
         return self.model
 
 

@@ -11,7 +11,7 @@ from graph.shards import Shards
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What every stage receives; threads may share it."""
+    """The context that every stage receives; threads may share it."""
 
     settings: Settings
     connection: Connection

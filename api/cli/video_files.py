@@ -35,7 +35,7 @@ class FoundFiles:
 
     @property
     def unreadable(self) -> int:
-        """How many files and folders could not be read."""
+        """Number of files and folders that could not be read."""
         return sum(is_unreadable(reason) for reason in self.left_out.values())
 
 

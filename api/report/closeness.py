@@ -106,7 +106,7 @@ def gain(before: Vectors, after: Vectors, tracks: Sequence[Track]) -> dict[str, 
 
 @dataclass(frozen=True)
 class _Compared:
-    """What the tracks were compared with, and the share and the number of comparisons of each by (start, end)."""
+    """The result of a comparison of tracks: share and number of comparisons of each by (start, end)."""
 
     tracks: int
     held_out: bool

@@ -30,7 +30,7 @@ _ENOUGH_TRACKS = 100  # with fewer held-out tracks the page warns that its share
 
 @dataclass(frozen=True)
 class ReportInput:
-    """What a report is made from."""
+    """The inputs of a report."""
 
     connection: Connection
     shards: Shards

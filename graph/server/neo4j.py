@@ -37,7 +37,7 @@ _OTHERWISE = "You can also use your own server: set NEO4J_URI, NEO4J_USER and NE
 
 @dataclass(frozen=True, slots=True)
 class Neo4jDetails:
-    """How to reach the local server."""
+    """Addresses and password of the local server."""
 
     bolt_uri: str
     browser_url: str

@@ -39,7 +39,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class HeadRun:
-    """Where and how one head is trained, for every kind of head."""
+    """The run of one head's training, for every kind of head."""
 
     output: Path  # folder of results and checkpoints; an interrupted run continues there
     seed: int = 0  # of the head's weights and of every random draw

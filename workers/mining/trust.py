@@ -41,7 +41,7 @@ def measured(
 FACTS = ("size", "contrast at the end", "texture", "same greys", "overlay", "apart", "goes with background")
 _COEFFICIENTS = (0.72, 3.77, 3.93, 3.02, -9.25, -0.64, -2.07)
 _INTERCEPT = -1.85
-_DOUBTS = (  # what the lack of each fact says
+_DOUBTS = (  # doubts in words, one for each fact
     "too small",
     "moves no more than its surroundings at the end",
     "too little texture",

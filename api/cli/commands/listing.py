@@ -27,7 +27,7 @@ Listed = tuple[dict[str, Any], list[str]]  # the JSON object, and a line for eac
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """The kinds of lists."""
 
     VIDEOS = "videos"
     JOBS = "jobs"

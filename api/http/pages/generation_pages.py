@@ -12,7 +12,7 @@ from graph.queries.hubs import largest_hubs
 
 router = APIRouter(include_in_schema=False)
 
-# what each number of the quality report means; others are shown by their names
+# meanings of the numbers in the quality report; others are shown by their names
 MEANINGS = {
     "purity_by_video": "share of patches that belong to the commonest video of their parent; low is good",
     "edges_inside_one_video": "share of edges whose ends are of one video; low is good",

@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 PAGE_ITEMS = 60
 LOG_LINES = 200
 
-# where the result of each kind of job is shown
+# address of the page that shows the result of each kind of job
 RESULTS = {
     "ingest": "videos",
     "import": "videos",

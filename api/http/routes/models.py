@@ -19,7 +19,7 @@ router = APIRouter(tags=["models"])
 
 
 class ChosenModel(BaseModel):
-    """Which model to use."""
+    """The model to use."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"model": "transitive-1f0c6a2b"}]})
 

@@ -22,7 +22,7 @@ _DEFAULT = LinkParameters()
 
 
 class LinkRequest(BaseModel):
-    """How to link (section 4.2). Omitted fields have the values that docs/decisions/0207-pure-links.md measured."""
+    """Parameters of a linking (section 4.2). The defaults follow from docs/decisions/0207-pure-links.md."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -76,7 +76,7 @@ class LinkRequest(BaseModel):
 
 
 class TrainRequest(BaseModel):
-    """What to train (section 5)."""
+    """Parameters of a training (section 5)."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"recipe": "transitive", "preset": "cpu-small"}]}
@@ -92,7 +92,7 @@ class TrainRequest(BaseModel):
 
 
 class EmbedRequest(BaseModel):
-    """What to embed by."""
+    """The model to embed by."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"model": "transitive-1f0c6a2b"}]})
 

@@ -15,7 +15,7 @@ from graph.errors import NotFound
 
 router = APIRouter(tags=["videos"])
 
-# what browsers call the containers they may play
+# media types of the containers that browsers may play
 _KINDS = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm", ".mkv": "video/webm"}
 _KEEP = {"Cache-Control": "private, max-age=3600"}
 Number = Annotated[int, Path(ge=0, le=10_000, description="Which of the kept frames.")]

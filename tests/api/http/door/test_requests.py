@@ -1,4 +1,4 @@
-"""What the door does with every request: hosts, origins, headers, limits of a key, slow clients, logs."""
+"""Tests of the checks of every request: hosts, origins, headers, limits of a key, slow clients, logs."""
 
 import json
 import logging
