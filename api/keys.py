@@ -133,7 +133,7 @@ def is_loopback(host: str) -> bool:
 
 
 def refuse_open_door(settings: Settings) -> None:
-    """Raise `InvalidInput` where the API would listen beyond this machine although no key was made."""
+    """Raise `InvalidInput` if the API would listen beyond this machine although no key was made."""
     if not is_loopback(settings.host) and not KeyStore(settings.home).all():
         raise InvalidInput(
             f"TRANSITIVE_HOST is {settings.host}, so others could reach the API, and this home has no key. "

@@ -2,7 +2,7 @@
 
 (:Current {name: "model"})-[:IS]->(:Model {id, recipe, preset, step, pool5_dim, embedding_dim, generation, created_at})
 
-New videos are embedded by the current model, and an answer that needs embeddings uses it where no model is named.
+New videos are embedded by the current model, and an answer that needs embeddings uses it if no model is named.
 """
 
 from collections.abc import Sequence

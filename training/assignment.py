@@ -48,7 +48,7 @@ class TorchPoints:
         self._threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self._threads, "assign", initializer=torch.set_num_threads, initargs=(1,))
         self._centre: torch.Tensor | None = None  # mean of the first centroids
-        self._scales = torch.empty(len(features), device=device)  # one over each length, 0 where that is 0
+        self._scales = torch.empty(len(features), device=device)  # one over each length, 0 if that is 0
         self._constants = torch.empty(len(features), device=device)  # |x|² - 2 x·centre of each, of length 1
         self._measured = False
 

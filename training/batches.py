@@ -40,7 +40,7 @@ class RankingBatch:
     rows: NDArray[np.int64]  # (N,) distinct rows of the patch table: those of the pairs, then distractors
     pairs: NDArray[np.int64]  # (P, 2) positions in `rows`: anchor, positive
     weights: NDArray[np.float32]  # (P,) with mean 1
-    negatives: NDArray[np.int64]  # (P, 1) positions of random negatives, -1 where there is none
+    negatives: NDArray[np.int64]  # (P, 1) positions of random negatives, -1 if there is none
     allowed: NDArray[np.bool_]  # (N, N) whether the column may be a negative of the row
     triples: NDArray[np.int64]  # (T, 3) A, A', B' of the constrained recipe, else (0, 3)
     cursor: Cursor  # after this batch

@@ -42,7 +42,7 @@ class Identity:
 def write_checkpoint(output: Path, identity: Identity, weights: Mapping[str, Tensor], state: dict[str, Any]) -> None:
     """Write weights and state (plain values and tensors), each file atomically; a training resumes from the .pt file.
 
-    Raises `StorageError` where the disk is full.
+    Raises `StorageError` if the disk is full.
     """
     folder = output / FOLDER
     atomic_write(

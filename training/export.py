@@ -68,7 +68,7 @@ def _silenced() -> Iterator[None]:
 def export_onnx(folder: Path, path: Path) -> list[str]:
     """Write an ONNX file with input `pixels` and outputs `pool5` (and `embedding`), any batch size.
 
-    Raises `NoDevice` where the `onnx` extra is not installed.
+    Raises `NoDevice` if the `onnx` extra is not installed.
     """
     try:
         import onnxscript  # noqa: F401 - torch's exporter needs it and fails with a long stack trace

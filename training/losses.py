@@ -26,7 +26,7 @@ def ranking_loss(
     Args:
         distances: (N, N) from `cosine_distances`.
         pairs: (P, 2) rows of anchor X and positive X+.
-        negatives: (P, K) rows of X-, -1 where there is none; that triplet adds nothing.
+        negatives: (P, K) rows of X-, -1 if there is none; that triplet adds nothing.
         weights: (P,) weight of each pair.
         margin: m.
         divisor: the constant. With the number of active triplets instead, a few hard triplets would weigh as much as
@@ -53,7 +53,7 @@ def constrained_loss(distances: Tensor, triples: Tensor, margin: float, divisor:
 
 
 def hardest(distances: Tensor, anchors: Tensor, allowed: Tensor, count: int) -> Tensor:
-    """Return each anchor's `count` nearest allowed rows as negatives: (P,) → (P, count), -1 where there are fewer.
+    """Return each anchor's `count` nearest allowed rows as negatives: (P,) → (P, count), -1 if there are fewer.
 
     `allowed` is (N, N), true where the column may be a negative of the row.
     """

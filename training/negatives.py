@@ -53,7 +53,7 @@ def choose_distractors(
 
 
 def draw_negatives(anchors: NDArray[np.int64], allowed: NDArray[np.bool_], seed: int, step: int) -> NDArray[np.int64]:
-    """Draw one allowed position for each anchor with equal probability: (P,) → (P, 1), -1 where there is none."""
+    """Draw one allowed position for each anchor with equal probability: (P,) → (P, 1), -1 if there is none."""
     so_far = np.cumsum(allowed, axis=1, dtype=np.int32)
     count = so_far[anchors, -1]
     uniform = generator(seed, RandomStream.NEGATIVES, step).random(len(anchors))

@@ -55,7 +55,7 @@ def decoded(name: str, data: bytes, smallest_side: int = 0, *, upright: bool = T
         if smallest_side:
             ratio = min(1.0, smallest_side / min(image.size))
             image.draft(None, (int(image.width * ratio), int(image.height * ratio)))
-        with _IN_FLIGHT.decoding(image.width * image.height):  # of the reduced size, where there is one
+        with _IN_FLIGHT.decoding(image.width * image.height):  # of the reduced size, if there is one
             yield _rgb(name, image, upright)
 
 

@@ -8,7 +8,7 @@ from training.source import PatchTable, TrainingSource
 
 
 def check_links(recipe: Recipe, source: TrainingSource) -> None:
-    """Raise `InvalidInput` where the source's links or tracks are not of the kind that the recipe needs."""
+    """Raise `InvalidInput` if the source's links or tracks are not of the kind that the recipe needs."""
     if not recipe.has_ranking_loss:
         return
     made_from = source.feature_model or "nothing"
@@ -32,7 +32,7 @@ def check_links(recipe: Recipe, source: TrainingSource) -> None:
 
 
 def check_learnable(table: PatchTable, recipe: Recipe) -> None:
-    """Raise `InvalidInput` where no batch could hold a negative: one video or one parent cluster."""
+    """Raise `InvalidInput` if no batch could hold a negative: one video or one parent cluster."""
     usable = ~table.held_out & (table.parent >= 0)
     if not usable.any():
         raise nothing_to_learn(recipe)

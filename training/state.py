@@ -31,7 +31,7 @@ class TrainingState:
 def save(
     output: Path, identity: Identity, network: nn.Module, optimiser: torch.optim.Optimizer, state: TrainingState
 ) -> None:
-    """Write the checkpoint of a training; raises `StorageError` where the disk is full."""
+    """Write the checkpoint of a training; raises `StorageError` if the disk is full."""
     plain = asdict(state) | {"optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}
     write_checkpoint(output, identity, network.state_dict(), plain)
 

@@ -16,7 +16,7 @@ Deviation = Annotated[str, typer.Option(help="Standard deviation of red, green a
 
 
 def check_onnx(name: str, size: int, mean: str, deviation: str) -> None:
-    """Raise `WrongCall` where `name` is a missing ONNX file, or where numbers are given without such a file."""
+    """Raise `WrongCall` if `name` is a missing ONNX file, or if numbers are given without such a file."""
     _numbers("--mean", mean)
     _numbers("--deviation", deviation)
     if not name.startswith(PREFIX):

@@ -82,7 +82,7 @@ def summary(left_out: Mapping[Path, str]) -> str:
 
 
 def why_unreadable(path: Path) -> str:
-    """Return why a file cannot be read; "" where it can."""
+    """Return why a file cannot be read; "" if it can."""
     try:
         with path.open("rb"):
             return ""

@@ -132,7 +132,7 @@ class Waiting:
 
 
 def run_job(session: Session, request: JobRequest, bars: Bars) -> Job:
-    """Submit a request and wait for its job, with a bar for each stage; raises `TransitiveError` where it failed."""
+    """Submit a request and wait for its job, with a bar for each stage; raises `TransitiveError` if it failed."""
     with Waiting(session) as waiting:
         job = waiting.submit(request)
         finished = waiting.until_finished(bars, _draw_stages)[job.id]

@@ -29,12 +29,12 @@ class Call(Generic[Result]):
 
     method: str
     path: str
-    parse: Callable[[bytes, Any], Result]  # the body, and the body as JSON (None where it is none)
+    parse: Callable[[bytes, Any], Result]  # the body, and the body as JSON (None if it is not JSON)
     query: Query = field(default_factory=dict)
     json: object = None
     files: Pictures | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None  # the body, where it is neither JSON nor a form
+    content: bytes | None = None  # the body, if it is neither JSON nor a form
 
     @property
     def repeatable(self) -> bool:

@@ -237,7 +237,7 @@ class Ready:
 
 
 def read(kind: type[Answer], value: Any) -> Answer:
-    """Make an answer of JSON values; raises `KeyError` or `TypeError` where a field is missing."""
+    """Make an answer of JSON values; raises `KeyError` or `TypeError` if a field is missing."""
     hints = get_type_hints(kind)
     known = {one.name: _value(hints[one.name], value[one.name]) for one in fields(kind) if one.name in value}  # type: ignore[arg-type]
     return kind(**known)

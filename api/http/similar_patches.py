@@ -54,7 +54,7 @@ class SimilarPatches:
         return len(self._index(model)[1].uncovered)
 
     def index(self, model: str) -> VectorIndex | None:
-        """Return the open index of a model; None where there is none."""
+        """Return the open index of a model; None if there is none."""
         return self._index(model)[0]
 
     def _index(self, model: str) -> tuple[VectorIndex | None, Plan]:

@@ -24,7 +24,7 @@ class SourceFiles:
         self._lock = threading.Lock()
 
     def find(self, video_id: str) -> Path:
-        """Return the path of a video's file; raises `NotFound` where it is gone or was changed."""
+        """Return the path of a video's file; raises `NotFound` if it is gone or was changed."""
         for path in self._candidates(video_id):
             try:
                 if path.is_file() and self._hash(path) == video_id:

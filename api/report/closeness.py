@@ -72,9 +72,9 @@ def nearest(vectors: Vectors, patch: str, count: int) -> list[str]:
 def closer_share(vectors: Vectors, tracks: Sequence[Track]) -> dict[str, float | bool]:
     """Return the share of comparisons in which A' is closer to A than a patch C of another parent cluster is.
 
-    The tracks are the held-out ones; all tracks where no video is held out (`held_out` is False then). C is from a
+    The tracks are the held-out ones; all tracks if no video is held out (`held_out` is False then). C is from a
     held-out track where these have two parents or more, else from any track (`others_held_out` is False then). A tie
-    counts half. `share` is absent where nothing can be compared.
+    counts half. `share` is absent if nothing can be compared.
     """
     compared = _compare(vectors, tracks)
     pairs = sum(count for _, count in compared.shares.values())
@@ -92,7 +92,7 @@ def gain(before: Vectors, after: Vectors, tracks: Sequence[Track]) -> dict[str, 
     """Return the mean rise of a track's share from `before` to `after`, and its 95 % interval.
 
     The interval, `low` to `high`, comes from draws of tracks (bootstrap). Tracks of one video are alike, so with one
-    held-out video it says how other tracks of that video would do. Empty where nothing can be compared.
+    held-out video it says how other tracks of that video would do. Empty if nothing can be compared.
     """
     first, second = _compare(before, tracks).shares, _compare(after, tracks).shares
     both = sorted(first.keys() & second.keys())

@@ -45,7 +45,7 @@ class StatsResponse(Response):
         description="Inter-instance edges that people rejected; they count neither as edges nor in quadruples."
     )
     no_object: int = Field(description="Patches of tracks that people marked as no object.")
-    model: str = Field(description="The current model; empty where none was chosen.")
+    model: str = Field(description="The current model; empty if none was chosen.")
     without_embedding: int = Field(description="Patches without an embedding of the current model.")
 
 

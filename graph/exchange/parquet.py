@@ -3,7 +3,7 @@
 patches.parquet      id, video_id, video_name, frame, time_s, x, y, w, h, role, track, parent, jpeg
 tracks.parquet       start_id, end_id, track_length, confidence
 links.parquet        a_id, b_id, distance, parent, held_out          of the current generation, without rejected ones
-embeddings.parquet   id, vector (E float32)                          of the current model, where there is one
+embeddings.parquet   id, vector (E float32)                          of the current model, if there is one
 """
 
 from collections.abc import Iterable, Mapping

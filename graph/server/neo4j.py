@@ -210,7 +210,7 @@ class Neo4jServer:
             "CLASSPATH": ":".join(str(jar) for jar in jars),
             "NEO4J_HOME": str(self._home),
             "NEO4J_CONF": str(self._home / "conf"),
-            "LC_ALL": "C.UTF-8",  # otherwise Java reads and names files in ASCII where no locale is set
+            "LC_ALL": "C.UTF-8",  # otherwise Java reads and names files in ASCII if no locale is set
         }
 
     def _ready(self) -> bool:

@@ -16,7 +16,7 @@ from graph.errors import Conflict, StorageError
 def evaluation_lock(folder: Path, measure: str) -> Iterator[None]:
     """Hold `folder`/`measure`.lock for the block.
 
-    Raises `Conflict` where another process holds it, `StorageError` where the folder cannot be written.
+    Raises `Conflict` if another process holds it, `StorageError` if the folder cannot be written.
     """
     lock = FileLock(folder / f"{measure}.lock")
     try:

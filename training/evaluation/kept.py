@@ -30,7 +30,7 @@ def measured_on(
 
 
 def read_measures(file: Path, folder: Path, on: str) -> dict[str, float] | None:
-    """Return the kept measures of the finished model in `folder`; None where there are none for this model and data."""
+    """Return the kept measures of the finished model in `folder`; None if there are none for this model and data."""
     if not file.is_file() or not (folder / CARD).is_file():
         return None
     kept = json.loads(file.read_text())

@@ -22,7 +22,7 @@ def measure_links(links: NDArray[np.int64], table: PatchTable, kinds: Sequence[s
     Args:
         links: the inter-instance edges of a generation.
         table: every patch of it.
-        kinds: the kind of the object in each video, "" where it is not known; by the video's number.
+        kinds: the kind of the object in each video, "" if it is not known; by the video's number.
 
     Returns:
         tracks, edges: their numbers.

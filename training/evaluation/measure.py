@@ -36,7 +36,7 @@ def _vectors(
 
 
 def require_held_out_tracks(source: TrainingSource) -> tuple[PatchTable, HeldOutTracks]:
-    """Return every patch, and the tracks to measure; raises `InvalidInput` where there are fewer than two."""
+    """Return every patch, and the tracks to measure; raises `InvalidInput` if there are fewer than two."""
     table = source.table()
     tracks = choose_held_out_tracks(table, Links(table, source), distractors=MOST_DISTRACTORS)
     if tracks.count < 2:
@@ -52,7 +52,7 @@ def evaluate_held_out(
     """Measure all tracks of held-out videos, without labels: {"pool5": metrics, "embedding": metrics}.
 
     Ends of the training videos' tracks are distractors, because recall among the few held-out tracks alone is easy.
-    Raises `InvalidInput` where no held-out video has two tracks.
+    Raises `InvalidInput` if no held-out video has two tracks.
     """
     table, tracks = require_held_out_tracks(source)
     encoded = _encode_rows(encoder, source, table, tracks.rows, "evaluate health", progress)
@@ -71,8 +71,8 @@ def evaluate_by_kind(
 ) -> dict[str, dict[str, float]]:
     """Measure how often the nearest track of another video shows the same kind; held-out videos are the queries.
 
-    `kinds` are the kinds of the objects by the video's number in the source's table, "" where one is not known; they
-    are read for this measure only. Returns {"pool5": measures, "embedding": measures}; no measures where no held-out
+    `kinds` are the kinds of the objects by the video's number in the source's table, "" if one is not known; they
+    are read for this measure only. Returns {"pool5": measures, "embedding": measures}; no measures if no held-out
     video has a kind that another video shows.
     """
     table = source.table()

@@ -35,7 +35,7 @@ class Mining:
     """The parameters of mining.
 
     Frames are scaled to a working frame of about 600×400 pixels (section 4.1). Motion is measured on the luma, which
-    has half the working frame's width and height. Sizes are pixels of the luma where nothing else is said.
+    has half the working frame's width and height. Sizes are pixels of the luma if nothing else is said.
     """
 
     track_length: int = 30  # frames from A to A' (section 4.3; 15 in the ablation)

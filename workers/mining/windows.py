@@ -32,4 +32,4 @@ class Seen:
     anchor: int  # of the scene, in which the window begins
     reason: str
     boxes: list[Box]
-    tracks: list[list[Track | str]]  # of each box, to its ends; the reason where one was refused
+    tracks: list[list[Track | str]]  # of each box, to its ends; the reason if one was refused

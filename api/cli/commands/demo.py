@@ -110,7 +110,7 @@ def report(as_json: Json = False) -> None:
 
 
 def packaged_clips() -> list[Path]:
-    """Find the clips in installed packages, without importing them; raises `NotFound` where one is missing."""
+    """Find the clips in installed packages, without importing them; raises `NotFound` if one is missing."""
     clips = []
     for package, names in _CLIPS.items():
         try:

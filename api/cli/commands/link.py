@@ -140,7 +140,7 @@ def announce_start(connection: Connection, request: LinkRequest) -> None:
 
 
 def _how_long(recipe: Recipe) -> str:
-    """Return a rough time for the training, where one was measured."""
+    """Return a rough time for the training, if one was measured."""
     if recipe.width != _NARROW or not recipe.contrast_pictures:
         return ""
     views = 2 * recipe.contrast_pictures * recipe.iterations

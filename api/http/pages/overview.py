@@ -25,7 +25,7 @@ class Stale:
     """The numbers of videos and patches that links and embeddings do not cover yet."""
 
     unlinked: int  # videos with tracks that the current generation does not know
-    model: str  # the current model; "" where none was chosen
+    model: str  # the current model; "" if none was chosen
     unembedded: int  # patches without an embedding of it
 
 

@@ -32,7 +32,7 @@ class InspectedResponse(BaseModel):
     b_prime: str
     parent: int
     distance: float = Field(description="1 − cosine of the features that linking compared.")
-    by_model: float | None = Field(description="1 − cosine of the embeddings by `model`; null where one is missing.")
+    by_model: float | None = Field(description="1 − cosine of the embeddings by `model`; null if one is missing.")
     by_other: float | None = Field(description="The same by `other`.")
 
 

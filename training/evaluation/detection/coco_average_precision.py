@@ -19,7 +19,7 @@ _COLUMNS = {
 
 
 def coco_average_precision(truth: Sequence[Labelled], found: Sequence[Found], classes: int) -> dict[str, float]:
-    """Return table 4's columns, means over the labels 1 … `classes` that have objects; nan where there are none.
+    """Return table 4's columns, means over the labels 1 … `classes` that have objects; nan if there are none.
 
     AP is the mean over overlaps .50, .55 … .95 of the precision at 101 recalls, from the 100 best detections of a
     picture. Small is below 32² pixels, large from 96² on. A crowd is not a positive, and detections of it are ignored.

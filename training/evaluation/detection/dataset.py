@@ -71,7 +71,7 @@ def collect(train: list[Labelled], test: list[Labelled], classes: list[str], met
 
 
 def checked_box(box: Box, width: int, height: int, where: str, tolerance: float) -> Box:
-    """Return a box cut to its picture; raises `InvalidInput` where more than `tolerance` pixels lie outside.
+    """Return a box cut to its picture; raises `InvalidInput` if more than `tolerance` pixels lie outside.
 
     Args:
         box: left, top, right, bottom.
