@@ -10,7 +10,12 @@ from av.video.stream import VideoStream
 
 from workers.mining.frame_numbers import FrameNumbers
 
-_ONE_EACH = ("h264", "hevc")  # codecs in which every packet of a progressive video holds one picture that is shown
+_ONE_EACH = (
+    "h264",
+    "hevc",
+    "mpeg1video",
+    "mpeg2video",
+)  # codecs in which every packet of a progressive video holds one picture that is shown
 _BIDIRECTIONAL = (PictureType.B, PictureType.BI)
 
 
