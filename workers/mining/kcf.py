@@ -94,14 +94,14 @@ class BatchedKCF:
     def _look(self, lumas: Sequence[Luma], scale: float = 1.0) -> tuple[Spectrum, Real]:
         """Return spectra (B, C, grid, grid/2+1) and energies (B,) of the tapered channels around each centre."""
         grid = self._numbers.grid
-        windows = np.empty((len(lumas), grid, grid), np.float32)
-        for b, luma in enumerate(lumas):
-            (px, py), (cx, cy) = self._pitch[b] * scale, self.centres[b]
-            half = (grid - 1) / 2
-            place = np.array([[px, 0, cx - px * half], [0, py, cy - py * half]])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            windows[b] = cv2.warpAffine(luma, place, (grid, grid), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        channels = _channels(windows)
+        windows = np.empty((len(lumas), grid, grid), np.uint8)
+        places = np.zeros((len(lumas), 2, 3))
+        places[:, [0, 1], [0, 1]] = pitch = self._pitch * scale
+        places[:, :, 2] = self.centres - pitch * ((grid - 1) / 2)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for luma, place, window in zip(lumas, places, windows, strict=True):
+            cv2.warpAffine(luma, place, (grid, grid), dst=window, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        channels = _channels(windows.astype(np.float32))
         channels *= self._taper
         energy = np.einsum("bcij,bcij->b", channels, channels)
         return np.asarray(fft.rfft2(channels, overwrite_x=True), np.complex64), np.asarray(energy, np.float32)

@@ -8,6 +8,7 @@ docs/decisions/0105.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -90,11 +91,11 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
     standing, noise = residual_and_noise(first, second, np.eye(3))
     texture = weights * first.textured
     total = float(texture.sum())
-    still = float((texture * (standing < _STILL)).sum()) > _STANDS * total
+    still = _sum(texture, standing < _STILL) > _STANDS * total
     if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(before, after, recipe)
-    left = float((weights * np.minimum(standing, 1)).sum()) * _GAIN
+    left = _sum(weights, np.minimum(standing, 1)) * _GAIN
     found: Doubles | None = None
     least, support = standing, _support(standing, weights)
     for use in _hypotheses(places, before.shape):
@@ -104,7 +105,7 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
         if candidate is None:
             continue
         moved, rest = residual_and_noise(first, second, scaled_down(candidate))
-        lost = float((weights * np.minimum(moved, 1)).sum())
+        lost = _sum(weights, np.minimum(moved, 1))
         if lost < left or rest < _CLEARER * noise:
             left, noise, found, least, support = lost, rest, candidate, moved, _support(moved, weights)
     if found is None:
@@ -117,6 +118,7 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
     return Camera((found, plane), support), np.minimum(least, residual(first, second, [scaled_down(plane)]))
 
 
+@lru_cache(16)
 def _weights(shape: tuple[int, int]) -> Floats:
     """Weigh the pixels of the small picture: 1 at the border, 0.3 inside."""
     weights = np.full(shape, 0.3, np.float32)
@@ -126,7 +128,12 @@ def _weights(shape: tuple[int, int]) -> Floats:
 
 
 def _support(left: Floats, weights: Floats) -> float:
-    return float((weights * (left < _EXPLAINED)).sum() / weights.sum())
+    return _sum(weights, left < _EXPLAINED) / float(weights.sum())
+
+
+def _sum(weights: Floats, of: Floats | Flags) -> float:
+    """Return the weighted sum of an (h, w) array."""
+    return float(np.vdot(weights, of.astype(np.float32, copy=False)))
 
 
 def _hypotheses(places: Floats, shape: tuple[int, int]) -> list[Flags]:

@@ -24,7 +24,9 @@ class MotionSums:
         height, width = moving[0].shape
         down, across = np.mgrid[:height, :width].astype(np.float32)
         self._limits = np.array([width, height])
-        self._tables = np.stack([cv2.integral(cv2.merge([m, m * across, m * down])) for m in moving])
+        self._tables = np.empty((len(moving), height + 1, width + 1, 3))
+        for one, table in zip(moving, self._tables, strict=True):
+            cv2.integral(cv2.merge([one, one * across, one * down]), sum=table, sdepth=cv2.CV_64F)
 
     def inside_and_around(self, anchors: Numbers, centres: Doubles, sizes: Doubles) -> tuple[Doubles, Doubles]:
         """Return the mean motion in each core, and in what surrounds it: two (N,) arrays in 0..1."""

@@ -39,7 +39,8 @@ def _sized(pixels: Pixels, width: int, height: int) -> Pixels:
 
 def jpeg(pixels: Pixels) -> bytes:
     """Encode RGB as JPEG of quality 95."""
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), _QUALITY)
+    bgr = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, _QUALITY)
     if not done:
         raise MemoryError("a JPEG could not be written")
     return bytes(data)

@@ -25,6 +25,7 @@ _DIMMED = 0.04  # share by which the strength of two pictures differs where the 
 _NOISE = 1.5  # grey levels that compression changes
 _STEEP = 4.0  # mean squared slope, in grey levels a pixel, of what counts as texture
 _FLOOR = 9.0  # the same, added so that flat parts have no residual
+_LEVELS = np.arange(256, dtype=np.float32)  # all differences of two greys
 _HALF = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])  # luma pixels to pixels of the small picture
 _DOUBLE = np.linalg.inv(_HALF)
 
@@ -35,7 +36,7 @@ class Picture:
 
     detail: Luma  # (h, w) less its local mean, plus 128
     strength: float  # standard deviation of the detail, which fades with the light
-    slope: Floats  # (h, w) mean squared slope around each pixel
+    slope: Floats  # (h, w) mean squared slope around each pixel, plus `_FLOOR`
     textured: Flags  # (h, w)
 
     @classmethod
@@ -46,7 +47,7 @@ class Picture:
         detail = np.asarray(cv2.addWeighted(small, 1, cv2.blur(small, _LIGHT), -1, 128), np.uint8)
         across, down = (cv2.Sobel(small, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
         slope = np.asarray(cv2.blur(across * across + down * down, _AROUND), np.float32)
-        return cls(detail, float(detail[::2, ::2].std()), slope, slope > _STEEP)
+        return cls(detail, float(detail[::2, ::2].std()), slope + np.float32(_FLOOR), slope > _STEEP)
 
 
 def scaled_down(homography: Doubles) -> Doubles:
@@ -69,21 +70,20 @@ def residual_and_noise(one: Picture, other: Picture, plane: Doubles) -> tuple[Fl
     The noise is 2.5 times the median difference: a plane that fits nowhere has much of it and little residual.
     """
     height, width = one.detail.shape
-    aligned, unseen = other.detail, None
+    aligned, seen = other.detail, None
     if (plane != np.eye(3)).any():
         size, inverse = (width, height), cv2.WARP_INVERSE_MAP
         aligned = np.asarray(cv2.warpPerspective(other.detail, plane, size, flags=cv2.INTER_LINEAR | inverse), np.uint8)
-        unseen = cv2.erode(aligned, _SQUARE) == 0  # detail is about 128 wherever there is a picture
+        seen = cv2.erode(aligned, _SQUARE) != 0  # detail is about 128 wherever there is a picture
     gain = one.strength / max(other.strength, 1.0)
     if abs(gain - 1) > _DIMMED:
         aligned = np.asarray(cv2.convertScaleAbs(aligned, alpha=gain, beta=128 * (1 - gain)), np.uint8)
     difference = cv2.absdiff(one.detail, aligned)
-    if unseen is not None:
-        difference[unseen] = 0
+    if seen is not None:
+        difference *= seen
     some = difference[::3, ::3].ravel()
     noise = max(_NOISE, 2.5 * float(np.partition(some, some.size // 2)[some.size // 2]))
-    change = difference.astype(np.float32)
-    change -= np.float32(noise)
-    np.maximum(change, 0, out=change)
-    moved = cv2.sqrt(cv2.blur(change * change, _AROUND) / (one.slope + np.float32(_FLOOR)))
-    return np.asarray(moved, np.float32), noise
+    change = cv2.LUT(difference, np.square(np.maximum(_LEVELS - np.float32(noise), 0)))
+    moved = cv2.blur(change, _AROUND)
+    moved /= one.slope
+    return np.asarray(cv2.sqrt(moved, moved), np.float32), noise
