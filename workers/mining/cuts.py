@@ -11,7 +11,7 @@ import numpy as np
 from workers.mining.view import Luma
 
 _SIZE = (80, 50)  # pixels of the thumbnails that are compared
-_SMALL = (32, 20)  # of those that measure change
+_SAMPLED, _SMALL = (160, 100), (32, 20)  # of those that measure change
 _CHANGE, _UNUSUAL = 4.0, 1.5  # mean grey levels; times the usual change
 _BLOCK, _REACH = 10, 4  # side of a block and how far it is searched, in pixels of a thumbnail
 _TEXTURE = 3.0  # standard deviation of a block that can be found
@@ -29,19 +29,18 @@ class CutFinder:
         """Start before the first frame."""
         self._before: Luma | None = None
         self._small: Luma | None = None
-        self._usual = 0.0
+        self._usual = 0.0  # change from frame to frame
 
     def broke(self, luma: Luma) -> bool:
         """Compare a frame with the previous one; returns whether there is a cut between them."""
-        quarter = cv2.resize(luma, (2 * _SIZE[0], 2 * _SIZE[1]), interpolation=cv2.INTER_LINEAR)
-        thumb = np.asarray(cv2.resize(quarter, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
-        small = np.asarray(cv2.resize(thumb, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
-        before, self._before = self._before, thumb
+        sampled = cv2.resize(luma, _SAMPLED, interpolation=cv2.INTER_NEAREST)
+        small = np.asarray(cv2.resize(sampled, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, luma
         small_before, self._small = self._small, small
         if before is None or small_before is None:
             return False
         change = cv2.norm(small, small_before, cv2.NORM_L1) / small.size
-        cut = change > _CHANGE + _UNUSUAL * self._usual and is_cut(before, thumb, change)
+        cut = change > _CHANGE + _UNUSUAL * self._usual and is_cut(_thumbnail(before), _thumbnail(luma), change)
         self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change
         return cut
 
@@ -54,6 +53,11 @@ def is_cut(before: Luma, after: Luma, change: float) -> bool:
     if len(found) < _LEAST_BLOCKS:
         return change > _PLAIN
     return float(np.median(found)) < _MATCH
+
+
+def _thumbnail(luma: Luma) -> Luma:
+    larger = cv2.resize(luma, (2 * _SIZE[0], 2 * _SIZE[1]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(larger, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _matches(before: Luma, after: Luma) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.mining.recipe import Mining
-from workers.mining.residual import Picture, residual, residual_and_noise, scaled_down
+from workers.mining.residual import Picture, residual, residual_and_noise, scaled_up
 from workers.mining.view import Luma
 
 Floats = NDArray[np.float32]
@@ -23,6 +23,7 @@ Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much
+_LEVELS = 3  # halvings of the picture in which it searches
 _STOP = (3, 10, 0.1)  # iterations at most, smallest step in pixels; .03 gives equal positions, a fifth slower
 _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
 _BAND = 0.2  # of the picture's sides: the border
@@ -82,8 +83,8 @@ def corners(luma: Luma, recipe: Mining) -> Floats:
     return np.stack([column * cell + within % cell, row * cell + within // cell], axis=1).astype(np.float32)
 
 
-def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, recipe: Mining) -> tuple[Camera, Floats]:
-    """Fit the background's motion from `before` to `after`; `first` and `second` are their small pictures.
+def camera_motion(first: Picture, second: Picture, recipe: Mining) -> tuple[Camera, Floats]:
+    """Fit the background's motion from one picture to another.
 
     Also returns the residual of `first` against it, as `residual` does.
     """
@@ -94,17 +95,17 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
     still = _sum(texture, standing < _STILL) > _STANDS * total
     if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
-    places, there = _followed(before, after, recipe)
+    places, there = _followed(first.grey, second.grey, recipe)
     left = _sum(weights, np.minimum(standing, 1)) * _GAIN
     found: Doubles | None = None
     least, support = standing, _support(standing, weights)
-    for use in _hypotheses(places, before.shape):
+    for use in (slice(None), _near_border(places, first.grey.shape)):
         if found is not None and support > recipe.least_support:
             break
         candidate = _homography(places[use], there[use], recipe)
         if candidate is None:
             continue
-        moved, rest = residual_and_noise(first, second, scaled_down(candidate))
+        moved, rest = residual_and_noise(first, second, candidate)
         lost = _sum(weights, np.minimum(moved, 1))
         if lost < left or rest < _CLEARER * noise:
             left, noise, found, least, support = lost, rest, candidate, moved, _support(moved, weights)
@@ -112,10 +113,10 @@ def camera_motion(before: Luma, after: Luma, first: Picture, second: Picture, re
         return Camera((np.eye(3),), support), standing
     plane = None
     if support < _ONE_PLANE:
-        plane = _second_plane(places, there, found, before.shape, recipe)
+        plane = _second_plane(places, there, found, first.grey.shape, recipe)
     if plane is None:
-        return Camera((found,), support), least
-    return Camera((found, plane), support), np.minimum(least, residual(first, second, [scaled_down(plane)]))
+        return Camera((scaled_up(found),), support), least
+    return Camera((scaled_up(found), scaled_up(plane)), support), np.minimum(least, residual(first, second, [plane]))
 
 
 @lru_cache(16)
@@ -136,11 +137,9 @@ def _sum(weights: Floats, of: Floats | Flags) -> float:
     return float(np.vdot(weights, of.astype(np.float32, copy=False)))
 
 
-def _hypotheses(places: Floats, shape: tuple[int, int]) -> list[Flags]:
-    """Return which points move with the background: all of them, or those near the border."""
+def _near_border(places: Floats, shape: tuple[int, int]) -> Flags:
     height, width = shape
-    outer = (np.abs(places / [width, height] - 0.5) > 0.5 - _BAND).any(axis=1)
-    return [np.ones(len(places), bool), np.asarray(outer, np.bool_)]
+    return np.asarray((np.abs(places / [width, height] - 0.5) > 0.5 - _BAND).any(axis=1), np.bool_)
 
 
 def _second_plane(
@@ -177,7 +176,7 @@ def _followed(before: Luma, after: Luma, recipe: Mining) -> tuple[Floats, Floats
     places = corners(before, recipe)
     if not len(places):
         return places, places
-    there, found = _flow(before, after, places, places, 3)
+    there, found = _flow(before, after, places, places, _LEVELS)
     # The way back only has to meet the place it came from: no pyramid, a quarter of the time.
     back, returned = _flow(after, before, there, places, 0)
     height, width = before.shape

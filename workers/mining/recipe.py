@@ -48,10 +48,10 @@ class Mining:
     full_rate: float = 40.0  # frames a second; of faster videos, only every second frame is read, or every third …
 
     step: int = 5  # frames between two anchor frames, in which motion is measured
-    cell: int = 14  # side of a grid cell; each cell gives one corner
+    cell: int = 10  # side of a grid cell; each cell gives one corner
     corner_quality: float = 4e-4  # minimum eigenvalue of a corner, for luma in 0..1 and a window of 3×3
-    backward_error: float = 0.7  # maximum forward-backward error of a tracked point
-    inlier: float = 1.0  # maximum residual of a point that moves with the camera, in one step
+    backward_error: float = 0.35  # maximum forward-backward error of a tracked point
+    inlier: float = 0.7  # maximum residual of a point that moves with the camera, in one step
 
     least_support: float = 0.7  # share of the picture explained by the camera; below it, a frame between is used too
     still: float = 0.25  # residual in pixels at half of the luma's size; smaller residuals are no motion ...

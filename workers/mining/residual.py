@@ -34,6 +34,7 @@ _DOUBLE = np.linalg.inv(_HALF)
 class Picture:
     """A frame at half of the luma's size, with the quantities that a comparison uses."""
 
+    grey: Luma  # (h, w)
     detail: Luma  # (h, w) less its local mean, plus 128
     strength: float  # standard deviation of the detail, which fades with the light
     slope: Floats  # (h, w) mean squared slope around each pixel, plus `_FLOOR`
@@ -47,7 +48,12 @@ class Picture:
         detail = np.asarray(cv2.addWeighted(small, 1, cv2.blur(small, _LIGHT), -1, 128), np.uint8)
         across, down = (cv2.Sobel(small, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
         slope = np.asarray(cv2.blur(across * across + down * down, _AROUND), np.float32)
-        return cls(detail, float(detail[::2, ::2].std()), slope + np.float32(_FLOOR), slope > _STEEP)
+        return cls(np.asarray(small, np.uint8), detail, float(detail[::2, ::2].std()), slope + np.float32(_FLOOR), slope > _STEEP)
+
+
+def scaled_up(homography: Doubles) -> Doubles:
+    """Turn a homography of the small picture into one of luma pixels."""
+    return np.asarray(_DOUBLE @ homography @ _HALF, np.float64)
 
 
 def scaled_down(homography: Doubles) -> Doubles:

@@ -63,13 +63,13 @@ def watch(lumas: Sequence[Luma], recipe: Mining) -> Scene:
 
 def _step(lumas: Sequence[Luma], first: Picture, last: Picture, recipe: Mining) -> _Step:
     """Fit the camera from the first of `lumas` to the last."""
-    whole, moved = camera_motion(lumas[0], lumas[-1], first, last, recipe)
+    whole, moved = camera_motion(first, last, recipe)
     if whole.support >= recipe.least_support:
         return _Step(whole, moved, None, whole.inverse())
     luma = lumas[len(lumas) // 2 - 1]
     middle = Picture.of(luma)
-    before, moved = camera_motion(lumas[0], luma, first, middle, recipe)
-    after, _ = camera_motion(luma, lumas[-1], middle, last, recipe)
+    before, moved = camera_motion(first, middle, recipe)
+    after, _ = camera_motion(middle, last, recipe)
     if min(before.support, after.support) > whole.support:
         whole = before.then(after)
     return _Step(whole, moved, middle, after.inverse())
