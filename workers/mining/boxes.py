@@ -54,12 +54,18 @@ class Box:
     contrast: float  # 0..1: share of the square that moves, less the share of its surroundings
 
 
-def place_boxes(moving: Floats, area: Area, side: float, recipe: Mining) -> list[Box]:
+def crop_side(area: Area, recipe: Mining) -> float:
+    """Return the paper's side of a crop in luma pixels; smaller where letterbox bars leave a smaller picture."""
+    shown = sqrt(area.width * area.height / (recipe.working_area / 4))
+    return min(recipe.crop / 2 * shown, area.width, area.height)
+
+
+def place_boxes(moving: Floats, area: Area, recipe: Mining) -> list[Box]:
     """Place boxes where `moving` (h, w) in 0..1, at half of the luma's size, stands out, best first.
 
-    `side` is the crop's side in luma pixels. It is enlarged for an object that does not fit, and reduced for one
-    that would be lost in it.
+    The paper's crop is enlarged for an object that does not fit, and reduced for one that would be lost in it.
     """
+    side = crop_side(area, recipe)
     left, top = -(-area.left // 2), -(-area.top // 2)
     shown = np.ascontiguousarray(moving[top : area.bottom // 2, left : area.right // 2])
     boxes: list[Box] = []

@@ -26,6 +26,7 @@ _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much
 _LEVELS = 3  # halvings of the picture in which it searches
 _STOP = (3, 10, 0.1)  # iterations at most, smallest step in pixels; .03 gives equal positions, a fifth slower
 _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
+_LEAST_SPREAD = 0.25  # share of the picture within which most of the points lie
 _BAND = 0.2  # of the picture's sides: the border
 _STANDS = 0.6  # weighted share of still texture above which no moving hypothesis is tried
 _STILL = 0.1  # maximum residual of still texture, in pixels of the small picture
@@ -96,6 +97,8 @@ def camera_motion(first: Picture, second: Picture, recipe: Mining) -> tuple[Came
     if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(first.grey, second.grey, recipe)
+    if not _spread_out(places, first.grey.shape):
+        return Camera((np.eye(3),), _support(standing, weights)), standing
     left = _sum(weights, np.minimum(standing, 1)) * _GAIN
     found: Doubles | None = None
     least, support = standing, _support(standing, weights)
@@ -135,6 +138,14 @@ def _support(left: Floats, weights: Floats) -> float:
 def _sum(weights: Floats, of: Floats | Flags) -> float:
     """Return the weighted sum of an (h, w) array."""
     return float(np.vdot(weights, of.astype(np.float32, copy=False)))
+
+
+def _spread_out(places: Floats, shape: tuple[int, int]) -> bool:
+    """Return whether (N, 2) points reach across the picture; those of one object on a plain ground do not."""
+    if len(places) < _LEAST_POINTS:
+        return False
+    low, high = np.percentile(places, (5, 95), axis=0)
+    return float((high - low).prod()) > _LEAST_SPREAD * shape[0] * shape[1]
 
 
 def _near_border(places: Floats, shape: tuple[int, int]) -> Flags:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mining.boxes import Area, Box
+from workers.mining.boxes import Area, Box, crop_side
 from workers.mining.kcf import BatchedKCF, Filter
 from workers.mining.motion_sums import MotionSums
 from workers.mining.recipe import Mining
@@ -174,7 +174,7 @@ def _judged(
     if travelled > _TOLD and went < _STOOD:
         return "stands on the screen"
     dx, dy = way[-1] - way[0]
-    crop = crop or _crop_inside(box, dx, dy, candidate.area)
+    crop = crop or _crop_inside(box, dx, dy, candidate.area, recipe)
     if crop is None or not _inside((crop[0] + dx, crop[1] + dy, crop[2]), candidate.area):
         return "left the picture"
     trust = measured(candidate.lumas[0], candidate.lumas[2 * steps], way, box.core, *motion)
@@ -203,22 +203,24 @@ def _inside(square: Square, area: Area) -> bool:
     return across and area.top - slack <= top and top + side <= area.bottom + slack
 
 
-def _crop_inside(box: Box, dx: float, dy: float, area: Area) -> Square | None:
+def _crop_inside(box: Box, dx: float, dy: float, area: Area, recipe: Mining) -> Square | None:
     """Shift the first crop so that it and the last crop, moved by (dx, dy), are inside the picture.
 
-    If the shift is too large, the crop is reduced until it just contains the core; None if that is not enough.
+    If the shift is too large, the crop is reduced until it just contains the core, or to the paper's side, which shows
+    a part of a larger object; None if that is not enough.
     """
     left, top, side = box.crop
-    x, y = left + side / 2, top + side / 2
-    least = min(side, _CORE_IN_CROP * max(box.core[2:]))
+    place = np.array([left, top]) + side / 2
+    core, move = np.array(box.core[2:]), np.array([dx, dy])
+    low, high = np.array([area.left, area.top]), np.array([area.right, area.bottom])
+    least = min(side, _CORE_IN_CROP * float(core.max()), crop_side(area, recipe))
     while True:
-        low_x, high_x = area.left - min(0, dx) + side / 2, area.right - max(0, dx) - side / 2
-        low_y, high_y = area.top - min(0, dy) + side / 2, area.bottom - max(0, dy) - side / 2
-        if low_x <= high_x and low_y <= high_y:
-            at_x, at_y = min(max(x, low_x), high_x), min(max(y, low_y), high_y)
-            most = max(_MOST_SHIFT * side, (side - max(box.core[2:])) / 2)
-            if max(abs(at_x - x), abs(at_y - y)) <= most:
-                return at_x - side / 2, at_y - side / 2, side
+        first, last = low - np.minimum(0, move) + side / 2, high - np.maximum(0, move) - side / 2
+        if (first <= last).all():
+            at = np.clip(place, first, last)
+            # A crop may move as far as it still contains the core, or is still within it.
+            if (np.abs(at - place) <= np.maximum(_MOST_SHIFT * side, np.abs(side - core) / 2)).all():
+                return float(at[0] - side / 2), float(at[1] - side / 2), side
         if side <= least:
             return None
         side = max(least, 0.9 * side)

@@ -174,7 +174,7 @@ class _Work:
         for s in starts:
             if scene is None or reasons[s]:
                 continue
-            boxes = place_boxes(scene.seed(s // step), self.area, self.side(), recipe)
+            boxes = place_boxes(scene.seed(s // step), self.area, recipe)
             reach = max(reach for reach in recipe.lengths if s + reach < len(frames))
             followed = [lumas[s + k] for k in looked_at(reach, recipe)]
             candidates[s] = [Candidate(followed, s // step, box, self.area) for box in boxes]
@@ -192,12 +192,6 @@ class _Work:
         self.windows += len(starts)
         height, width = lumas[0].shape
         self.letterboxed += len(starts) if self.area != Area(0, 0, width, height) else 0
-
-    def side(self) -> float:
-        """Return the side of a crop in luma pixels; smaller where letterbox bars leave a smaller picture."""
-        assert self.area is not None  # noqa: S101
-        shown = np.sqrt(self.area.width * self.area.height / (self.recipe.working_area / 4))
-        return float(min(self.recipe.crop / 2 * shown, self.area.width, self.area.height))
 
     def _keep(self, ends: Sequence[Ends], tracks: Sequence[Track | str]) -> list[Track | str]:
         """Keep the tracks of one start, the shortest first; return each, or the reason why it was refused."""

@@ -7,7 +7,6 @@ from workers.mining.boxes import Area, contrast_with_surroundings, place_boxes
 from workers.mining.recipe import Mining
 
 AREA = Area(0, 0, 300, 200)
-SIDE = 114.0
 
 
 def moving(*rectangles: tuple[int, int, int, int]) -> np.ndarray:
@@ -27,7 +26,7 @@ def naive_contrast(found: np.ndarray, left: int, top: int, side: int, around: in
 
 @pytest.mark.parametrize(("width", "height"), [(24, 24), (12, 30), (40, 16)])
 def test_the_core_covers_what_moves(width: int, height: int) -> None:
-    (box,) = place_boxes(moving((60, 40, width, height)), AREA, SIDE, Mining())
+    (box,) = place_boxes(moving((60, 40, width, height)), AREA, Mining())
     x, y, w, h = box.core
     assert (x, y) == pytest.approx((2 * (60 + width / 2), 2 * (40 + height / 2)), abs=2.5)
     assert (w, h) == pytest.approx((2 * width, 2 * height), rel=0.25)
@@ -38,24 +37,24 @@ def test_the_core_covers_what_moves(width: int, height: int) -> None:
 
 @pytest.mark.parametrize(("side", "low", "high"), [(12, 50, 75), (30, 113, 115), (60, 145, 200)])
 def test_the_crop_follows_the_size_where_the_usual_one_is_far_off(side: int, low: float, high: float) -> None:
-    (box,) = place_boxes(moving((45, 20, side, side)), AREA, SIDE, Mining())
+    (box,) = place_boxes(moving((45, 20, side, side)), AREA, Mining())
     assert low <= box.crop[2] <= high
 
 
 def test_the_papers_crop_has_one_size() -> None:
     for side in (12, 30, 60):
-        (box,) = place_boxes(moving((45, 20, side, side)), AREA, SIDE, Mining(crop_follows_size=False))
-        assert box.crop[2] == SIDE
+        (box,) = place_boxes(moving((45, 20, side, side)), AREA, Mining(crop_follows_size=False))
+        assert box.crop[2] == 113.5
 
 
 def test_two_movers_give_two_boxes_and_best_comes_first() -> None:
-    first, second = place_boxes(moving((10, 20, 24, 24), (110, 60, 16, 16)), AREA, SIDE, Mining())
+    first, second = place_boxes(moving((10, 20, 24, 24), (110, 60, 16, 16)), AREA, Mining())
     assert first.core[0] < 80 < 220 < second.core[0]
 
 
 def test_what_moves_everywhere_has_no_box() -> None:
-    assert place_boxes(np.ones((100, 150), np.float32), AREA, SIDE, Mining()) == []
-    assert place_boxes(np.zeros((100, 150), np.float32), AREA, SIDE, Mining()) == []
+    assert place_boxes(np.ones((100, 150), np.float32), AREA, Mining()) == []
+    assert place_boxes(np.zeros((100, 150), np.float32), AREA, Mining()) == []
 
 
 def test_the_contrast_is_that_of_a_loop() -> None:
@@ -68,7 +67,7 @@ def test_the_contrast_is_that_of_a_loop() -> None:
 
 def test_boxes_stay_inside_the_bars() -> None:
     area = Area(0, 40, 300, 160)
-    boxes = place_boxes(moving((60, 0, 30, 100)), area, SIDE, Mining())
+    boxes = place_boxes(moving((60, 0, 30, 100)), area, Mining())
     assert boxes
     for box in boxes:
         left, top, side = box.crop
