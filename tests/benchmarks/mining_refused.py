@@ -68,6 +68,9 @@ def main() -> None:
         except BadVideo as error:
             print(error)
     total = sum(map(len, found.values()))
+    if not total:
+        print("no window was refused")
+        return
     random = np.random.default_rng(arguments.seed)
     cells = []
     for reason, windows in sorted(found.items(), key=lambda item: -len(item[1])):

@@ -114,20 +114,24 @@ def _added_report(first: dict[str, Any], second: dict[str, Any]) -> dict[str, An
 
 
 def check_length(video: Video, report: dict[str, Any], recipe: Mining) -> None:
-    """Raise `BadVideo` when a video is too short or of a size that cannot be mined.
-
-    A completely damaged video is not refused here: it has no patches, and its report says why.
-    """
+    """Raise `BadVideo` when a video is too short, or none of its frames can be mined."""
     if video.frames == 1:
         raise BadVideo(f"{video.name} is a still picture: one frame.")
-    check_size(video, report)
+    check_frames(video, report)
     needed = recipe.track_length * report["every"] + 1
     if video.frames < needed:
         raise BadVideo(f"{video.name} is shorter than a track: {video.frames} frames, {needed} are needed.")
 
 
-def check_size(video: Video, report: dict[str, Any]) -> None:
-    """Raise `BadVideo` when no frame of a video has a size that can be mined."""
+def check_frames(video: Video, report: dict[str, Any]) -> None:
+    """Raise `BadVideo` when no frame of a video can be mined, because of its size or of damage."""
+    if report["sizes"]:
+        return
     unusable = report["unusable_frames"]
-    if unusable and not report["sizes"]:
+    if unusable:
         raise BadVideo(f"{video.name} has {max(unusable, key=unusable.__getitem__)}.")
+    if report["damaged_frames"]:
+        raise BadVideo(
+            f"{video.name} has no undamaged frame: each of its {video.frames:,} frames is damaged or refers to a "
+            "damaged one. Copy or download it again."
+        )

@@ -14,7 +14,7 @@ from graph.errors import BadVideo, InvalidInput, NotFound, StorageError, Unavail
 from graph.records import Progress, Video
 from workers.mining.isolated import cut_isolated, mine_segment_isolated
 from workers.mining.recipe import Limits, Mining
-from workers.mining.segments import MinedVideo, added, check_length, check_size
+from workers.mining.segments import MinedVideo, added, check_frames, check_length
 from workers.mining.video import video_id
 from workers.requests import IngestRequest
 from workers.stage_context import StageContext
@@ -113,7 +113,7 @@ def store(context: StageContext, parts: Parts, name: str, progress: Progress) ->
         context.shards.write_pieces(f"frames/{identifier}", (frame_table(part) for part in parts()))
         assert whole is not None  # noqa: S101 - the tables were written
         context.shards.write(f"timelines/{identifier}", timeline_table(whole))
-        check_size(whole.video, whole.report)
+        check_frames(whole.video, whole.report)
         report = json.dumps(whole.report)
         video = replace(whole.video, name=name, status="ready", ingested_at=jobs.now(), report=report)
         videos.write_video(context.connection, video, whole.patches, whole.tracks, context.settings.pages)
