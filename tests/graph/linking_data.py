@@ -34,7 +34,7 @@ def make_world(
 ) -> World:
     """Return `patches` starts in `videos` videos with vectors around `kinds` directions.
 
-    The first `spare_tracks` starts have two ends, the others one.
+    The first `spare_tracks` starts have two ends, after 30 and after 60 frames; the others have the first of these.
     """
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(kinds, width))
@@ -46,13 +46,13 @@ def make_world(
         x, y = (int(value) for value in generator.integers(0, 500, 2))
         start = Patch(patch_id(video, frame, x, y, 100, row + 1), video, frame, frame / 30, x, y, 100, row + 1, "start")
         starts.append(start)
-        for extra in range(2 if row < spare_tracks else 1):
+        for length in (30, 60) if row < spare_tracks else (30,):
             end = Patch(
-                patch_id(video, frame + 30 + extra, x, y, 100, row + 1), video, frame + 30 + extra, frame / 30 + 1,
+                patch_id(video, frame + length, x, y, 100, row + 1), video, frame + length, (frame + length) / 30,
                 x, y, 100, row + 1, "end",
             )  # fmt: skip
             ends.append(end)
-            tracks.append(IntraInstance(start.id, end.id, 30, float(generator.random())))
+            tracks.append(IntraInstance(start.id, end.id, length, float(generator.random())))
     clips = [Video(name, f"{name[-3:]}.mp4", 30, 640, 480, 700, 23.3) for name in names]
     return World(clips, starts, ends, tracks, (10 * features).astype(np.float16))
 

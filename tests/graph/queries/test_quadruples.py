@@ -75,6 +75,20 @@ def test_streams_the_join_once_each(
     assert generation.quadruples == len(expected) > len(linking.edges)
 
 
+def test_ends_at_several_lengths_give_a_quadruple_for_each_combination(
+    connection: Connection, world: World, generation: Generation
+) -> None:
+    length = {(track.start_id, track.end_id): track.track_length for track in world.tracks}
+    two = {patch.id for patch in world.starts[:60]}
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row in flat(stream(connection)):
+        if {row.a, row.b} <= two:
+            found.setdefault((row.a, row.b), []).append((length[row.a, row.a_prime], length[row.b, row.b_prime]))
+    assert found
+    assert all(sorted(pairs) == [(30, 30), (30, 60), (60, 30), (60, 60)] for pairs in found.values())
+    assert generation.track_length == 30  # the shortest
+
+
 def test_the_seed_and_the_epoch_decide_the_order(connection: Connection, generation: Generation) -> None:
     first = flat(stream(connection, seed=3))
     assert flat(stream(connection, seed=3)) == first
