@@ -15,16 +15,16 @@ from workers.mining.isolated import count_isolated
 from workers.mining.recipe import Limits, Mining
 from workers.mining.scene import watch
 
-# Measured on 235 real clips (docs/decisions/0103): rates of people, animals, vehicles and hands of all kinds.
-_PATCHES_PER_WINDOW = 3.5
+# Measured by `python -m tests.benchmarks.mining_estimate ../shared/data/videos --clips 40`, two cores of an AMD EPYC,
+# 2026-11-28. The last two are measured by nothing in the repository (docs/decisions/0103).
+_PATCHES_PER_WINDOW = 3.96
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
-_SECONDS_PER_FRAME = 0.0008  # for motion, boxes and tracks, independent of the frame's size
-_SECONDS_PER_PIXEL = 2.5e-9  # decoding and scaling
+_SECONDS_PER_FRAME = 0.00155  # for motion, boxes and tracks
+_SECONDS_PER_PIXEL = 2.2e-9  # decoding and scaling
+_SECONDS_OF_PROBE = 0.013  # what `probe` takes on the measured machine
 _SECONDS_PER_VIDEO = 0.065  # for the queue and the graph; a large share for short clips
 _SECONDS_AT_START = 25.0  # processor time of the command's start and Neo4j's warm-up, summed over all cores
-# time of `_slowness` on the measured machine; estimated from .041 s on a machine that is 1.9 × slower
-_SECONDS_OF_PROBE = 0.022
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,19 @@ def estimate(paths: Sequence[Path], settings: Settings | None = None) -> Estimat
 
 
 def _slowness() -> float:
-    """Return this machine's time for a fixed piece of mining work, divided by that of the measured machine."""
-    cv2.setNumThreads(1)  # one thread, as in mining
+    """Return this machine's time for the probe, divided by that of the measured machine."""
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        probe()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times)) / _SECONDS_OF_PROBE
+
+
+def probe() -> None:
+    """Do a fixed piece of mining work."""
+    cv2.setNumThreads(1)  # as mining does
     random = np.random.default_rng(0)
     ground = np.kron(random.integers(0, 255, (60, 90), np.uint8), np.ones((4, 4), np.uint8))
     lumas = [np.ascontiguousarray(ground[k : 200 + k, 2 * k : 300 + 2 * k]) for k in range(7)]
-    recipe, times = Mining(step=1, stride=15), []
-    for _ in range(7):
-        began = time.perf_counter()
-        watch(lumas, recipe)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times)) / _SECONDS_OF_PROBE
+    watch(lumas, Mining(step=1, stride=15))

@@ -48,7 +48,13 @@ class Picture:
         detail = np.asarray(cv2.addWeighted(small, 1, cv2.blur(small, _LIGHT), -1, 128), np.uint8)
         across, down = (cv2.Sobel(small, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
         slope = np.asarray(cv2.blur(across * across + down * down, _AROUND), np.float32)
-        return cls(np.asarray(small, np.uint8), detail, float(detail[::2, ::2].std()), slope + np.float32(_FLOOR), slope > _STEEP)
+        return cls(
+            np.asarray(small, np.uint8),
+            detail,
+            float(detail[::2, ::2].std()),
+            slope + np.float32(_FLOOR),
+            slope > _STEEP,
+        )
 
 
 def scaled_up(homography: Doubles) -> Doubles:
@@ -90,6 +96,6 @@ def residual_and_noise(one: Picture, other: Picture, plane: Doubles) -> tuple[Fl
     some = difference[::3, ::3].ravel()
     noise = max(_NOISE, 2.5 * float(np.partition(some, some.size // 2)[some.size // 2]))
     change = cv2.LUT(difference, np.square(np.maximum(_LEVELS - np.float32(noise), 0)))
-    moved = cv2.blur(change, _AROUND)
-    moved /= one.slope
+    moved = np.asarray(cv2.blur(change, _AROUND), np.float32)
+    np.divide(moved, one.slope, out=moved)
     return np.asarray(cv2.sqrt(moved, moved), np.float32), noise
