@@ -112,8 +112,9 @@ def test_a_camera_that_starts_again_goes_on(shared_data: Path) -> None:
     assert all(after > before for before, after in pairwise(times))
     assert not [t for t in mined.tracks if t.track_length != 30]
     spans = [(a.frame, b.frame) for a, b in zip(mined.patches[::2], mined.patches[1::2], strict=True)]
-    assert len(spans) == 10
-    assert not [span for span in spans if span[0] < 90 <= span[1]]
+    first = [span for span in spans if span[1] < 90]
+    assert len(first) >= 4
+    assert spans == first + [(start + 90, end + 90) for start, end in first]  # no track crosses the second start
 
 
 def test_a_clock_that_jumps_back_in_the_middle_ends_a_shot(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_the_residual_is_that_of_a_loop() -> None:
     change = np.maximum(change - max(1.5, 2.5 * np.median(change[::3, ::3])), 0)
     for row, column in [(20, 30), (50, 75), (71, 101)]:
         near = change[row - 2 : row + 3, column - 2 : column + 3]
-        expected = np.sqrt((near**2).mean() / (one.slope[row, column]))
+        expected = np.sqrt((near**2).mean() / one.slope[row, column])
         assert found[row, column] == pytest.approx(expected, rel=0.02, abs=1e-3)
 
 
