@@ -129,12 +129,12 @@ def packaged_clips() -> list[Path]:
 
 def notes(few: bool) -> list[str]:
     """Return sentences that say how the demo preset differs from the paper."""
-    recipe, start = get_recipe("transitive", _PRESET), get_recipe("contrast", _PRESET)
+    recipe, start = get_recipe(_RECIPE, _PRESET), get_recipe("contrast", _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
         f"VGG16 of {recipe.width:g} times the width, trained for {start.iterations} steps of contrasting pictures and "
-        f"{recipe.iterations} of the paper's recipe (200,000 there). The full-size network stays the default of "
-        "`transitive train`."
+        f"{recipe.iterations} of {_RECIPE}, which learns pairs of tracks and of links beside contrasted pictures "
+        "(the paper: 200,000 steps of pairs alone). The full-size network stays the default of `transitive train`."
     ]
     if few:
         usual = Mining()
@@ -156,7 +156,7 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
 
 
 def _learn(run: _Demo, few: bool) -> Model:
-    """Train the start, link, train the paper's recipe and embed; finished steps are not repeated."""
+    """Train the start, link, train the recipe and embed; finished steps are not repeated."""
     start = run.run("training the start", TrainRequest("contrast", _PRESET))
     parameters = _parameters(run.session.connection, few)
     run.run("features and linking", LinkRequest(start.result, preset=_PRESET, parameters=parameters))
