@@ -111,7 +111,7 @@ def test_a_box_beyond_the_end_or_outside_its_picture_is_named(clip, pictures):
 
 def test_a_missing_an_unreadable_and_a_huge_picture_are_named(pictures, tmp_path: Path):
     asked = given([(box(1), box(9))])
-    with pytest.raises(InvalidInput, match="Frame 10 of street has a box and no picture"):
+    with pytest.raises(InvalidInput, match="Frame 10 of street has a box but no picture"):
         cut_pictures({frame: path for frame, path in pictures.items() if frame != 9}, asked, Mining(), Limits())
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InvalidInput, match=r"bad.png is not a readable picture"):
