@@ -74,6 +74,8 @@ def track(
 
 def _check(video: Path, sheet: Path | None) -> None:
     if not video.is_file():
+        if video.exists():
+            raise WrongCall(f"{video} is a folder, a pipe or a device, not a file. Name one video.")
         raise WrongCall(f"There is no file {video}. Check the name.")
     if sheet is not None and not sheet.absolute().parent.is_dir():
         raise WrongCall(f"The folder of {sheet} does not exist. Create it first.")

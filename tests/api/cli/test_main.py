@@ -74,6 +74,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("import-model", "no/such/folder"), "no/such/folder holds no finished model"),
         (("ingest", ".", "--track-length", "17"), "must be multiples of 5 frames"),
         (("mine", "no/such/file"), "There is no file no/such/file"),
+        (("mine", "/dev/null"), "/dev/null is a folder, a pipe or a device, not a file."),
         (("import", "no/such/folder"), "no/such/folder"),
         (("export", "."), "exists already"),
         (("link", "--start", "nonsense"), "nonsense"),
