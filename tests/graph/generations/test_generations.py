@@ -8,13 +8,14 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from graph.connection import Connection
+from graph.connection import Connection, Statement
 from graph.errors import Cancelled, Conflict, NotFound, Unavailable
 from graph.generations import batches
 from graph.generations.catalogue import (
@@ -170,6 +171,12 @@ class Failing:
             raise Unavailable("Neo4j is away.")
         return self._connection.write(query, **parameters)
 
+    def write_many(self, statements: Sequence[Statement]):
+        self._left -= 1
+        if self._left <= 0:
+            raise Unavailable("Neo4j is away.")
+        return self._connection.write_many(statements)
+
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 9, 20, 40])
 def test_neo4j_gone_at_any_write_and_the_next_run_completes(
@@ -190,11 +197,15 @@ class Repeating:
 
     def __init__(self, connection: Connection) -> None:
         self.read = connection.read
-        self._write = connection.write
+        self._write, self._write_many = connection.write, connection.write_many
 
     def write(self, query: str, **parameters):
         first = self._write(query, **parameters)
         return self._write(query, **parameters) if "WritingLane" in query and "CREATE (g:" not in query else first
+
+    def write_many(self, statements: Sequence[Statement]):
+        self._write_many(statements)
+        return self._write_many(statements)
 
 
 def test_a_transaction_sent_twice_takes_effect_once(written: Connection, linking: Linking, small_batches: None) -> None:
@@ -281,7 +292,8 @@ class Slow:
     """A slow connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self.read, self._write = connection.read, connection.write
+        self.read, self.write_many = connection.read, connection.write_many
+        self._write = connection.write
 
     def write(self, query: str, **parameters):
         time.sleep(0.1)
