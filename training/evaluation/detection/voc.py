@@ -92,7 +92,8 @@ def _labelled(one: _Annotated, classes: list[str]) -> Labelled:
     name, picture, size, objects = one
     for label, _, _ in objects:
         if label not in classes:
-            raise InvalidInput(f"{name}.xml has an object {label!r}, which no training picture has. Correct the name.")
+            file = picture.parents[1] / "Annotations" / f"{name}.xml"
+            raise InvalidInput(f"{file} has an object {label!r}, which no training picture has. Correct the name.")
     boxes = [box for _, box, _ in objects]
     return labelled(
         name,
