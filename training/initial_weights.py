@@ -66,7 +66,10 @@ def load_imagenet(network: Network, file: Path | None) -> str:
     ours = {name for name in network.state_dict() if name.startswith("features.")}
     state = network.state_dict()
     if trunk.keys() != ours or any(trunk[name].shape != state[name].shape for name in ours):
-        raise InvalidInput(f"{file or 'The download'} does not hold the weights of torchvision's vgg16.")
+        raise InvalidInput(
+            f"{file or 'The download'} does not hold the weights of torchvision's vgg16. "
+            "Give https://download.pytorch.org/models/vgg16-397923af.pth or a model's folder."
+        )
     network.load_state_dict(trunk, strict=False)
     return _HUB if file is None else file.name
 
