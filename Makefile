@@ -10,7 +10,7 @@ SHARED ?= ../shared/data
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-gpu lock clean
+.PHONY: help setup demo test check format bench bench-gpu load lock clean
 
 help:  ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench-gpu: setup  ## the same on a machine with a GPU; writes docs/benchmarks/ (
 	@$(RUN)python -m tests.benchmarks.training_step --device cuda --width 1 --quadruples 100 --repeats 10
 	@$(RUN)python -m tests.benchmarks.training_parts --device cuda --preset h200 $(if $(PACK),--pack "$(PACK)")
 	@$(if $(VIDEOS),$(RUN)python -m tests.benchmarks.mining_nvdec "$(VIDEOS)")
+
+load: setup  ## use a stack while its workers are killed, and upload damaged videos (about 15 minutes)
+	$(RUN)python -m tests.load.killed_workers --clips $(SHARED)/videos
+	$(RUN)python -m tests.load.mutated_uploads --clips $(SHARED)/videos
 
 # torch is pinned to the last release built for CUDA 12, so that faiss-gpu-cu12 and torch share one CUDA.
 lock: setup  ## resolve pyproject.toml into new lock files (hashes, no host names)
