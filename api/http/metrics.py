@@ -123,7 +123,7 @@ class Measured:
             self.measurements.seconds.labels(route).observe(time.perf_counter() - begin)
 
 
-def measurements(request: Request) -> Measurements:
+async def measurements(request: Request) -> Measurements:
     """Hand a route the app's counters."""
     found: Measurements = request.app.state.measurements
     return found

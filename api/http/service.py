@@ -1,16 +1,18 @@
 """The resources that the routes share: the graph, the files, the uploads and the encoders."""
 
 import shutil
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from cachetools import TTLCache
 from fastapi import Depends, Request
 
 from api.http.encoders import Encode, Encoders
 from api.http.marked import MarkedPatches
 from api.http.micro_batches import MicroBatches
-from api.http.patch_files import PatchFiles
+from api.http.patch_files import FRESH_S, PatchFiles
 from api.http.resumable import ResumableUploads
 from api.http.similar_patches import SimilarPatches
 from api.http.source_files import SourceFiles
@@ -40,6 +42,8 @@ class Service:
     sources: SourceFiles
     marked: MarkedPatches
     encoders: Encoders
+    _looking: threading.Lock = field(default_factory=threading.Lock)
+    _named: TTLCache[str, Model] = field(default_factory=lambda: TTLCache(256, FRESH_S))
 
     @classmethod
     def open(cls, settings: Settings) -> "Service":
@@ -156,7 +160,7 @@ class Service:
         An ONNX model is used only if it is named or current. Raises `NotFound`.
         """
         if model_id is not None:
-            return models.get_model(self.connection, model_id).id
+            return self._named_model(model_id).id
         current = models.current_model(self.connection)
         if current:
             return current.id
@@ -166,6 +170,16 @@ class Service:
         raise NotFound(
             "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."
         )
+
+    def _named_model(self, model_id: str) -> Model:
+        """Return a model, from memory if it was asked for a moment ago: the query takes longer than a search."""
+        with self._looking:
+            known = self._named.get(model_id)
+        if known is None:
+            known = models.get_model(self.connection, model_id)
+            with self._looking:
+                self._named[model_id] = known
+        return known
 
     def embedded_models(self) -> list[str]:
         """Return the ids of the models with embeddings: the current one first, then the newest first."""
@@ -201,8 +215,8 @@ def _outcome(look: Callable[[], str]) -> tuple[bool, str]:
         return False, str(error)
 
 
-def service(request: Request) -> Service:
-    """Hand a route what it works with."""
+async def service(request: Request) -> Service:
+    """Hand a route what it works with; async, because FastAPI runs plain functions in threads."""
     found: Service = request.app.state.service
     return found
 

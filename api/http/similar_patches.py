@@ -49,6 +49,15 @@ class SimilarPatches:
                 found = _best(found, k)
         return _best(found, k)
 
+    def vector(self, model: str, patch: str) -> Vectors:
+        """Return the embedding (E,) with which a patch is searched; raises `NotFound`.
+
+        The index gives it rounded to float16 in one read; a shard would be read whole.
+        """
+        index, plan = self._index(model)
+        found = index.vector(patch, plan) if index else None
+        return self._files.embeddings(model, [patch])[0] if found is None else found
+
     def uncovered(self, model: str) -> int:
         """Return how many shards the index does not hold."""
         return len(self._index(model)[1].uncovered)

@@ -57,6 +57,14 @@ class VectorIndex:
                 del remaining[video]
         return Plan(versions, tuple(current), tuple(sorted(remaining)))
 
+    def vector(self, patch: str, plan: Plan) -> NDArray[np.float32] | None:
+        """Return the vector (D,) of a patch, of length 1 and rounded to float16; None if the index has none."""
+        for segment, current in zip(self.segments, plan.current, strict=True):
+            found = segment.vector(patch, current)
+            if found is not None:
+                return found
+        return None
+
     def search(self, query: NDArray[np.float32], k: int, plan: Plan, wanted: Selection) -> list[Found]:
         """Return approximately the `k` rows of each segment that are nearest to `query` (D,) of length 1."""
         visited = self.manifest.visited

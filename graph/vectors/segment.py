@@ -73,13 +73,26 @@ class Segment:
         pairs = zip(self.videos, self.versions, strict=True)
         return frozenset(video for video, version in pairs if versions.get(video) == version)
 
+    def vector(self, patch: str, current: frozenset[str]) -> NDArray[np.float32] | None:
+        """Return the vector (D,) of a patch of a `current` video, of length 1; None if the segment has none."""
+        place = int(np.searchsorted(self.keys, np.uint64(int(patch, 16)), sorter=self.order))
+        if place == len(self.keys):
+            return None
+        row = int(self.order[place])
+        owner = self.videos[int(np.searchsorted(self.starts, row, side="right")) - 1]
+        if int(self.keys[row]) != int(patch, 16) or owner not in current:
+            return None
+        found: NDArray[np.float32] = np.take(_FLOATS, self.vectors[row].view(np.uint16))
+        return found / np.linalg.norm(found)
+
     def search(
         self, query: NDArray[np.float32], k: int, current: frozenset[str], wanted: Selection, visited: int
     ) -> list[Found]:
         """Return approximately the `k` rows of `current` videos with the highest cosine to `query` (D,) of length 1.
 
         If few rows are permitted, all are compared. Otherwise the inverted file visits `visited` lists, or more if the
-        filter permits a small share of the rows, and the stored vectors order the candidates.
+        filter permits a small share of the rows, and the stored vectors order the candidates. `wanted.without_patch`
+        is taken out of the candidates: a mask of all rows for one patch would take longer than the search.
         """
         allowed = self._allowed(current, wanted)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -89,7 +102,9 @@ class Segment:
             rows = np.flatnonzero(allowed)
         else:
             wider = int(np.ceil(visited * min(8.0, len(self) / count)))
-            rows = self.inverted.search(query, max(FIRST_CANDIDATES, 2 * k), wider, allowed)
+            rows = self.inverted.search(query, max(FIRST_CANDIDATES, 2 * k) + 1, wider, allowed)
+        if wanted.without_patch:
+            rows = rows[self.keys[rows] != np.uint64(int(wanted.without_patch, 16))]
         cosines = np.take(_FLOATS, self.vectors[rows].view(np.uint16)) @ query
         best = np.argsort(-cosines, kind="stable")[:k]
         owners = np.searchsorted(self.starts, rows[best], side="right") - 1
@@ -103,7 +118,7 @@ class Segment:
     def _allowed(self, current: frozenset[str], wanted: Selection) -> NDArray[np.bool_] | None:
         """Return the mask (N,) of permitted rows, or None if all rows are permitted."""
         alive = self._alive(current, wanted.hidden)
-        if wanted == Selection(hidden=wanted.hidden):
+        if wanted == Selection(without_patch=wanted.without_patch, hidden=wanted.hidden):
             return alive
         mask = np.ones(len(self), bool) if alive is None else alive.copy()
         if wanted.patches is not None:
@@ -113,8 +128,6 @@ class Segment:
         for video in wanted.without_videos & self._places.keys():
             place = self._places[video]
             mask[self.starts[place] : self.starts[place + 1]] = False
-        if wanted.without_patch:
-            mask &= ~self._mask_of(np.array([int(wanted.without_patch, 16)], np.uint64))
         return mask
 
     def _alive(self, current: frozenset[str], hidden: frozenset[str]) -> NDArray[np.bool_] | None:

@@ -1,6 +1,8 @@
 """Benchmark of searching many embeddings: our index against direct calls of faiss, and over HTTP.
 
     python -m tests.benchmarks.vector_search [--rows 1000000] [--width 1024] [--seconds 15]
+    python -m tests.benchmarks.vector_search --rows 3000000 --home DIR --only build
+    python -m tests.benchmarks.vector_search --rows 3000000 --home DIR        # only this one needs a quiet machine
 
 The vectors lie on a curved surface of 64 dimensions around 2,000 centres, in float32 shards of 500. Printed: time,
 memory and disk of the build; recall@10 over questions that are not in the index; latency and rate of faiss' own
@@ -180,53 +182,76 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def build(home: Path, shards: Shards, draw: Callable[[np.random.Generator, int], Vectors], rows: int) -> None:
+    """Write the shards and build the index, and print what the build took."""
+    if len(shards.names(f"embeddings/{MODEL}")) < rows // PER_VIDEO:
+        write_shards(shards, draw, rows)
+    target = index_folder(load_settings({"TRANSITIVE_HOME": str(home)}), MODEL)
+    steps: dict[str, float] = {}
+    last = start = time.perf_counter()
+
+    def progress(stage: str, *_: object) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        steps[stage], last = steps.get(stage, 0.0) + now - last, now
+
+    manifest = update_index(shards, MODEL, target, progress)
+    if manifest is None:
+        sys.exit(f"{rows} vectors need no index. Name more: --rows.")
+    took = time.perf_counter() - start
+    disk = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    print(f"build of {manifest.rows:,} × {manifest.dimension}: {took:.0f} s, {disk / 2**20:,.0f} MiB on disk, ", end="")
+    print(f"at most {memory:,.0f} MiB in memory; {manifest.lists} lists, {manifest.visited} visited, ", end="")
+    print(f"{manifest.components} components, recall@10 {manifest.recall:.3f} when built", flush=True)
+    print("until the end of: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in steps.items()), flush=True)
+
+
+def measure(
+    home: Path, shards: Shards, draw: Callable[[np.random.Generator, int], Vectors], rows: int, seconds: float
+) -> None:
+    """Search, and print recall, latencies and rates."""
+    target = index_folder(load_settings({"TRANSITIVE_HOME": str(home)}), MODEL)
+    questions = draw(np.random.default_rng(3), QUESTIONS)
+    index = VectorIndex.open(target)
+    assert index is not None
+    plan = index.plan(shards.versions(f"embeddings/{MODEL}"))
+    truth = nearest(shards, questions)
+    hits = sum(
+        len(ten & {patch for patch, _, _ in index.search(question, 10, plan, Selection())})
+        for question, ten in zip(questions, truth, strict=True)
+    )
+    print(f"recall@10 of {QUESTIONS} questions that are not in the index: {hits / (10 * QUESTIONS):.3f}", flush=True)
+    plain = refined(target / index.manifest.segments[0], index.manifest)
+    direct: list[float] = []
+    ours: list[float] = []
+    for _ in range(3):
+        direct += latencies(lambda n: plain.search(questions[n : n + 1], 10), QUESTIONS)
+        ours += latencies(lambda n: index.search(questions[n], 10, plan, Selection()), QUESTIONS)
+    print(line("faiss directly (IndexRefine over float16)", direct))
+    print(line("ours", ours))
+    print(f"ours / faiss directly: {statistics.median(ours) / statistics.median(direct):.2f}", flush=True)
+    taken, rate = measured_service(home, rows, seconds)
+    print(line(f"GET /patches/…/similar, {CLIENTS} clients", taken), f"   together {rate:.0f}/s")
+
+
 def main() -> None:
     """Build, search, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--home", type=Path, help="A folder that stays; an index that it has is not built again.")
+    parser.add_argument("--only", choices=["build"], help="Stop after the build.")
     arguments = parser.parse_args()
+    draw = generator(arguments.width)
     with TemporaryDirectory() as folder:
-        home = Path(folder)
+        home: Path = arguments.home or Path(folder)
         shards = Shards(str(home / "data"))
-        draw = generator(arguments.width)
-        write_shards(shards, draw, arguments.rows)
-        settings = load_settings({"TRANSITIVE_HOME": str(home)})
-        target = index_folder(settings, MODEL)
-        start = time.perf_counter()
-        manifest = update_index(shards, MODEL, target, lambda *_: None)
-        if manifest is None:
-            sys.exit(f"{arguments.rows} vectors need no index. Name more: --rows.")
-        took = time.perf_counter() - start
-        disk = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-        print(
-            f"build of {manifest.rows:,} × {arguments.width}: {took:.0f} s, {disk / 2**20:,.0f} MiB on disk, ", end=""
-        )
-        print(f"at most {memory:,.0f} MiB in memory; {manifest.lists} lists, {manifest.visited} visited, ", end="")
-        print(f"{manifest.components} components, recall@10 {manifest.recall:.3f} when built", flush=True)
-        questions = draw(np.random.default_rng(3), QUESTIONS)
-        index = VectorIndex.open(target)
-        assert index is not None
-        plan = index.plan(shards.versions(f"embeddings/{MODEL}"))
-        truth = nearest(shards, questions)
-        hits = sum(
-            len(ten & {patch for patch, _, _ in index.search(question, 10, plan, Selection())})
-            for question, ten in zip(questions, truth, strict=True)
-        )
-        print(f"recall@10 of {QUESTIONS} questions that are not in the index: {hits / (10 * QUESTIONS):.3f}")
-        plain = refined(target / manifest.segments[0], manifest)
-        direct: list[float] = []
-        ours: list[float] = []
-        for _ in range(3):
-            direct += latencies(lambda n: plain.search(questions[n : n + 1], 10), QUESTIONS)
-            ours += latencies(lambda n: index.search(questions[n], 10, plan, Selection()), QUESTIONS)
-        print(line("faiss directly (IndexRefine over float16)", direct))
-        print(line("ours", ours))
-        print(f"ours / faiss directly: {statistics.median(ours) / statistics.median(direct):.2f}")
-        taken, rate = measured_service(home, arguments.rows, arguments.seconds)
-        print(line(f"GET /patches/…/similar, {CLIENTS} clients", taken), f"   together {rate:.0f}/s")
+        if not (home / "indexes").exists():
+            build(home, shards, draw, arguments.rows)
+        if arguments.only is None:
+            measure(home, shards, draw, arguments.rows, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
 from api.http.routes.models import ModelId
-from api.http.routes.patches import get_similar
+from api.http.routes.patches import similar_patches
 from api.http.routes.units import get_units
 from api.http.service import Service, ServiceDep
 from api.responses.vectors import SimilarItem
@@ -139,5 +139,5 @@ def _compared(shared: Service, model: str, other: str, seed: int) -> list[Neighb
 
 
 def _near(shared: Service, patch: str, model: str) -> list[SimilarItem]:
-    found = or_none(lambda: get_similar(patch, shared, Selection(), NEAREST, model))
+    found = or_none(lambda: similar_patches(shared, patch, Selection(), NEAREST, model))
     return found.items if found else []

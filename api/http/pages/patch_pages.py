@@ -11,7 +11,7 @@ from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
 from api.http.routes.neighbours import edge_response
 from api.http.routes.paging import AfterPatch, cut
-from api.http.routes.patches import PatchId, get_similar
+from api.http.routes.patches import PatchId, similar_patches
 from api.http.routes.units import get_units
 from api.http.routes.video_media import get_timeline
 from api.http.service import Service, ServiceDep
@@ -94,7 +94,7 @@ def show_patch(
 
 
 def _similar(shared: Service, patch_id: str, model: str) -> SimilarResponse | None:
-    return or_none(lambda: get_similar(patch_id, shared, Selection(), SIMILAR, model))
+    return or_none(lambda: similar_patches(shared, patch_id, Selection(), SIMILAR, model))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from api.http.problems import Described, problem_responses
 from api.http.ranges import tagged_bytes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.routes.selection import SelectionDep
-from api.http.service import ServiceDep
+from api.http.service import Service, ServiceDep
 from api.responses.patches import PatchResponse
 from api.responses.response import PATCH_ID, VIDEO_ID, Page
 from api.responses.vectors import SimilarItem, SimilarResponse, VectorResponse
@@ -19,6 +19,7 @@ from graph import videos
 from graph.queries import listing
 from graph.queries.listing import PatchFilter
 from graph.records import Patch, Role
+from graph.vectors.selection import Selection
 
 router = APIRouter(tags=["patches"])
 
@@ -108,7 +109,12 @@ def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = Non
     return Response(body.model_dump_json(), media_type=JSON, headers={"Vary": "Accept", "X-Model": name})
 
 
-@router.get("/patches/{patch_id}/similar", responses=problem_responses(404), summary="Patches most like a patch")
+@router.get(
+    "/patches/{patch_id}/similar",
+    response_model=SimilarResponse,
+    responses=problem_responses(404),
+    summary="Patches most like a patch",
+)
 def get_similar(
     patch_id: PatchId,
     shared: ServiceDep,
@@ -116,13 +122,22 @@ def get_similar(
     k: HowMany = 10,
     model: ModelQuery = None,
     other_videos: Annotated[bool, Query(description="Leave out the patch's own video.")] = False,
-) -> SimilarResponse:
+) -> Response:
     """Search the embeddings of the other patches; best first.
 
     With 20,000 vectors or more, the search uses an index; `GET /models/{id}/index` has its measured recall.
     """
-    name = shared.embedded_model(model)
-    vector = shared.files.embeddings(name, [patch_id])[0]
     own = frozenset([shared.files.video_of(patch_id)] if other_videos else [])
-    wanted = replace(wanted, without_patch=patch_id, without_videos=wanted.without_videos | own)
-    return SimilarResponse(model=name, items=similar_items(shared.similar.search(name, vector, k, wanted)))
+    wanted = replace(wanted, without_videos=wanted.without_videos | own)
+    # written here, in the search's own thread; FastAPI would check the items again and write them in another thread
+    return Response(similar_patches(shared, patch_id, wanted, k, model).model_dump_json(), media_type=JSON)
+
+
+def similar_patches(
+    shared: Service, patch_id: str, wanted: Selection, k: int, model: str | None = None
+) -> SimilarResponse:
+    """Return the `k` patches most like a patch, without the patch itself; raises `NotFound`."""
+    name = shared.embedded_model(model)
+    vector = shared.similar.vector(name, patch_id)
+    found = shared.similar.search(name, vector, k, replace(wanted, without_patch=patch_id))
+    return SimilarResponse(model=name, items=similar_items(found))

@@ -111,6 +111,22 @@ def test_answers_name_the_patch_its_video_and_its_cosine(collection: Collection)
         assert cosine == pytest.approx(float(collection.vectors[other] @ vector), abs=2e-4)
 
 
+def test_a_patch_is_searched_by_its_stored_vector_and_left_out_of_its_own_answer(collection: Collection) -> None:
+    index = VectorIndex.open(collection.folder)
+    assert index is not None
+    versions = collection.shards.versions(f"embeddings/{MODEL}")
+    plan, patch = index.plan(versions), f"{3:08x}{17:08x}"
+    stored = index.vector(patch, plan)
+    assert stored == pytest.approx(collection.vectors[patch], abs=5e-4)
+    assert index.vector(f"{3:08x}{5000:08x}", plan) is None
+    assert index.vector("f" * 16, plan) is None
+    del versions[f"{3:032x}"]
+    assert index.vector(patch, index.plan(versions)) is None  # its video is deleted
+    with_it = collection.search(collection.vectors[patch], 6)
+    assert with_it[0][0] == patch
+    assert collection.search(collection.vectors[patch], 5, Selection(without_patch=patch)) == with_it[1:]
+
+
 def test_filters_hold_inside_the_search(collection: Collection) -> None:
     three = f"{3:032x}"
     assert collection.recall(Selection(video=three), permitted=f"{3:08x}") == 1  # few rows: all are compared
