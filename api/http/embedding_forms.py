@@ -20,7 +20,8 @@ FORMS: Described = {
     }
 }
 
-Accept = Annotated[str, Header(description=f"{JSON}, {NPY} or {ARROW}.")]
+# OpenAPI 3.1 describes Accept by the content types of the answer, not as a parameter
+Accept = Annotated[str, Header(include_in_schema=False)]
 
 
 def chosen_form(accept: str) -> str:

@@ -196,6 +196,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, errors.TransitiveError):  # FastAPI wraps what the body's reader raised
         return await _on_known(request, error.__cause__)
     status = HTTPStatus(error.status_code)
+    if status == HTTPStatus.BAD_REQUEST:  # FastAPI's for a body that is no UTF-8 or no form; other bad bodies are 422
+        return await _on_known(request, errors.InvalidInput("The body cannot be read: no JSON in UTF-8, or no form."))
     detail, headers = error.detail, dict(error.headers or {})
     if status == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {request.url.path}. /docs lists what there is."

@@ -22,7 +22,13 @@ router = APIRouter(tags=["embeddings"])
 MOST_PICTURES = 256
 MOST_IDS = 100_000
 
-Pictures = Annotated[list[UploadFile], File(description=f"{ACCEPTED}; the central square is used.")]
+Pictures = Annotated[
+    list[UploadFile],
+    File(
+        description=f"{ACCEPTED}; the central square is used.",
+        json_schema_extra={"minItems": 1, "maxItems": MOST_PICTURES},
+    ),
+]
 
 
 class Lookup(BaseModel):

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.http.problems import problem_responses
+from api.http.routes.json_types import Boolean
 from api.http.routes.paging import Limit, cut
 from api.http.routes.patches import PatchId, patch_response
 from api.http.service import ServiceDep
@@ -41,7 +42,7 @@ class PatchMark(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"no_object": True, "by": "ada"}]})
 
-    no_object: bool = Field(description="false removes an earlier mark.")
+    no_object: Boolean = Field(description="false removes an earlier mark.")
     by: By
 
 

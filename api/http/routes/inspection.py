@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from api.http.problems import problem_responses
 from api.http.service import Service, ServiceDep
 from graph import models
-from graph.errors import InvalidInput, NotFound
+from graph.errors import NotFound
 from graph.generations.catalogue import require_generation
 from graph.queries.inspection import Inspected, edges_of_bucket, farthest_edges
 
@@ -54,10 +54,11 @@ def list_for_inspection(
 ) -> InspectionResponse:
     """List links without a judgement: those of the largest distance first, a seeded sample, or where models disagree.
 
-    `disagreement` needs both `model` and `other`, and searches a seeded sample of a thousand links.
+    `disagreement` compares two models on a seeded sample of a thousand links. Models that are not named are the
+    current one and the newest others.
     """
-    if order == "disagreement" and not (model and other):
-        raise InvalidInput("Disagreement needs two models: give `model` and `other`.")
+    if order == "disagreement":
+        model, other = _two_models(shared, model, other)
     for name in filter(None, (model, other)):
         models.get_model(shared.connection, name)
     if order == "distance":
@@ -80,6 +81,17 @@ def list_for_inspection(
     if order == "disagreement":
         items.sort(key=_disagreement, reverse=True)
     return InspectionResponse(generation=require_generation(shared.connection).id, items=items[:limit])
+
+
+def _two_models(shared: Service, model: str, other: str) -> tuple[str, str]:
+    """Fill in the models that are not named; raises `NotFound` if fewer than two models have embeddings."""
+    if not (model and other):
+        known = [name for name in shared.embedded_models() if name not in (model, other)]
+        if len(known) < 2 - bool(model) - bool(other):
+            raise NotFound("Disagreement needs the embeddings of two models. Train another one: transitive train.")
+        model = model or known.pop(0)
+        other = other or known.pop(0)
+    return model, other
 
 
 def _sample(shared: Service, seed: int, limit: int) -> list[Inspected]:

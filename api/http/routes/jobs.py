@@ -27,7 +27,7 @@ def _existing(job_id: JobId, shared: ServiceDep) -> Job:
     return jobs.get_job(shared.connection, job_id)
 
 
-@router.get("/jobs", responses=problem_responses(), summary="List jobs, newest first")
+@router.get("/jobs", responses=problem_responses(404), summary="List jobs, newest first")
 def list_jobs(
     request: Request,
     shared: ServiceDep,

@@ -10,7 +10,7 @@ from api.http.routes.started import started
 from api.http.service import ServiceDep
 from api.responses.jobs import JobResponse
 from graph import models
-from graph.errors import InvalidInput, NotFound
+from graph.errors import Conflict, NotFound
 from graph.identifiers import require_name
 from training.model_folder import MAP
 from workers.requests import MapRequest
@@ -21,14 +21,14 @@ router = APIRouter(tags=["models"])
 @router.post(
     "/models/{model_id}/map",
     status_code=202,
-    responses=problem_responses(403, 404, also=JOB_STARTED),
+    responses=problem_responses(403, 404, 409, also=JOB_STARTED),
     summary="Compute a model's map",
 )
 def start_map(model_id: ModelId, shared: ServiceDep, response: Response) -> JobResponse:
     """Lay the embeddings of up to 100,000 patches out in two dimensions (UMAP); the job's result is the model's id."""
     model = models.get_model(shared.connection, model_id)
     if not shared.files.embedded(model.id):
-        raise InvalidInput(f"No patch is embedded by model {model.id}. Compute embeddings first: transitive embed.")
+        raise Conflict(f"No patch is embedded by model {model.id}. Compute embeddings first: transitive embed.")
     return started(response, shared.submit(MapRequest(model.id)))
 
 

@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Query, Request
 
 Found = TypeVar("Found")
 
-MOST_INTEGER = 2**63 - 1  # Neo4j stores integers of 64 bits
+MOST_INTEGER = 2**53 - 1  # up to here every JSON parser keeps integers exactly (RFC 8259, section 6)
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
 AfterVideo = Annotated[

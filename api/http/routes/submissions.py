@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.http.problems import JOB_STARTED, problem_responses
+from api.http.routes.json_types import Boolean, Integer, Number
 from api.http.routes.paging import MOST_INTEGER, IdempotencyKey
 from api.http.routes.started import started
 from api.http.service import ServiceDep
@@ -13,7 +14,8 @@ from api.responses.jobs import JobResponse
 from graph import models
 from graph.generations import catalogue
 from graph.linking.parameters import MOST_GROUP, MOST_NEIGHBOURS, LinkParameters
-from training.recipes import get_recipe
+from training.presets import PRESETS
+from training.recipes import RECIPES, get_recipe
 from workers import requests
 
 router = APIRouter(responses=problem_responses(403, 404, also=JOB_STARTED))
@@ -31,7 +33,9 @@ class LinkRequest(BaseModel):
                 {},
                 {"linked_share": 0.2},
                 {"group": 4, "neighbours": 10, "remove_mean": False, "linked_share": 1},
-            ]
+            ],
+            "if": {"properties": {"join": {"const": True}}, "required": ["join"]},
+            "then": {"maxProperties": 1},
         },
     )
 
@@ -42,31 +46,33 @@ class LinkRequest(BaseModel):
     preset: Literal["", "paper", "h200", "cpu-small", "demo"] = Field(
         "", description="Preset of the start, if none was trained yet; empty: one that fits the device."
     )
-    parents: int = Field(
+    parents: Integer = Field(
         _DEFAULT.parents, ge=0, le=MOST_INTEGER, description="K of K-means; 0: from the number of patches."
     )
-    smallest: int = Field(
+    smallest: Integer = Field(
         _DEFAULT.smallest,
         ge=0,
         le=MOST_INTEGER,
         description="Smaller parents are dropped; 0: a twentieth of the mean size.",
     )
-    neighbours: int = Field(
+    neighbours: Integer = Field(
         _DEFAULT.neighbours, ge=1, le=MOST_NEIGHBOURS, description="Length of the nearest-neighbour lists."
     )
-    group: int = Field(_DEFAULT.group, ge=2, le=MOST_GROUP, description="Patches in a child cluster.")
-    remove_mean: bool = Field(_DEFAULT.remove_mean, description="Whether the mean of the features is subtracted.")
-    linked_share: float = Field(
+    group: Integer = Field(_DEFAULT.group, ge=2, le=MOST_GROUP, description="Patches in a child cluster.")
+    remove_mean: Boolean = Field(_DEFAULT.remove_mean, description="Whether the mean of the features is subtracted.")
+    linked_share: Number = Field(
         _DEFAULT.linked_share,
         gt=0,
         le=1,
         description="The tightest child clusters are kept until this share of the tracks is linked.",
     )
-    exclude_same_video: bool = Field(
+    exclude_same_video: Boolean = Field(
         _DEFAULT.exclude_same_video, description="Whether patches of one video are never linked."
     )
-    seed: int = Field(_DEFAULT.seed, ge=0, le=MOST_INTEGER, description="Of K-means.")
-    join: bool = Field(False, description="Let new videos join the current linking's parents; its parameters are kept.")
+    seed: Integer = Field(_DEFAULT.seed, ge=0, le=MOST_INTEGER, description="Of K-means.")
+    join: Boolean = Field(
+        False, description="Let new videos join the current linking's parents; its parameters are kept."
+    )
 
     @model_validator(mode="after")
     def _joins_as_it_is(self) -> "LinkRequest":
@@ -82,13 +88,13 @@ class TrainRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"recipe": "transitive", "preset": "cpu-small"}]}
     )
 
-    recipe: str = Field(max_length=100, description="contrast, context, transitive, tracking, …")
-    preset: str = Field("paper", max_length=100, description="paper, h200, cpu-small or demo.")
+    recipe: str = Field(max_length=100, description="What is trained.", json_schema_extra={"enum": [*RECIPES]})
+    preset: str = Field("paper", max_length=100, description="Its size.", json_schema_extra={"enum": [*PRESETS]})
     start: Literal["", "context", "contrast"] = Field(
         "", description="Recipe of the initial model; empty: the preset's start."
     )
-    seed: int = Field(0, ge=0, le=MOST_INTEGER)
-    iterations: int | None = Field(None, ge=1, le=MOST_INTEGER, description="Number of steps; null: the preset's.")
+    seed: Integer = Field(0, ge=0, le=MOST_INTEGER)
+    iterations: Integer | None = Field(None, ge=1, le=MOST_INTEGER, description="Number of steps; null: the preset's.")
 
 
 class EmbedRequest(BaseModel):

@@ -26,7 +26,9 @@ VERSION = "1.0.0"
 CHUNK = "application/offset+octet-stream"
 
 
-def _check_version(response: Response, tus_resumable: Annotated[str, Header()] = VERSION) -> None:
+async def _check_version(
+    response: Response, tus_resumable: Annotated[str, Header(json_schema_extra={"const": VERSION})] = VERSION
+) -> None:
     response.headers["Tus-Resumable"] = VERSION
     if tus_resumable != VERSION:
         raise WrongVersion(f"This server supports tus {VERSION}, not {tus_resumable}.")
@@ -35,7 +37,16 @@ def _check_version(response: Response, tus_resumable: Annotated[str, Header()] =
 router = APIRouter(tags=["videos"], dependencies=[Depends(_check_version)])
 
 UploadId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", examples=["3d1f0c6a2b9e48d7a5c4e3f2b1a09876"])]
-Length = Annotated[int, Header(alias="Upload-Length", ge=0, le=MOST_INTEGER, description="Bytes of the whole file.")]
+Length = Annotated[
+    int,
+    Header(
+        alias="Upload-Length",
+        ge=0,
+        le=MOST_INTEGER,
+        description="Bytes of the whole file.",
+        json_schema_extra={"minimum": 1},  # 0 is refused with the name of the file
+    ),
+]
 Offset = Annotated[int, Header(alias="Upload-Offset", ge=0, le=MOST_INTEGER, description="Where these bytes begin.")]
 Metadata = Annotated[
     str,
