@@ -14,6 +14,8 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,8 +39,9 @@ RESTART_S = 3.0  # a supervisor starts a killed worker again after this time
 LARGEST_GROWTH = 1.25  # of the API's memory from the first third to the end
 
 
-def started(home: Path) -> tuple[Stack, Settings]:
-    """Start a stack in `home` on free ports."""
+@contextmanager
+def running_stack(home: Path) -> Iterator[tuple[Stack, Settings]]:
+    """Run a stack in `home` on free ports."""
     named = {
         "TRANSITIVE_HOME": str(home),
         "TRANSITIVE_API_PORT": str(quiet_port()),
@@ -47,7 +50,10 @@ def started(home: Path) -> tuple[Stack, Settings]:
         "TRANSITIVE_REDIS_PORT": str(quiet_port()),
     }
     stack = Stack(load_settings(named))
-    return stack, stack.up()
+    try:
+        yield stack, stack.up()
+    finally:
+        stack.down()
 
 
 def smallest_clips(folder: Path, count: int) -> dict[str, bytes]:
@@ -175,20 +181,16 @@ def main() -> None:
     arguments = parser.parse_args()
     clips = smallest_clips(arguments.clips, 6)
     random.seed(0)
-    with TemporaryDirectory() as folder:
-        stack, found = started(Path(folder))
-        try:
-            password = found.neo4j_password.get_secret_value()
-            with (
-                Connection(found.neo4j_uri, found.neo4j_user, password) as connection,
-                httpx.Client(base_url=stack.api_url, timeout=120) as http,
-            ):
-                prepared = prepare(http, found, connection, clips)
-                work = load(stack, found, clips, arguments.clients, arguments.seconds, arguments.kill_every)
-                record, killed, sizes = asyncio.run(work)
-                faults = record.faults + settle(http, record, connection, Shards(found.data), prepared)
-        finally:
-            stack.down()
+    with TemporaryDirectory() as folder, running_stack(Path(folder)) as (stack, found):
+        password = found.neo4j_password.get_secret_value()
+        with (
+            Connection(found.neo4j_uri, found.neo4j_user, password) as connection,
+            httpx.Client(base_url=stack.api_url, timeout=120) as http,
+        ):
+            prepared = prepare(http, found, connection, clips)
+            work = load(stack, found, clips, arguments.clients, arguments.seconds, arguments.kill_every)
+            record, killed, sizes = asyncio.run(work)
+            faults = record.faults + settle(http, record, connection, Shards(found.data), prepared)
     print("\n".join(record.table()))
     states = Counter(one.state for one in record.uploads)
     deleted = sum(one.deleted for one in record.uploads)

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from api.cli.stack import Stack
-from tests.load.killed_workers import smallest_clips, started, wait_for
+from tests.load.killed_workers import running_stack, smallest_clips, wait_for
 
 AT_ONCE = 16
 HEADER = 4096  # bytes that are exchanged between two files
@@ -109,15 +109,11 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, default=Path("../shared/data/videos"))
     arguments = parser.parse_args()
     files = mutated(smallest_clips(arguments.clips, 12), arguments.count, arguments.seed)
-    with TemporaryDirectory() as folder:
-        stack, _ = started(Path(folder))
-        try:
-            with httpx.Client(base_url=stack.api_url, timeout=600) as http, ThreadPoolExecutor(AT_ONCE) as pool:
-                ends = list(pool.map(lambda file: upload(http, *file), files))
-            ended = list(zip([name for name, _ in files], ends, strict=True))
-            faults = faults_of(stack, ended)
-        finally:
-            stack.down()
+    with TemporaryDirectory() as folder, running_stack(Path(folder)) as (stack, _):
+        with httpx.Client(base_url=stack.api_url, timeout=600) as http, ThreadPoolExecutor(AT_ONCE) as pool:
+            ends = list(pool.map(lambda file: upload(http, *file), files))
+        ended = list(zip([name for name, _ in files], ends, strict=True))
+        faults = faults_of(stack, ended)
     kinds = Counter((name.split("-")[1], state) for name, (state, _) in ended)
     print("\n".join(f"{kind:14} {state:7} {count}" for (kind, state), count in sorted(kinds.items())))
     reasons = Counter(re.sub(r"\d+(\.\d+)?", "N", reason) for _, (state, reason) in ended if state != "done")
