@@ -47,6 +47,11 @@ from workers.redis_server import RedisServer
 MODEL = "transitive-0123456789ab"
 PER_VIDEO = 500
 QUESTIONS = 500
+STEPS = {  # what is done until a stage reports
+    "collecting vectors": "collecting vectors",
+    "training the index": "ids and exact answers",
+    "filling the index": "training and filling",
+}
 CLIENTS = 8
 
 Vectors = NDArray[np.float32]
@@ -197,6 +202,7 @@ def build(home: Path, shards: Shards, draw: Callable[[np.random.Generator, int],
     target = index_folder(load_settings({"TRANSITIVE_HOME": str(home)}), MODEL)
     steps: dict[str, float] = {}
     last = start = time.perf_counter()
+    begin = time.process_time()
 
     def progress(stage: str, *_: object) -> None:
         nonlocal last
@@ -206,13 +212,14 @@ def build(home: Path, shards: Shards, draw: Callable[[np.random.Generator, int],
     manifest = update_index(shards, MODEL, target, progress)
     if manifest is None:
         sys.exit(f"{rows} vectors need no index. Name more: --rows.")
-    took = time.perf_counter() - start
+    took, processor = time.perf_counter() - start, time.process_time() - begin
     disk = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(f"build of {manifest.rows:,} × {manifest.dimension}: {took:.0f} s, {disk / 2**20:,.0f} MiB on disk, ", end="")
+    print(f"build of {manifest.rows:,} × {manifest.dimension}: {took:.0f} s ({processor:.0f} of processor), ", end="")
+    print(f"{disk / 2**20:,.0f} MiB on disk, ", end="")
     print(f"at most {memory:,.0f} MiB in memory; {manifest.lists} lists, {manifest.visited} visited, ", end="")
     print(f"{manifest.components} components, recall@10 {manifest.recall:.3f} when built", flush=True)
-    print("until the end of: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in steps.items()), flush=True)
+    print("of it, " + ", ".join(f"{STEPS[stage]} {seconds:.0f} s" for stage, seconds in steps.items()), flush=True)
 
 
 def measure(
