@@ -74,6 +74,6 @@ def test_a_wrong_content_type_is_refused(tmp_path: Path, content_type: str, erro
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
-def test_lone_surrogates_in_messages_are_replaced(text: str) -> None:
-    assert describe(InvalidInput(text), "/x").detail == text.encode("utf-8", "replace").decode()
+@pytest.mark.parametrize(("text", "shown"), [("\ud800", "\ufffd"), ("a\udfffb", "a\ufffdb")])
+def test_lone_surrogates_in_messages_are_replaced(text: str, shown: str) -> None:
+    assert describe(InvalidInput(text), "/x").detail == shown
