@@ -141,12 +141,7 @@ def install(app: FastAPI, show: Callable[[Problem], str]) -> None:
 def describe(error: errors.TransitiveError, path: str) -> Problem:
     """Turn one of our errors into its problem."""
     status, kind, title = next((s, k, t) for of, s, k, t in CODES if isinstance(error, of))
-    return Problem(type=f"/problems#{kind}", title=title, status=status, detail=_text(str(error)), instance=path)
-
-
-def _text(text: str) -> str:
-    """Replace lone surrogates, which a client can write in JSON and UTF-8 cannot hold."""
-    return text.encode("utf-8", "replace").decode()
+    return Problem(type=f"/problems#{kind}", title=title, status=status, detail=str(error), instance=path)
 
 
 def _answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
