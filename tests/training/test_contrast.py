@@ -50,7 +50,7 @@ def test_pictures_are_the_same_whether_they_are_kept_or_not(limit, threads):
 
 def test_a_damaged_picture_is_said(threads):
     store = ContrastPictures([b"no picture"] * 4, replace(small("contrast"), picture_side=32), CPU, 0, threads)
-    with pytest.raises(InvalidInput, match="no picture"):
+    with pytest.raises(InvalidInput, match="not a readable picture"):
         store.batch(0, 0)
 
 
