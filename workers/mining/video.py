@@ -7,16 +7,15 @@ Windows are mined in blocks, so memory does not grow with the length of the vide
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 
-from graph.records import IntraInstance, Patch, Progress, Video, no_progress, patch_id
+from graph.records import IntraInstance, Patch, Progress, Role, Video, no_progress, patch_id
 from workers.mining.boxes import Area, place_boxes
 from workers.mining.cuts import CutFinder
 from workers.mining.decode import Clip, Frame
@@ -126,7 +125,7 @@ class _Work:
     jpegs: list[bytes] = field(default_factory=list)
     tracks: list[IntraInstance] = field(default_factory=list)
     timeline: list[Window] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)  # of the patches
+    roles: dict[str, Role] = field(default_factory=dict)  # of the patches, by id
     context: list[tuple[int, bytes]] = field(default_factory=list)
     next_context: int = 0  # index of the next whole frame that is kept
     finder: CutFinder = field(default_factory=CutFinder)
@@ -206,6 +205,7 @@ class _Work:
 
         The start is a new patch for the `first` track of its start only.
         """
+        track = self._apart_from_ends(ends.first, track)
         boxes = own_pixels(ends.first, track.crop), own_pixels(ends.last, track.end_crop)
         pixels = [cut_out(picture, box, self.recipe.patch) for picture, box in zip(ends.colours, boxes, strict=True)]
         likeness = correlation(*pixels)
@@ -213,21 +213,29 @@ class _Work:
         if same and not self.recipe.keep_same:
             return "same picture"
         frames = ends.first, ends.last
-        roles: list[Literal["start", "end"]] = ["start", "end"]
+        roles: list[Role] = ["start", "end"]
         ids = [patch_id(self.id, f.index, *box) for f, box in zip(frames, boxes, strict=True)]
         new = slice(0 if first else 1, 2)
-        if set(ids[new]) & self.ids:
+        if set(ids[new]) & self.roles.keys():
             return "same box twice"
         for frame, box, name, role, cut in list(zip(frames, boxes, ids, roles, pixels, strict=True))[new]:
             self.patches.append(Patch(name, self.id, frame.index, frame.time_s, *box, role))
             self.jpegs.append(jpeg(cut))
-            self.ids.add(name)
+            self.roles[name] = role
         trust = {**track.trust, "first_last_correlation": likeness, "same_picture": float(same)}
         trust = {name: round(value, 4) for name, value in trust.items()}
         confidence = float(np.clip(track.confidence, 0, 1))
         length = ends.last.index - ends.first.index
         self.tracks.append(IntraInstance(ids[0], ids[1], length, round(confidence, 4), trust))
         return track
+
+    def _apart_from_ends(self, frame: Frame, track: Track) -> Track:
+        """Move the first crop by a pixel if an earlier track ends in exactly this box, because a patch has one role."""
+        x, *rest = own_pixels(frame, track.crop)
+        if self.roles.get(patch_id(self.id, frame.index, x, *rest)) != "end":
+            return track
+        across, _ = frame.scales
+        return replace(track, crop=((x - 1 if x else x + 1) * across, *track.crop[1:]))
 
     def result(self) -> MinedVideo:
         """Collect what was found."""

@@ -73,7 +73,7 @@ def test_the_child_serves_the_next_video_after_a_bad_one(clip: Path, tmp_path: P
     (tmp_path / "bad.mp4").write_text("no video")
     mine_isolated(clip)
     (before,) = children()
-    with pytest.raises(BadVideo, match="no video"):
+    with pytest.raises(BadVideo, match="not a readable video"):
         mine_isolated(tmp_path / "bad.mp4")
     mine_isolated(clip)
     assert [c.pid for c in children()] == [before.pid]

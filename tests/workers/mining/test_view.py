@@ -244,6 +244,8 @@ def test_a_change_of_size_begins_a_shot_and_is_mined(shared_data: Path) -> None:
     spans = [(a.frame, b.frame) for a, b in zip(mined.patches[::2], mined.patches[1::2], strict=True)]
     assert len([span for span in spans if span[1] < 90]) == 5
     assert len([span for span in spans if span[0] >= 90]) == 5
+    assert len({p.id for p in mined.patches}) == 20  # also where a track begins exactly where another ends
+    assert {path.start_id for window in mined.timeline for path in window.paths} == {p.id for p in mined.patches[::2]}
     assert {p.w for p in mined.patches if p.frame < 90} != {p.w for p in mined.patches if p.frame >= 90}
     assert "The picture's size changes: 88 of 320×240, 90 of 480×360 frames." in mined.report["notes"]
 
