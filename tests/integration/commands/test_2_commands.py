@@ -29,6 +29,17 @@ demo.TrainRequest = functools.partial(demo.TrainRequest, iterations=11)
 main.main()
 """
 
+# Growing with the same short trainings, on links that few clips can give.
+SHORT_GROW = """
+import functools
+from api.cli import main
+from api.cli.commands import grow
+from graph.linking.parameters import LinkParameters
+grow.TrainRequest = functools.partial(grow.TrainRequest, iterations=11)
+grow.LinkRequest = functools.partial(grow.LinkRequest, parameters=LinkParameters(parents=3, smallest=1))
+main.main()
+"""
+
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -152,6 +163,32 @@ def test_a_map_needs_a_model(learned: LearnedHome) -> None:
     result = learned.workshop.run("map", "--model", "none")
     assert result.code == 1
     assert result.err.splitlines()[-1].startswith("transitive: There is no model none.")
+
+
+def test_growing_links_trains_and_measures_and_stops_without_a_gain(learned: LearnedHome) -> None:
+    start = str(learned.report["models"]["before"]["id"])
+    arguments = ("grow", "--rounds", "2", "--preset", "demo", "--features", start, "--json")
+    result = finish(
+        subprocess.Popen(
+            [sys.executable, "-c", SHORT_GROW, *arguments],
+            env=learned.workshop.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    assert result.code == 0, result.err
+    rounds = result.facts["rounds"]
+    assert rounds[0]["model"] == start
+    assert rounds[1]["features"] == start
+    assert [one["features"] for one in rounds[1:]] == [one["model"] for one in rounds[:-1]]
+    assert {one["model"] for one in rounds} <= {model["id"] for model in learned.run("list", "models")["models"]}
+    made = {one["id"]: one for one in learned.run("list", "generations")["generations"]}
+    assert [made[one["generation"]]["feature_model"] for one in rounds[1:]] == [one["features"] for one in rounds[1:]]
+    gained = [one["gain"]["low"] > 0 for one in rounds[1:]]
+    assert all(gained[:-1])  # the growth goes on only after a gain
+    assert len(rounds) == 3 or not gained[-1]
+    assert result.facts["best"] == rounds[sum(gained)]["model"]
 
 
 def test_the_demo_ends_in_a_report_and_leaves_the_system_running(learned: LearnedHome) -> None:
