@@ -4,7 +4,7 @@ import importlib.metadata
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from graph import models
 from graph.connection import Connection
 from graph.errors import NotFound, TransitiveError
 from graph.generations import catalogue
-from graph.linking.parameters import LinkParameters
+from graph.linking.parameters import FEWEST_PARENTS, LinkParameters
 from graph.queries.counts import graph_counts
 from graph.records import ONNX_RECIPE, Job, Model
 from graph.shards import Shards
@@ -52,7 +52,7 @@ class _Demo:
     def stage(self, name: str) -> Iterator[None]:
         begun = time.monotonic()
         yield
-        self.seconds[name] = time.monotonic() - begun
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
 
     def run(self, name: str, asked: JobRequest) -> Job:
         with self.stage(name), Bars() as bars:
@@ -158,11 +158,25 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
 def _learn(run: _Demo, few: bool) -> Model:
     """Train the start, link, train the recipe and embed; finished steps are not repeated."""
     start = run.run("training the start", TrainRequest("contrast", _PRESET))
-    parameters = _parameters(run.session.connection, few)
-    run.run("features and linking", LinkRequest(start.result, preset=_PRESET, parameters=parameters))
+    _link(run, start.result, few)
     trained = run.run(f"training {_RECIPE}", TrainRequest(_RECIPE, _PRESET))
     run.run("embedding", EmbedRequest(trained.result))
     return models.get_model(run.session.connection, trained.result)
+
+
+def _link(run: _Demo, start: str, few: bool) -> None:
+    """Link, and link again with half as many parents as long as every quadruple of few videos has a held-out video."""
+    connection = run.session.connection
+    parameters = _parameters(connection, few)
+    while True:
+        run.run("features and linking", LinkRequest(start, preset=_PRESET, parameters=parameters))
+        if (
+            not few
+            or parameters.parents <= FEWEST_PARENTS
+            or any(catalogue.require_generation(connection).training_sizes)
+        ):
+            return
+        parameters = replace(parameters, parents=max(FEWEST_PARENTS, parameters.parents // 2))
 
 
 def _parameters(connection: Connection, few: bool) -> LinkParameters:
