@@ -49,6 +49,6 @@ def nothing_to_learn(recipe: Recipe) -> InvalidInput:
     """Return the error for a graph without the pairs that a recipe learns from."""
     what = "tracks in parent clusters" if recipe.positives == ("intra",) else "quadruples"
     return InvalidInput(
-        f"The graph holds no {what} for recipe {recipe.name!r} outside the held-out videos. Ingest more videos, then run "
-        "`transitive link`; its report says how many patches were clustered and linked."
+        f"The graph holds no {what} for recipe {recipe.name!r} outside the held-out videos. Ingest more videos, then "
+        "run `transitive link`; its report says how many patches were clustered and linked."
     )
