@@ -125,6 +125,7 @@ class VideoFile:
             io_open=_refuse,
             buffer_size=_BUFFER,
             hwaccel=hwaccel,
+            metadata_errors="replace",  # titles may be in any encoding; nothing reads them
         )
 
     def _refusal(self, error: Exception) -> str:

@@ -54,6 +54,22 @@ def test_a_single_picture_before_the_video(tmp_path: Path, default: bool) -> Non
     assert mined.report["streams_left_out"] == ["stream 0 (mjpeg, 640×480)"]
 
 
+def test_a_title_that_is_not_utf_8_changes_nothing(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "plain.mp4", crossing(60))
+    path = tmp_path / "titled.mp4"
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        new.metadata["title"] = "caf\u00e9"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    written = path.read_bytes()
+    path.write_bytes(written.replace(b"caf\xc3\xa9", b"caf\xe9\xe9"))
+    assert path.read_bytes() != written
+    assert len(mine(path).tracks) == len(mine(source).tracks) > 0
+
+
 def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     source = write_video(tmp_path / "plain.mp4", crossing(60))
     path = tmp_path / "covered.mp4"
