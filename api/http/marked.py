@@ -2,12 +2,12 @@
 
 import threading
 import time
+from contextlib import suppress
 
+from api.http.patch_files import FRESH_S
 from graph.connection import Connection
 from graph.errors import Unavailable
 from graph.feedback import marked_patches
-
-FRESH_S = 5.0
 
 
 class MarkedPatches:
@@ -26,11 +26,10 @@ class MarkedPatches:
         """Return the ids; the same object as long as nothing changes."""
         if time.monotonic() - self._read_at >= FRESH_S and self._lock.acquire(blocking=False):
             try:
-                found = marked_patches(self._connection)
-                if found != self._known:
-                    self._known = found
-            except Unavailable:
-                pass
+                with suppress(Unavailable):  # then the ids of the last reading stay
+                    found = marked_patches(self._connection)
+                    if found != self._known:
+                        self._known = found
             finally:
                 self._read_at = time.monotonic()
                 self._lock.release()

@@ -22,7 +22,6 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from api.http.awaited import awaited_bytes
 from api.http.uploads import DISK_CHECK_BYTES, SETTLED_S, Inbox, age, write_all
 from graph.atomic_write import atomic_write
 from graph.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -89,7 +88,7 @@ class ResumableUploads:
         self.inbox.check_size(length)
         self.inbox.folder.mkdir(parents=True, exist_ok=True)
         with _creating:  # the second of two requests counts the bytes that the first announced
-            self.inbox.check_disk(length + awaited_bytes(self.inbox.folder))
+            self.inbox.check_announced(length)
             if sum(1 for _ in self.inbox.folder.glob("*.upload")) >= MOST_OPEN:
                 raise Unavailable(f"{MOST_OPEN} uploads are open already. Finish or delete some, then try again.")
             upload = Upload(uuid4().hex, name, length)

@@ -50,6 +50,10 @@ class Inbox:
                 "spare (TRANSITIVE_MIN_FREE_DISK_MB). Delete videos or give it more disk."
             )
 
+    def check_announced(self, length: int) -> None:
+        """Raise `StorageError` if the disk has no room for `length` bytes beside those that open uploads announced."""
+        self.check_disk(length + awaited_bytes(self.folder))
+
     def check_size(self, size: int) -> None:
         """Raise `TooLarge` when an upload of `size` bytes is over the limit."""
         if size > self.limit:
@@ -98,7 +102,7 @@ class Inbox:
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:
         """Open a new partial file for about `length` bytes; it is removed unless `kept` moved it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.check_disk(length + awaited_bytes(self.folder))
+        self.check_announced(length)
         path = self.folder / f"{uuid4().hex}.partial"
         # unbuffered, so that closing has nothing left to write: on a full disk it would fail once more
         with path.open("wb", buffering=0) as file:

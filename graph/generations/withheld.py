@@ -59,6 +59,6 @@ def withheld_of(connection: Connection, generation: str) -> Withheld | None:
     """Read the feedback with which a generation was made; None if an earlier version stored only its digest."""
     row = connection.read(_OF_GENERATION, id=generation)[0]
     if row["withheld"] is None:
-        return None if row["feedback"] else Withheld()
+        return None if row["feedback"] else NOTHING
     stored = json.loads(row["withheld"])
     return Withheld(tuple((a, b) for a, b in stored["pairs"]), tuple(stored["starts"]))

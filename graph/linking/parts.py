@@ -91,8 +91,7 @@ def help_run(shards: Shards, run: str, kind: str, number: int, assign: MakePoint
     except NotFound:
         if joined.goes_on():
             raise
-        return False  # the run ended and its files were deleted while this part was read
-    if not joined.goes_on():  # the run ended while this part was written, so its files are deleted
+    if not joined.goes_on():  # the run ended while this part was read or written, so its files are deleted
         joined.remove()
         return False
     return True
