@@ -28,6 +28,27 @@ def nearest_by_cosine(
     return rows.astype(np.int64), cosines
 
 
+def nearest_of_halves(
+    candidates: NDArray[np.float16], question: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the min(count, N) rows of `candidates` (N, D) nearest to the question (D,), and cosines, nearest first.
+
+    All have length 1. One thread. faiss reads float16 with the processor's own conversion: 100 candidates of 1,024
+    components take 25 µs. NumPy's `astype` alone takes 450 µs.
+    """
+    kept = min(count, len(candidates))
+    rows, cosines = np.empty((1, kept), np.int64), np.empty((1, kept), np.float32)
+    if kept:
+        faiss.omp_set_num_threads(1)
+        codes = np.ascontiguousarray(candidates).view(np.uint8)
+        asked = np.ascontiguousarray(question[None], np.float32)
+        halves, cosine = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        exact: Any = faiss.IndexScalarQuantizer(len(question), halves, cosine)
+        exact.add_sa_codes_c(len(codes), faiss.swig_ptr(codes), None)
+        exact.search_c(1, faiss.swig_ptr(asked), kept, faiss.swig_ptr(cosines), faiss.swig_ptr(rows))
+    return rows[0], cosines[0]
+
+
 class InvertedFile:
     """An inverted file (IVF) over principal components of 8 bits each.
 
@@ -56,8 +77,15 @@ class InvertedFile:
 
     @classmethod
     def map(cls, path: Path) -> "InvertedFile":
-        """Open a saved file for searching; its lists are memory-mapped."""
-        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+        """Open a saved file for searching; its lists are memory-mapped.
+
+        By default, faiss starts one thread per visited list in each search, to read the list from the disk in advance.
+        With the lists in memory, these threads take 240 of the 340 µs of a search of a million vectors.
+        """
+        opened = cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+        mapped: Any = faiss.downcast_InvertedLists(opened._lists.invlists)
+        mapped.prefetch_nthread = 0
+        return opened
 
     def save(self, path: Path) -> None:
         """Write the inverted file."""

@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 
 from graph.shards import Shards
 
@@ -16,9 +17,10 @@ class ShardCache(Generic[Shard]):
 
     def __init__(self, read: Callable[[str], Shard], size: Callable[[Shard], int], most_bytes: int) -> None:
         """Keep at most `most_bytes`, measured by `size`; a larger shard is kept alone."""
-        kept: LRUCache[object, Shard] = LRUCache(most_bytes, getsizeof=lambda shard: min(size(shard), most_bytes))
+        self._kept: LRUCache[object, Shard] = LRUCache(most_bytes, getsizeof=lambda shard: min(size(shard), most_bytes))
+        self._lock = Lock()  # not held while reading, so no thread waits for another's shard
 
-        @cached(kept, lock=Lock())  # the lock is not held while reading, so no thread waits for another's shard
+        @cached(self._kept, lock=self._lock)
         def get(name: str, version: str) -> Shard:
             return read(name)
 
@@ -27,6 +29,11 @@ class ShardCache(Generic[Shard]):
     def get(self, name: str, version: str = "") -> Shard:
         """Return shard `name`; it is read if this version is not in memory."""
         return self._get(name, version)
+
+    def kept(self, name: str, version: str = "") -> Shard | None:
+        """Return this version of shard `name` if it is in memory; None otherwise."""
+        with self._lock:
+            return self._kept.get(hashkey(name, version))
 
 
 def patch_images(shards: Shards, most_bytes: int) -> ShardCache[dict[str, bytes]]:

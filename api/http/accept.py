@@ -54,11 +54,8 @@ def liking(accept: str, media_type: str) -> float:
     return max(fitting, key=lambda one: one.specific).weight if fitting else 0.0
 
 
-async def refuse_unacceptable(request: Request) -> None:
-    """Raise `NotAcceptable` if the client accepts none of the media types of the request's route.
-
-    async, because FastAPI would run a plain function in a thread of its own, which takes longer than the check.
-    """
+def refuse_unacceptable(request: Request) -> None:
+    """Raise `NotAcceptable` if the client accepts none of the media types of the request's route."""
     accept = request.headers.get("accept")
     route = request.scope.get("route")
     if not accept or not isinstance(route, APIRoute):

@@ -11,17 +11,16 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http import problems
-from api.http.accept import refuse_unacceptable
+from api.http.checks import check_request
 from api.http.door import login
 from api.http.door.access import Access
 from api.http.door.headers import SecurityHeaders
 from api.http.door.hosts import KnownHosts, known_names
 from api.http.door.usage import Usage
-from api.http.limits import BodyLimit, HeadAsGet, refuse_foreign_pages
+from api.http.limits import BodyLimit, HeadAsGet
 from api.http.metrics import Measured, Measurements
 from api.http.pages import routes as pages
 from api.http.pages.render import page
-from api.http.query_parameters import refuse_unknown_parameters
 from api.http.routes import (
     embeddings,
     feedback,
@@ -83,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        dependencies=[Depends(refuse_foreign_pages), Depends(refuse_unknown_parameters), Depends(refuse_unacceptable)],
+        dependencies=[Depends(check_request)],
         docs_url=None,  # FastAPI's page loads scripts from other servers; api/http/pages/documentation.py loads none
         redoc_url=None,
     )
@@ -96,15 +95,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(problems.Faults)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, measurements=measurements)  # the last one added is the outermost
-    for part in (
+    for part in (  # a request is compared with the routes in this order, so the most frequent ones stand first
+        patches,
+        neighbours,
+        embeddings,
         videos,
         video_media,
         job_stream,  # before jobs: otherwise `events` would be read as a job's id
         uploads,
         jobs,
-        patches,
-        neighbours,
-        embeddings,
         graph_routes,
         generations,
         inspection,

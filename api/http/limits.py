@@ -16,7 +16,7 @@ LONGEST_BOUNDARY = 70  # bytes; RFC 2046, section 5.1.1
 BODY_BYTES = 64 * 1024**2  # forms of images and lists of ids; videos have their own, larger limit (uploads.py)
 
 
-async def refuse_foreign_pages(request: Request) -> None:
+def refuse_foreign_pages(request: Request) -> None:
     """Raise `Forbidden` if a page of another origin sends a request that changes something (CSRF).
 
     On loopback no key is needed, so every page that is open in a browser on this machine could send requests. Browsers

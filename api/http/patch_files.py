@@ -38,9 +38,14 @@ class _Folder:
         self._listed = -FRESH_S
         self.versions: dict[str, str] = {}
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the list is younger than `FRESH_S`."""
+        return time.monotonic() - self._listed < FRESH_S
+
     def refresh(self, force: bool = False) -> bool:
         """List the folder if the list is too old; returns whether something changed."""
-        if not force and time.monotonic() - self._listed < FRESH_S:
+        if not force and self.is_fresh:
             return False
         versions = self._shards.versions(self.name)
         self._listed = time.monotonic()
@@ -80,6 +85,23 @@ class PatchFiles:
         """Return a patch's 96×96 JPEG; raises `NotFound`."""
         video = self.video_of(patch_id)
         return self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))[patch_id]
+
+    def jpeg_in_memory(self, patch_id: str) -> bytes | None:
+        """Return a patch's JPEG if neither a file nor a lock delays it; None otherwise. For the event loop."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if not self._patches.is_fresh:
+                return None
+            owner = int(self._find(np.array([int(patch_id, 16)], np.uint64))[0])
+            if owner < 0:
+                return None
+            video = self._videos[owner]
+            version = self._patches.versions.get(video, "")
+        finally:
+            self._lock.release()
+        images = self._images.kept(f"patches/{video}", version)
+        return images.get(patch_id) if images else None
 
     def embedded(self, model: str) -> bool:
         """Return whether there are embeddings of this model."""

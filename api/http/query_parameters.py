@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from graph.errors import InvalidInput
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
+def refuse_unknown_parameters(request: Request) -> None:
     """Raise `InvalidInput` for a query parameter that the request's route does not declare."""
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not request.query_params:

@@ -43,6 +43,15 @@ def test_a_new_version_is_read_anew() -> None:
     assert reads == {"4": 2}
 
 
+def test_only_the_version_in_memory_is_given_without_reading() -> None:
+    cache, reads = counting_cache(10)
+    assert cache.kept("4", "a") is None
+    cache.get("4", "a")
+    assert cache.kept("4", "a") == bytes(4)
+    assert cache.kept("4", "b") is None
+    assert reads == {"4": 1}
+
+
 def test_a_shard_that_cannot_be_read_is_not_kept() -> None:
     shards = Shards(f"memory://{os.urandom(4).hex()}")
     images = patch_images(shards, 1000)

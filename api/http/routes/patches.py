@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.http.embedding_forms import ARROW, FORMS, JSON, NPY, Accept, answer, chosen_form
@@ -85,9 +86,12 @@ def get_patch(patch_id: PatchId, shared: ServiceDep) -> PatchResponse:
     response_class=Response,
     summary="A patch's pixels",
 )
-def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
+async def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
     """Answer with the 96×96 JPEG that the networks see, or with a range of its bytes. Neo4j is not queried."""
-    return tagged_bytes(request, shared.files.jpeg(patch_id), "image/jpeg", "private, max-age=3600")
+    content = shared.files.jpeg_in_memory(patch_id)  # a thread, which takes longer than the answer, only for a file
+    if content is None:
+        content = await to_thread.run_sync(shared.files.jpeg, patch_id)
+    return tagged_bytes(request, content, "image/jpeg", "private, max-age=3600")
 
 
 @router.get(

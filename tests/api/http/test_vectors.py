@@ -208,8 +208,11 @@ def test_files_notice_what_other_processes_write_and_delete(tmp_path: Path) -> N
     with pytest.raises(NotFound):
         files.jpeg(first)
     shards.write_rows("patches/two", {"id": [first, second], "jpeg": [b"new", b"3"]})
+    assert files.jpeg_in_memory(second) == b"2"
     files.refresh()
+    assert files.jpeg_in_memory(second) is None  # this version was not read yet
     assert (files.jpeg(first), files.jpeg(second)) == (b"new", b"3")
+    assert (files.jpeg_in_memory(first), files.jpeg_in_memory("0" * 16)) == (b"new", None)
 
 
 def test_similar_with_ties_and_a_small_budget_equals_sorting_everything(tmp_path: Path) -> None:
