@@ -1,15 +1,18 @@
 """The Neo4j connection: runs Cypher and returns rows as plain dicts. The only importer of the driver.
 
 Every read and write is a managed transaction, which the driver retries for up to `patience_s` while the server
-restarts. A lasting failure is raised as one of `graph.errors` with its cause and its cure. No driver type leaves this
-file: queries return maps and scalars (`p {.*}`), never nodes.
+restarts, and after a deadlock. A transaction that meets a node which another one deletes is run again here, because
+Neo4j calls that a mistake of the client (`EntityNotFound`) or returns the node without its properties. A lasting
+failure is raised as one of `graph.errors` with its cause and its cure. No driver type leaves this file: queries return
+maps and scalars (`p {.*}`), never nodes.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity
@@ -29,13 +32,29 @@ from neo4j.exceptions import (
 )
 
 from graph.errors import Conflict, InvalidInput, StorageError, TransitiveError, Unavailable
+from graph.torn_rows import torn
 
 Row = dict[str, Any]
+Answer = TypeVar("Answer")
 Statement = tuple[str, Mapping[str, Any]]
 
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 FETCH_SIZE = 1000  # rows that a stream holds in memory
 CONNECT_S = 5.0  # timeout of one attempt to connect
+ATTEMPTS = 6  # of a transaction that meets concurrent deletions; in a read loop beside four deleting ones, 2 sufficed
+FIRST_PAUSE_S = 0.01  # after the first attempt; it doubles
+_DELETED = "Neo.ClientError.Statement.EntityNotFound"
+# by the server, because of its time limit, at its shutdown, or because a person ended the transaction
+_ENDED = tuple(
+    f"Neo.ClientError.Transaction.{name}"
+    for name in (
+        "Terminated",
+        "TransactionTerminated",
+        "LockClientStopped",
+        "TransactionTimedOut",
+        "TransactionTimedOutClientConfiguration",
+    )
+)
 _ABOUT_THE_SERVER = (ServiceUnavailable, SessionExpired, ConnectionPoolError, ResultFailedError, ConfigurationError)
 
 # The driver logs every retry and every lost connection, to stderr if logging is not set up. Lasting failures are raised
@@ -46,6 +65,13 @@ logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 class AccessRefused(Unavailable):
     """The server rejects this user and password, so a retry does not help."""
+
+
+class _Disturbed(Unavailable):
+    """The transaction met a node or an edge that another one deleted meanwhile, so it can be run again at once."""
+
+    def __init__(self) -> None:
+        super().__init__("Neo4j is deleting what this request needs. Try again.")
 
 
 class Connection:
@@ -76,25 +102,35 @@ class Connection:
             raise InvalidInput(_no_address(uri)) from None
 
     def read(self, query: str, **parameters: Any) -> list[Row]:
-        """Run a read query and return all its rows; raises `Unavailable`."""
-        with self._translated(), self._driver.session(fetch_size=FETCH_SIZE) as session:
-            return session.execute_read(_run, query, parameters)
+        """Run a read query and return all its rows, none of them torn by a concurrent deletion.
+
+        Raises `Unavailable`.
+        """
+
+        def once() -> list[Row]:
+            with self._driver.session(fetch_size=FETCH_SIZE) as session:
+                return session.execute_read(_run, query, parameters)
+
+        return self._undisturbed(once)
 
     def write(self, query: str, **parameters: Any) -> list[Row]:
         """Run a write query in its own transaction and return its rows.
 
         Raises `Unavailable`, `StorageError` when the server's disk is full, and `Conflict` on a violated constraint.
         """
-        with self._translated(), self._driver.session() as session:
-            return session.execute_write(_run, query, parameters)
+        return self.write_many([(query, parameters)])[0]
 
     def write_many(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run several queries in one transaction and return the rows of each.
 
         Raises as `write` does. A retry sends the statements again, so they must not depend on time or chance.
         """
-        with self._translated(), self._driver.session() as session:
-            return session.execute_write(_run_all, statements)
+
+        def once() -> list[list[Row]]:
+            with self._driver.session() as session:
+                return session.execute_write(_run_all, statements)
+
+        return self._undisturbed(once)
 
     def stream(self, query: str, **parameters: Any) -> Iterator[Row]:
         """Yield the rows of a read query as they arrive; at most `FETCH_SIZE` are in memory.
@@ -128,6 +164,17 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _undisturbed(self, once: Callable[[], Answer]) -> Answer:
+        """Run a transaction, and run it again up to `ATTEMPTS` times if concurrent deletions disturb it."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                with self._translated():
+                    return once()
+            except _Disturbed:
+                time.sleep(FIRST_PAUSE_S * 2**attempt)
+        with self._translated():
+            return once()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -167,6 +214,10 @@ class Connection:
                     f"Neo4j at {self.uri} failed ({text}). A full disk is the usual cause. Free some space and "
                     "restart Neo4j (`transitive down`, `transitive up`). Its log is in neo4j/logs of the home folder."
                 )
+            case Neo4jError(code=str(code)) if code == _DELETED:
+                return _Disturbed()
+            case Neo4jError(code=str(code)) if code in _ENDED:
+                return Unavailable(f"Neo4j at {self.uri} ended the transaction ({text}). Try again.")
             case Neo4jError() if not isinstance(error, DatabaseUnavailable):
                 return None
             case DriverError() if not isinstance(error, _ABOUT_THE_SERVER):
@@ -189,7 +240,10 @@ def _first_line(error: Exception) -> str:
 def _run(transaction: ManagedTransaction, query: str, parameters: Mapping[str, Any]) -> list[Row]:
     result = transaction.run(query, dict(parameters))
     keys = result.keys()
-    return [dict(zip(keys, record.values(), strict=True)) for record in result]
+    rows = [dict(zip(keys, record.values(), strict=True)) for record in result]
+    if torn(rows):
+        raise _Disturbed  # which rolls the transaction back
+    return rows
 
 
 def _run_all(transaction: ManagedTransaction, statements: Sequence[Statement]) -> list[list[Row]]:

@@ -1,11 +1,11 @@
 """Records read from the properties of nodes: one by its id, or a page in the order of the ids."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from graph.connection import Connection
-from graph.errors import NotFound
+from graph.errors import NotFound, Unavailable
 from graph.records import Job, Model, Patch, Video
 
 R = TypeVar("R", Video, Patch, Job, Model)
@@ -19,9 +19,18 @@ _LIST = {
 
 
 def as_record(kind: type[R], properties: Mapping[str, Any]) -> R:
-    """Build a record from the properties that are its fields; other properties of the node are ignored."""
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in properties.items() if name in names and value is not None})
+    """Build a record from the properties that are its fields; other properties of the node are ignored.
+
+    Raises `Unavailable` if a required one is missing, as in a node that was read in the middle of its deletion.
+    """
+    known = {field.name: properties[field.name] for field in fields(kind) if properties.get(field.name) is not None}
+    missing = [f.name for f in fields(kind) if f.name not in known and f.default is f.default_factory is MISSING]
+    if missing:
+        raise Unavailable(
+            f"A {kind.__name__} node lacks {', '.join(missing)}: it is being deleted, or another program wrote it. "
+            "Try again; if this stays so, delete the node in Neo4j Browser."
+        )
+    return kind(**known)
 
 
 def get_record(connection: Connection, kind: type[R], identifier: str) -> R:

@@ -37,7 +37,8 @@ CALL (g) {
   WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
   RETURN count(*) AS rejected
 }
-RETURN g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+RETURN g.id AS id,
+       g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
 """
 _LIST = """
 MATCH (g:Generation {state: 'ready'})
@@ -46,7 +47,8 @@ CALL (g) {
   WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
   RETURN count(*) AS rejected
 }
-RETURN g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
+RETURN g.id AS id,
+       g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
 ORDER BY g.created_at, g.id
 """
 _UNFINISHED = """

@@ -110,6 +110,8 @@ def why_alike(connection: Connection, from_id: str, to_id: str) -> Explanation:
     if not chain.edges:
         raise NotFound(f"Both ids name patch {from_id}. Name two different patches.")
     names = {row["id"]: row["name"] for row in connection.read(_VIDEOS, ids=[patch.id for patch in chain.patches])}
+    if len(names) < len(chain.patches):
+        raise NotFound(f"A patch between {from_id} and {to_id} was deleted in the meantime.")
     held_out = set(generation.held_out)
     return Explanation(
         POSITIVES.get(tuple(edge.kind for edge in chain.edges), ""),
@@ -127,5 +129,7 @@ def _step(connection: Connection, generation: Generation, edge: Edge) -> Step:
         return Step(edge)
     rows = connection.read(_CHILDREN, a=edge.from_id, b=edge.to_id, generation=generation.id)
     children = tuple(SharedChild(row["child"], row["parent"], tuple(row["ids"])) for row in rows)
-    size = connection.read(_PARENT_SIZE, generation=generation.id, parent=children[0].parent)[0]["size"]
-    return Step(edge, children, size)
+    sizes = connection.read(_PARENT_SIZE, generation=generation.id, parent=children[0].parent) if children else []
+    if not sizes:
+        raise NotFound(f"The link of {edge.from_id} and {edge.to_id} was deleted in the meantime.")
+    return Step(edge, children, sizes[0]["size"])
