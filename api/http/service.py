@@ -1,6 +1,5 @@
 """The resources that the routes share: the graph, the files, the uploads and the encoders."""
 
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -130,7 +129,7 @@ class Service:
         ready = set(videos.ready_video_ids(self.connection))  # their files stay, for the player
         for path, ingest_id in kept.items():
             if path.name not in ready and (ingest_id not in known or known[ingest_id].state in ENDED):
-                shutil.rmtree(path, ignore_errors=True)
+                self.inbox.delete_settled(path.name)
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         """Check every required part; returns for each whether it is available, and its state in words."""

@@ -8,6 +8,7 @@ so that the pages can play it; it is removed when its job failed or the video is
 import errno
 import os
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ DISK_CHECK_BYTES = 16 * 1024**2  # the free disk space is checked again after th
 ABANDONED_S = 24 * 3600  # a partial file that is unchanged for this time was left by a killed server
 SETTLED_S = 60.0  # a whole file gets its job within a moment
 _LONGEST_NAME = 200  # bytes; file systems stop at 255
+_LOCKS = tuple(threading.Lock() for _ in range(64))  # each video's id chooses one
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,21 @@ class Inbox:
         """List the partial files that killed servers left."""
         return [path for path in self.folder.glob("*.partial") if age(path) > ABANDONED_S]
 
+    @contextmanager
+    def held(self, video_id: str) -> Iterator[None]:
+        """Keep other threads from placing or removing the files of a video during the block."""
+        with _LOCKS[hash(video_id) % len(_LOCKS)]:
+            yield
+
     def delete(self, video_id: str) -> None:
-        """Remove the file of a video that is deleted."""
+        """Remove the files of a video; the caller holds it."""
         shutil.rmtree(self.folder / video_id, ignore_errors=True)
+
+    def delete_settled(self, video_id: str) -> None:
+        """Remove the files of a video, unless an upload has placed one again in the last moment."""
+        with self.held(video_id):
+            if age(self.folder / video_id) > SETTLED_S:
+                self.delete(video_id)
 
     def settled(self) -> list[Path]:
         """List the folders, named by their video's id, whose files are old enough to have a job."""
@@ -78,25 +92,27 @@ class Inbox:
     def placed(self, path: Path, video_id: str, name: str) -> Iterator[Path]:
         """Move a whole file to `<video id>/<name>`, where its job reads it, and submit the job in the block.
 
-        If the block fails, the file is moved back. A file of the same bytes that was kept before stays in any case.
+        If the block fails, the file is moved back. A file of the same bytes that was kept before stays in any case. A
+        second upload of the same bytes waits for the end of the block, because its job would read this file.
         """
         folder = self.folder / video_id
-        folder.mkdir(exist_ok=True)
-        os.utime(folder)  # an older file of the same bytes may be there: it is not settled any more
-        target = folder / name
-        kept = target.is_file() and target.stat().st_size == path.stat().st_size
-        if not kept:
-            path.replace(target)
-        try:
-            yield target
-        except BaseException:
+        with self.held(video_id):
+            folder.mkdir(exist_ok=True)
+            os.utime(folder)  # an older file of the same bytes may be there: it is not settled any more
+            target = folder / name
+            kept = target.is_file() and target.stat().st_size == path.stat().st_size
             if not kept:
-                target.rename(path)
-                with suppress(OSError):  # it has files of other names
-                    folder.rmdir()
-            raise
-        if kept:
-            path.unlink(missing_ok=True)
+                path.replace(target)
+            try:
+                yield target
+            except BaseException:
+                if not kept:
+                    target.rename(path)
+                    with suppress(OSError):  # it has files of other names
+                        folder.rmdir()
+                raise
+            if kept:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def incoming(self, length: int = 0) -> Iterator["Incoming"]:

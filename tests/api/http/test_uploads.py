@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -277,6 +278,61 @@ def test_a_failed_request_leaves_the_file_of_an_earlier_one(tmp_path: Path) -> N
     assert kept.read_bytes() == VIDEO
     assert resumable.start_job(again, lambda request: Job("k", "ingest")).job == "k"
     assert [path for path in tmp_path.rglob("*") if path.suffix in (".mp4", ".upload", ".partial")] == [kept]
+
+
+def test_an_upload_that_fails_leaves_the_file_to_another_one_of_the_same_bytes(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, 10**6, 0)
+    submitted = threading.Event()
+    read: list[bytes] = []
+
+    def succeed() -> None:
+        with inbox.incoming() as incoming:
+            incoming.write(VIDEO)
+            with incoming.kept("a.mp4") as path:
+                read.append(path.read_bytes())
+                submitted.set()
+
+    other = threading.Thread(target=succeed)
+
+    def fail() -> None:
+        with inbox.incoming() as incoming:
+            incoming.write(VIDEO)
+            with incoming.kept("a.mp4"):
+                other.start()
+                submitted.wait(0.5)  # a second upload that does not wait for this one submits its job now
+                raise Unavailable("Redis is away.")
+
+    with pytest.raises(Unavailable):
+        fail()
+    other.join()
+    assert read == [VIDEO]
+    assert [path.read_bytes() for path in tmp_path.glob("*/*")] == [VIDEO]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_upload_waits_until_the_video_of_the_same_bytes_is_deleted(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, 10**6, 0)
+    submitted = threading.Event()
+
+    def upload() -> None:
+        with inbox.incoming() as incoming:
+            incoming.write(VIDEO)
+            with incoming.kept("a.mp4"):
+                submitted.set()
+
+    other = threading.Thread(target=upload)
+    video = hashlib.blake2b(VIDEO, digest_size=16).hexdigest()
+    with inbox.held(video):
+        other.start()
+        submitted.wait(0.5)
+        inbox.delete(video)
+    other.join()
+    age(tmp_path / video, SETTLED_S - 10)
+    inbox.delete_settled(video)
+    assert [path.read_bytes() for path in tmp_path.glob("*/*")] == [VIDEO]
+    age(tmp_path / video, SETTLED_S + 60)
+    inbox.delete_settled(video)
+    assert not (tmp_path / video).exists()
 
 
 def test_announced_uploads_take_the_disk_that_is_left(tmp_path: Path) -> None:
