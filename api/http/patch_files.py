@@ -1,8 +1,8 @@
-"""Patch images, embeddings and similar patches, read from shards that are kept in memory.
+"""Patch images and embeddings, read from shards and kept in memory.
 
 Neo4j is not queried. An index made from the `id` columns of the shards maps each patch to its video (20 bytes a patch).
-The shards read most recently stay in memory up to a byte limit. Changes by other processes are noticed within `FRESH_S`
-seconds, and at once when an id is unknown.
+Of a shard only the row groups that hold the patches are read. The ones read last stay in memory up to a byte limit.
+Changes by other processes are noticed within `FRESH_S` seconds, and at once when an id is unknown.
 """
 
 import threading
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.errors import NotFound
-from graph.shard_cache import ShardCache, patch_images
+from graph.shard_cache import ShardCache
 from graph.shards import Shards
 
 FRESH_S = 5.0
@@ -24,9 +24,26 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class _Places:
+    """The row of each patch in a shard."""
+
+    keys: NDArray[np.uint64]  # (N,), sorted
+    rows: NDArray[np.int64]  # (N,), beside each key
+    starts: NDArray[np.int64]  # first row of each row group
+
+    def find(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return the row group of each patch and its row within that group; None if a patch is missing."""
+        found = np.searchsorted(self.keys, keys)
+        if not len(self.keys) or (self.keys[np.minimum(found, len(self.keys) - 1)] != keys).any():
+            return None
+        rows = self.rows[found]
+        groups = np.searchsorted(self.starts, rows, side="right") - 1
+        return groups, rows - self.starts[groups]
+
+
+@dataclass(frozen=True)
 class _Embeddings:
     ids: list[str]
-    row: dict[str, int]
     vectors: Vectors  # (N, E), rows of length 1
 
 
@@ -60,8 +77,10 @@ class PatchFiles:
 
     def __init__(self, shards: Shards, budget: int = BUDGET_BYTES) -> None:
         self._shards = shards
-        self._images = patch_images(shards, budget // 4)
-        self._embeddings = ShardCache(self._read_embeddings, lambda shard: shard.vectors.nbytes, budget - budget // 4)
+        self._places = ShardCache(self._read_places, lambda places: 2 * places.keys.nbytes, budget // 8)
+        self._images = ShardCache(self._read_images, lambda jpegs: sum(map(len, jpegs)), budget // 8)
+        self._vectors = ShardCache(self._read_vectors, lambda vectors: vectors.nbytes, budget // 4)
+        self._embeddings = ShardCache(self._read_embeddings, lambda shard: shard.vectors.nbytes, budget // 2)
         self._lock = threading.RLock()
         self._patches = _Folder(shards, "patches")
         self._models: dict[str, _Folder] = {}
@@ -84,7 +103,15 @@ class PatchFiles:
     def jpeg(self, patch_id: str) -> bytes:
         """Return a patch's 96×96 JPEG; raises `NotFound`."""
         video = self.video_of(patch_id)
-        return self._images.get(f"patches/{video}", self._patches.versions.get(video, ""))[patch_id]
+        name, version = f"patches/{video}", self._patches.versions.get(video, "")
+        found = self._places.get(name, version).find(_keys([patch_id]))
+        if found is None:
+            raise NotFound(f"There is no patch {patch_id}.")
+        (group,), (row,) = found
+        jpegs = self._images.get(f"{name}:{group}", version)
+        if row >= len(jpegs):  # the shard was written again after its ids were read
+            raise NotFound(f"There is no patch {patch_id}.")
+        return jpegs[int(row)]
 
     def jpeg_in_memory(self, patch_id: str) -> bytes | None:
         """Return a patch's JPEG if neither a file nor a lock delays it; None otherwise. For the event loop."""
@@ -109,16 +136,13 @@ class PatchFiles:
 
     def embeddings(self, model: str, patch_ids: Sequence[str]) -> Vectors:
         """Return the embeddings of patches, (N, E) of length 1, in the order asked; raises `NotFound`."""
+        keys = _keys(patch_ids)
         wanted: dict[str, list[int]] = {}  # video → places in `patch_ids`
         for place, video in enumerate(self._videos_of(patch_ids)):
             wanted.setdefault(video, []).append(place)
         rows: Vectors = np.empty((0, 0), np.float32)
         for video, places in wanted.items():
-            shard = self._shard(model, video)
-            try:
-                taken = shard.vectors[[shard.row[patch_ids[place]] for place in places]] if shard else None
-            except KeyError:
-                taken = None
+            taken = self._rows(model, video, keys[places])
             if taken is None:
                 raise NotFound(
                     f"Patch {patch_ids[places[0]]} has no embedding of model {model}. Compute them: transitive embed."
@@ -149,7 +173,7 @@ class PatchFiles:
         for video, version in self._patches.versions.items():
             if self._ids.get(video, ("",))[0] != version:
                 texts = self._shards.read(f"patches/{video}", ["id"])["id"].to_pylist()
-                self._ids[video] = version, np.array([int(text, 16) for text in texts], np.uint64)
+                self._ids[video] = version, _keys(texts)
         self._ids = {video: known for video, known in self._ids.items() if video in self._patches.versions}
         self._videos = sorted(self._ids)
         arrays = [self._ids[video][1] for video in self._videos]
@@ -159,7 +183,7 @@ class PatchFiles:
         self._owners = np.repeat(np.arange(len(arrays), dtype=np.int32), [len(a) for a in arrays])[order]
 
     def _videos_of(self, patch_ids: Sequence[str]) -> list[str]:
-        keys = np.array([int(text, 16) for text in patch_ids], np.uint64)
+        keys = _keys(patch_ids)
         with self._lock:
             self._index()
             found = self._find(keys)
@@ -178,11 +202,45 @@ class PatchFiles:
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[places] == keys, self._owners[places], np.int32(-1))
 
-    def _shard(self, model: str, video: str) -> _Embeddings | None:
+    def _rows(self, model: str, video: str, keys: NDArray[np.uint64]) -> Vectors | None:
+        """Return the embeddings of patches of one video, (N, E); None if one is missing."""
         version = self._folder(model).versions.get(video) or self._folder(model, force=True).versions.get(video)
-        return self._embeddings.get(f"embeddings/{model}/{video}", version) if version else None
+        if not version:
+            return None
+        name = f"embeddings/{model}/{video}"
+        found = self._places.get(name, version).find(keys)
+        if found is None:
+            return None
+        groups, rows = found
+        taken: Vectors = np.empty((0, 0), np.float32)
+        for group in np.unique(groups):
+            vectors, here = self._vectors.get(f"{name}:{group}", version), groups == group
+            if rows[here].max() >= len(vectors):  # the shard was written again after its ids were read
+                return None
+            if not taken.size:
+                taken = np.empty((len(keys), vectors.shape[1]), np.float32)
+            taken[here] = vectors[rows[here]]
+        return taken
+
+    def _read_places(self, name: str) -> _Places:
+        ids, starts = self._shards.row_groups(name)
+        keys = _keys(ids)
+        rows = np.argsort(keys, kind="stable")
+        return _Places(keys[rows], rows, starts)
+
+    def _read_images(self, name: str) -> list[bytes]:
+        shard, _, group = name.rpartition(":")
+        jpegs: list[bytes] = self._shards.read_row_group(shard, int(group), ["jpeg"])["jpeg"].to_pylist()
+        return jpegs
+
+    def _read_vectors(self, name: str) -> Vectors:
+        shard, _, group = name.rpartition(":")
+        return self._shards.read_vector_group(shard, int(group)).astype(np.float32, copy=False)
 
     def _read_embeddings(self, name: str) -> _Embeddings:
         ids, vectors = self._shards.read_vectors(name)
-        rows = {text: row for row, text in enumerate(ids)}
-        return _Embeddings(ids, rows, vectors.astype(np.float32, copy=False))
+        return _Embeddings(ids, vectors.astype(np.float32, copy=False))
+
+
+def _keys(patch_ids: Sequence[str]) -> NDArray[np.uint64]:
+    return np.array([int(text, 16) for text in patch_ids], np.uint64)
