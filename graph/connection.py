@@ -118,7 +118,12 @@ class Connection:
 
         Raises `Unavailable`, `StorageError` when the server's disk is full, and `Conflict` on a violated constraint.
         """
-        return self.write_many([(query, parameters)])[0]
+
+        def once() -> list[Row]:
+            with self._driver.session() as session:
+                return session.execute_write(_run, query, parameters)
+
+        return self._undisturbed(once)
 
     def write_many(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run several queries in one transaction and return the rows of each.

@@ -112,6 +112,7 @@ class Generation:
     track_length: int  # frames from A to A' of its shortest track; 0 without tracks
     held_out: tuple[str, ...] = ()  # videos kept out of training
     videos: tuple[str, ...] = ()  # all videos that were read, including those without patches
+    deleted: tuple[str, ...] = ()  # those deleted since then; they may have been ingested again, without links
     parameters: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     training_sizes: tuple[int, ...] = ()  # quadruples for training in each bucket
@@ -129,6 +130,11 @@ class Generation:
     def rejected_share(self) -> float:
         """Their share of all edges that were found, 0..1."""
         return float(self.quality.get("rejected_share", 0.0))
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Its videos that were not deleted since then, so that their patches still have its links."""
+        return frozenset(self.videos) - frozenset(self.deleted)
 
     @property
     def buckets(self) -> int:
@@ -228,7 +234,7 @@ def erase(connection: Connection, generation: str, progress: Progress = no_progr
 def unlinked_videos(connection: Connection, generation: str | None = None) -> int:
     """Return how many videos with patches are not in a generation (by default the current one, if any)."""
     wanted = generation or current_generation(connection)
-    known = list(get_generation(connection, wanted).videos) if wanted else []
+    known = list(get_generation(connection, wanted).present) if wanted else []
     return int(connection.read(_VIDEOS, known=known)[0]["count"])
 
 
@@ -255,6 +261,7 @@ def _generation(row: Row) -> Generation:
         track_length=row["track_length"],
         held_out=tuple(row["held_out"]),
         videos=tuple(row["videos"]),
+        deleted=tuple(row.get("deleted") or ()),
         parameters=json.loads(row["parameters"]),
         quality=_with_rejections(json.loads(row["quality"]), row["edges"], row["rejected"]),
         training_sizes=tuple(row["training_sizes"]),

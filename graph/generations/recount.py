@@ -75,6 +75,9 @@ WITH known.id AS generation ORDER BY generation
 MATCH (g:Generation {{id: generation}})
 SET g.counting = true
 REMOVE g.counting
+SET g.deleted = CASE
+  WHEN $video IN coalesce(g.deleted, []) OR NOT $video IN coalesce(g.videos, []) THEN g.deleted
+  ELSE coalesce(g.deleted, []) + $video END
 WITH g WHERE g.state = 'ready'
 WITH g, size(g.training_sizes) AS buckets
 {_COUNT_ALL}
@@ -94,5 +97,5 @@ def count_statement(generation: str, buckets: int) -> Statement:
 
 
 def recount_without_video(connection: Connection, video_id: str) -> None:
-    """Recount the generations that contain a video, after its patches were deleted."""
+    """Recount the generations that contain a video, after its patches were deleted, and note it as deleted in them."""
     connection.write(_RECOUNT_WITH_VIDEO, video=video_id)

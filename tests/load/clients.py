@@ -134,10 +134,11 @@ class Caller:
             answer = await self.http.request(method, path, files=files)
         except httpx.TransportError as error:
             self.record.answers[action, 0] += 1
-            self.record.faults.append(f"{method} {path}: {type(error).__name__} {error}")
+            taken = time.perf_counter() - start
+            self.record.faults.append(f"{method} {path}: {type(error).__name__} {error} after {taken:.2f} s")
             return None
         self.record.seconds[action].append(time.perf_counter() - start)
         self.record.answers[action, answer.status_code] += 1
         if answer.status_code not in (*expected, 503):
-            self.record.faults.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+            self.record.faults.append(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
         return answer

@@ -3,13 +3,15 @@
     python -m tests.load.killed_workers [--clients 100] [--seconds 300] [--kill-every 30] [--clips DIR]
 
 Afterwards every job must have ended, every uploaded video must be there once and whole or be gone as asked, and the
-API's memory must not have grown. Prints a table and the faults; the exit status is 1 if there is any.
+API's memory must not have grown. Prints a table and the faults; the exit status is 1 if there is any. The logs of the
+servers and all faults, with the bodies of unexpected answers, are kept in .artifacts/load.
 """
 
 import argparse
 import asyncio
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -36,6 +38,7 @@ MODEL = "transitive-0123456789ab"
 PREPARED = 3  # videos that no client deletes
 PATIENCE_S = 900.0  # for the jobs that are left at the end
 RESTART_S = 3.0  # a supervisor starts a killed worker again after this time
+KEPT = Path(".artifacts/load")
 LARGEST_GROWTH = 1.25  # of the API's memory from the first third to the end
 
 
@@ -171,6 +174,14 @@ def fault_of(one: Upload, video: httpx.Response) -> list[str]:
     return wrong
 
 
+def keep(stack: Stack, faults: list[str]) -> None:
+    """Copy the logs of the API and the workers to `KEPT`, and write the faults beside them."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for process in (stack.api, *stack.workers.values()):
+        shutil.copy(process.log, KEPT)
+    (KEPT / "faults.txt").write_text("\n".join(faults))
+
+
 def main() -> None:
     """Start, load, settle, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -190,7 +201,9 @@ def main() -> None:
             prepared = prepare(http, found, connection, clips)
             work = load(stack, found, clips, arguments.clients, arguments.seconds, arguments.kill_every)
             record, killed, sizes = asyncio.run(work)
+            keep(stack, record.faults)
             faults = record.faults + settle(http, record, connection, Shards(found.data), prepared)
+            keep(stack, faults)
     print("\n".join(record.table()))
     states = Counter(one.state for one in record.uploads)
     deleted = sum(one.deleted for one in record.uploads)

@@ -38,6 +38,7 @@ class _Old:
 def join(context: StageContext, progress: Progress) -> str:
     """Join the videos that are not in the current generation to its parents; returns the new generation's id.
 
+    A video that was deleted and ingested again is joined as a new one, but keeps its role (held out or not).
     Pairs and tracks whose rejection or mark was withdrawn since then are linked again within their parents. If no video
     was added or deleted and nothing was judged, the current generation's id is returned. Raises `NotFound` before the
     first linking or if the centroids are missing, and `Conflict` while another linking is running.
@@ -46,7 +47,7 @@ def join(context: StageContext, progress: Progress) -> str:
         old = catalogue.require_generation(context.connection)
         ready = videos.ready_video_ids(context.connection)
         withheld = read_withheld(context.connection)
-        if ready == list(old.videos) and withheld.digest == old.feedback:
+        if ready == list(old.videos) and not old.deleted and withheld.digest == old.feedback:
             return old.id
         centroids = read_centroids(context.shards, old.id)
         reencodings = find_reencodings(context.shards, ready, progress)
@@ -82,7 +83,7 @@ def _join(
     known = _read_old(context, old, row_of, progress)
     labels = known.parents
     withdrawn = _withdrawn(context, old, withheld, starts, labels)
-    before = set(old.videos)
+    before = old.present
     new = np.array(
         [row for row, video in enumerate(starts.videos) if video not in before or row in withdrawn.starts], np.int64
     )

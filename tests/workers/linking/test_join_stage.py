@@ -61,6 +61,22 @@ def test_new_videos_join_the_parents_and_the_children_are_those_of_the_definitio
     assert get_generation(context.connection, from_the_ground_up).joined == ""
 
 
+def test_a_video_that_was_deleted_and_ingested_again_is_joined(context: StageContext, world: World) -> None:
+    add(context, world)
+    first = link(context, REQUEST, no_progress)
+    _, groups, pairs = stored(context.connection, first)
+    video = get_generation(context.connection, first).held_out[0]
+    place = [one.id for one in world.videos].index(video)
+    delete_video(context.connection, video)
+    add(context, world, slice(place, place + 1))
+    assert unlinked_videos(context.connection) == 1
+    second = link(context, JOIN, no_progress)
+    assert stored(context.connection, second)[1:] == (groups, pairs)
+    assert video in get_generation(context.connection, second).held_out
+    assert unlinked_videos(context.connection) == 0
+    assert link(context, JOIN, no_progress) == second
+
+
 def test_joining_keeps_the_mean_and_the_ceiling_of_the_linking(context: StageContext, world: World) -> None:
     add(context, world, slice(0, 9))
     first = link(context, LinkRequest("net", parameters=LinkParameters(parents=5, smallest=8)), no_progress)
