@@ -120,15 +120,21 @@ class PatchFiles:
         try:
             if not self._patches.is_fresh:
                 return None
-            owner = int(self._find(np.array([int(patch_id, 16)], np.uint64))[0])
+            owner = int(self._find(_keys([patch_id]))[0])
             if owner < 0:
                 return None
             video = self._videos[owner]
             version = self._patches.versions.get(video, "")
         finally:
             self._lock.release()
-        images = self._images.kept(f"patches/{video}", version)
-        return images.get(patch_id) if images else None
+        name = f"patches/{video}"
+        places = self._places.kept(name, version)
+        found = places.find(_keys([patch_id])) if places else None
+        if found is None:
+            return None
+        (group,), (row,) = found
+        jpegs = self._images.kept(f"{name}:{group}", version)
+        return jpegs[int(row)] if jpegs and row < len(jpegs) else None
 
     def embedded(self, model: str) -> bool:
         """Return whether there are embeddings of this model."""

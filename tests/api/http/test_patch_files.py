@@ -45,7 +45,9 @@ def test_one_patch_is_read_without_the_other_row_groups(shards: Shards, row: int
     spoil(shards.path(f"patches/{VIDEO}"), "jpeg", group)
     spoil(shards.path(f"embeddings/{MODEL}/{VIDEO}"), "vector", group)
     files = PatchFiles(shards)
+    assert files.jpeg_in_memory(IDS[row]) is None
     assert files.jpeg(IDS[row]) == JPEGS[row]
+    assert files.jpeg_in_memory(IDS[row]) == JPEGS[row]
     np.testing.assert_array_equal(files.embeddings(MODEL, [IDS[row]]), VECTORS[row : row + 1])
     other = IDS[(row + ROW_GROUP) % COUNT]
     with pytest.raises(Exception, match=r"cannot be read|Couldn't deserialize|thrift"):
