@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.mining.faint import faint_motion
 from workers.mining.recipe import Mining
 from workers.mining.residual import Picture, residual, residual_and_noise, scaled_up
 from workers.mining.view import Luma
@@ -26,6 +27,7 @@ _WINDOW = (9, 9)  # pixels that Lucas-Kanade compares; 13 costs twice as much
 _LEVELS = 3  # halvings of the picture in which it searches
 _STOP = (3, 10, 0.1)  # iterations at most, smallest step in pixels; .03 gives equal positions, a fifth slower
 _LEAST_POINTS, _ENOUGH = 12, 150  # points for a homography
+_FEW = 30  # points below which the pixels outside them are asked too
 _LEAST_SPREAD = 0.25  # share of the picture within which most of the points lie
 _BAND = 0.2  # of the picture's sides: the border
 _STANDS = 0.6  # weighted share of still texture above which no moving hypothesis is tried
@@ -97,6 +99,11 @@ def camera_motion(first: Picture, second: Picture, recipe: Mining) -> tuple[Came
     if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(first.grey, second.grey, recipe)
+    if len(places) < _FEW or not _spread_out(places, first.grey.shape):
+        faint = faint_motion(first.grey, second.grey, places)
+        if faint is not None:
+            moved = residual(first, second, [faint])
+            return Camera((scaled_up(faint),), _support(moved, weights)), moved
     if not _spread_out(places, first.grey.shape):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     left = _sum(weights, np.minimum(standing, 1)) * _GAIN
