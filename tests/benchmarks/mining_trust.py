@@ -3,9 +3,10 @@
     python -m tests.benchmarks.mining_trust ../shared/data [--count 10] [--features FILE]
 
 Pairs of the tuning half of the clips that were judged by eye (`mining_trust_pairs.tsv`: clip, frame, box of the start,
-1 for clearly one moving object) and tracks of composites of the choosing part, whose truth is known, are fitted
-together by a logistic regression. Composites weigh a fixed share, so that drawn scenes do not outvote real ones.
-Prints the coefficients, and precision and kept share by trust, cross-validated over clips.
+1 for clearly one moving object, 0 for none, ? for a doubtful pair, which is left out) and tracks of composites of the
+choosing part, whose truth is known, are fitted together by a logistic regression. Composites weigh a fixed share, so
+that drawn scenes do not outvote real ones. Prints the coefficients, and precision and kept share by trust,
+cross-validated over clips.
 """
 
 import argparse
@@ -48,6 +49,8 @@ def judged_pairs(folder: Path) -> list[Row]:
     judged = defaultdict(list)
     with _JUDGED.open() as file:
         for row in csv.DictReader(file, delimiter="\t"):
+            if row["good"] == "?":
+                continue
             judged[row["clip"]].append((int(row["frame"]), tuple(int(row[n]) for n in "xywh"), row["good"] == "1"))
     found: list[Row] = []
     for name, rows in sorted(judged.items()):

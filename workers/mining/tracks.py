@@ -25,6 +25,7 @@ _MOST_PULL = 0.08  # ... and at most this share of the core, at each anchor fram
 _PULLS = 0.15  # ... where this share of the core moves
 _PULLED = 1.2  # side of the square that is looked at for that, in sides of the core
 _MOST_SHIFT = 0.2  # of the crop's side, or more where the core stays in it
+_MOST_OUTSIDE = 0.15  # of the crop's side by which the last crop may be moved back into the picture
 _CORE_IN_CROP = 1.1  # side of the smallest crop, in sides of the core
 
 Doubles = NDArray[np.float64]
@@ -48,7 +49,7 @@ class Track:
     length: int
     centres: Doubles  # (2K+1, 2) in the lumas that were looked at, two to a step
     crop: Square  # in the first luma
-    end_crop: Square  # in the last one: moved as the core moved
+    end_crop: Square  # in the last one: moved as the core moved, and back into the picture if it left it by little
     trust: Evidence
 
     def why(self) -> str:
@@ -175,7 +176,8 @@ def _judged(
         return "stands on the screen"
     dx, dy = way[-1] - way[0]
     crop = crop or _crop_inside(box, dx, dy, candidate.area, recipe)
-    if crop is None or not _inside((crop[0] + dx, crop[1] + dy, crop[2]), candidate.area):
+    end_crop = None if crop is None else _moved_inside(crop, dx, dy, candidate.area)
+    if crop is None or end_crop is None:
         return "left the picture"
     trust = measured(candidate.lumas[0], candidate.lumas[2 * steps], way, box.core, *motion)
     trust |= {
@@ -192,22 +194,25 @@ def _judged(
             return "stands on the screen"
         # What is half transparent has edges that move, and hardly moves itself.
         trust["overlay"] = max(share, 0.5 * (1 - went / _TREMBLES))
-    track = Track(length, way, crop, (crop[0] + dx, crop[1] + dy, crop[2]), trust)
+    track = Track(length, way, crop, end_crop, trust)
     return track if track.confidence >= recipe.least_confidence else doubt(trust)
 
 
-def _inside(square: Square, area: Area) -> bool:
-    left, top, side = square
-    slack = 0.01  # of rounding
-    across = area.left - slack <= left and left + side <= area.right + slack
-    return across and area.top - slack <= top and top + side <= area.bottom + slack
+def _moved_inside(crop: Square, dx: float, dy: float, area: Area) -> Square | None:
+    """Move a crop by (dx, dy), and back into the picture if it has left it by little; None if by more."""
+    left, top, side = crop
+    x = min(max(left + dx, area.left), area.right - side)
+    y = min(max(top + dy, area.top), area.bottom - side)
+    slack = _MOST_OUTSIDE * side + 0.01  # of rounding
+    return (x, y, side) if max(abs(x - left - dx), abs(y - top - dy)) <= slack else None
 
 
 def _crop_inside(box: Box, dx: float, dy: float, area: Area, recipe: Mining) -> Square | None:
     """Shift the first crop so that it and the last crop, moved by (dx, dy), are inside the picture.
 
-    If the shift is too large, the crop is reduced until it just contains the core, or to the paper's side, which shows
-    a part of a larger object; None if that is not enough.
+    If that shift is too large, the last crop may also be moved back into the picture by `_MOST_OUTSIDE` of its side. If
+    that is not enough, the crop is reduced until it just contains the core, or to the paper's side, which shows a part
+    of a larger object. The result is None if nothing helps.
     """
     left, top, side = box.crop
     place = np.array([left, top]) + side / 2
@@ -215,8 +220,11 @@ def _crop_inside(box: Box, dx: float, dy: float, area: Area, recipe: Mining) -> 
     low, high = np.array([area.left, area.top]), np.array([area.right, area.bottom])
     least = min(side, _CORE_IN_CROP * float(core.max()), crop_side(area, recipe))
     while True:
-        first, last = low - np.minimum(0, move) + side / 2, high - np.maximum(0, move) - side / 2
-        if (first <= last).all():
+        for outside in (0.0, _MOST_OUTSIDE * side):
+            first = low + np.maximum(0, -move - outside) + side / 2
+            last = high - np.maximum(0, move - outside) - side / 2
+            if (first > last).any():
+                continue
             at = np.clip(place, first, last)
             # A crop may move as far as it still contains the core, or is still within it.
             if (np.abs(at - place) <= np.maximum(_MOST_SHIFT * side, np.abs(side - core) / 2)).all():

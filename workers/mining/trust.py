@@ -1,4 +1,7 @@
-"""Trust of a track: seven measured facts, and the probability that it shows one moving object at both ends."""
+"""Trust of a track: ten measured facts, and the probability that it shows one moving object at both ends.
+
+The probability is a logistic regression, fitted to pairs that were judged by eye. See docs/decisions/0107 and 0110.
+"""
 
 from math import exp, log2
 
@@ -24,12 +27,18 @@ def measured(
     """
     starts, ends = (_greys(luma, place, core[2:]) for luma, place in ((first, way[0]), (last, way[-1])))
     dx, dy = way[-1] - way[0]
+    height, width = last.shape
+    reach = np.array(core[2:]) / 2
+    to_border = np.minimum(way[-1] - reach, np.array([width, height]) - way[-1] - reach)
     return {
         "moving": float(inside.mean()),
         "moving_least": float(inside.min()),
         "moving_last": float(inside[-2:].mean()),
         "contrast": float((inside - around).mean()),
         "contrast_last": float((inside - around)[-2:].mean()),
+        "around_last": float(around[-2:].mean()),
+        "border_last": float(to_border.min() / max(core[2:])),
+        "elongation": float(abs(np.log2(core[2] / core[3]))),
         "texture": float(starts.std()),
         "same_greys": float(np.minimum(_histogram(starts), _histogram(ends)).sum()),
         "displacement": float(np.hypot(dx, dy)),
@@ -38,9 +47,20 @@ def measured(
 
 
 # Logistic regression by `python -m tests.benchmarks.mining_trust`: facts and coefficients, in the same order.
-FACTS = ("size", "contrast at the end", "texture", "same greys", "overlay", "apart", "goes with background")
-_COEFFICIENTS = (0.72, 3.77, 3.93, 3.02, -9.25, -0.64, -2.07)
-_INTERCEPT = -1.85
+FACTS = (
+    "size",
+    "contrast at the end",
+    "texture",
+    "same greys",
+    "overlay",
+    "apart",
+    "goes with background",
+    "distance from the border at the end",
+    "motion around it at the end",
+    "elongation",
+)
+_COEFFICIENTS = (1.23, 5.27, 0.8, 2.47, -10.0, -0.69, -3.1, 2.27, 2.09, -0.85)
+_INTERCEPT = -3.93
 _DOUBTS = (  # doubts in words, one for each fact
     "too small",
     "moves no more than its surroundings at the end",
@@ -49,7 +69,11 @@ _DOUBTS = (  # doubts in words, one for each fact
     "drawn over the picture",
     "followed too far",
     "goes with the background",
+    "at the picture's border at the end",
+    "nothing moves around it at the end",
+    "too elongated",
 )
+_DOUBTLESS = (1.0, 0.4, 2.0, 1.0, 0.0, 0.0, 0.0, 0.5, 0.2, 0.0)
 _TOLD = 3.0  # luma pixels that the background moves before what goes with it can be told
 _WITH = 0.25  # of the background's way; what moves apart by less goes with it
 
@@ -60,11 +84,14 @@ def facts(known: Evidence) -> tuple[float, ...]:
     return (
         log2(known["size"] / 40),
         min(0.4, max(0.0, known["contrast_last"])),
-        min(0.0, log2(max(3.0, known["texture"]) / 12)),  # water and floors have little
+        log2(max(3.0, known["texture"]) / 12),  # water and floors have little
         known["same_greys"],
         known["overlay"],
         min(1.5, apart / known["size"]),
         max(0.0, 1 - apart / (_WITH * camera)) if camera > _TOLD else 0.0,
+        min(0.5, max(-0.5, known["border_last"])),  # what leaves the picture is often lost
+        max(0.0, known["around_last"]),  # parts of an object that moves as a whole; noise moves alone
+        known["elongation"],
     )
 
 
@@ -76,8 +103,7 @@ def confidence(known: Evidence) -> float:
 
 def doubt(known: Evidence) -> str:
     """Name the fact that lowers the trust most, compared with a track without doubtful facts."""
-    doubtless = (1.0, 0.4, 0.0, 1.0, 0.0, 0.0, 0.0)
-    lost = [c * (most - fact) for c, most, fact in zip(_COEFFICIENTS, doubtless, facts(known), strict=True)]
+    lost = [c * (most - fact) for c, most, fact in zip(_COEFFICIENTS, _DOUBTLESS, facts(known), strict=True)]
     return _DOUBTS[lost.index(max(lost))]
 
 
