@@ -16,7 +16,6 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _FAR = 3  # steps over which slow movers are seen
-_BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # pixels that motion may be apart in two anchors
 _NEAR = np.ones((13, 13), np.uint8)  # pixels of the small picture that an object may go in one step
 
 
@@ -28,15 +27,9 @@ class Scene:
     moving: list[Floats]  # (K+1) of (h, w) in 0..1 at half of the luma's size: how surely each pixel moves on its own
 
     def seed(self, k: int) -> Floats:
-        """Return what moves in anchor `k`, or just before and just after it, and near there in the two after it."""
-        now = self.moving[k]
-        if 0 < k < len(self.cameras):
-            # A smooth or slow object has motion at few of its pixels in any one anchor.
-            before = _warped(self.moving[k - 1], self.cameras[k - 1].inverse())
-            after = _warped(self.moving[k + 1], self.cameras[k])
-            now = np.maximum(now, np.minimum(cv2.dilate(before, _BESIDE), cv2.dilate(after, _BESIDE)))
-        later = cv2.dilate(np.maximum.reduce(self.moving[k + 1 : k + 3]), _NEAR)
-        return np.asarray(cv2.sqrt(now * later), np.float32)
+        """Return what moves in anchor `k` and near there in the two after it."""
+        after = cv2.dilate(np.maximum.reduce(self.moving[k + 1 : k + 3]), _NEAR)
+        return np.asarray(cv2.sqrt(self.moving[k] * after), np.float32)
 
     def background(self, first: int, last: int, place: Doubles) -> Doubles:
         """Follow the background from `place` (2,) in anchor `first` to `last`: (last-first+1, 2) luma pixels."""
@@ -99,16 +92,6 @@ def _moving(pictures: Sequence[Picture], steps: Sequence[_Step], k: int) -> Floa
         sides = [_residual(here, pictures[other], STANDING) for other in (k - _FAR, k + _FAR)]
         found = np.maximum(found, np.minimum(*sides))
     return np.asarray(found, np.float32)
-
-
-def _warped(moving: Floats, camera: Camera) -> Floats:
-    """Align a map of another anchor with this one, `camera` being the motion from this one to the other."""
-    if camera.stands:
-        return moving
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpPerspective(moving, scaled_down(camera.main), moving.shape[::-1], flags=flags), np.float32
-    )
 
 
 def _residual(one: Picture, other: Picture, camera: Camera) -> Floats:
