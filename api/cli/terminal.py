@@ -93,7 +93,13 @@ class Bars:
         self.show(stage.split(" · ")[0], stage, done, total, unit)
 
     def show(self, name: str, text: str, done: int, total: int, unit: str, speed: float = 0.0) -> None:
-        """Draw bar `name` with label `text`; total 0 means that the end is not known yet."""
+        """Draw bar `name` with label `text`; total 0 means that the end is not known yet.
+
+        A stage that has ended and reports less than its total again begins anew, for example the next training of a
+        comparison.
+        """
+        if name in self._tasks and name not in self._stages and not (total and done >= total):
+            self.remove(name)
         if name not in self._tasks:
             self._tasks[name] = self._live.add_task(text, total=None, unit=unit, amount="", speed=0.0)
             self._note(f"{text} …")

@@ -8,7 +8,7 @@ import typer
 
 from api.cli.evaluated_model import ModelOption, OutputOption, SeedOption, WidthOption, open_model
 from api.cli.interrupt import cancelling
-from api.cli.terminal import Bars, Json, answer
+from api.cli.terminal import Bars, Json, answer, say
 from graph.settings import settings
 
 
@@ -57,6 +57,7 @@ def units(
             patches = folder_patches(data)
         else:
             patches = source_patches(open_things.enter_context(open_source(pack))[0])
+        say(f"{data or pack or 'the graph'}: {len(patches.ids):,} patches to search.")
         progress = open_things.enter_context(cancelling(open_things.enter_context(Bars())))
         found = evaluate_units(
             subject,
@@ -67,7 +68,7 @@ def units(
             device=settings().device,
             progress=progress,
         )
-    lines = [f"model {subject.id}, {len(patches.ids):,} patches searched"]
+    lines = [f"model {subject.id}"]
     for one in found:
         lines.append(f"unit {one.number:<5} selectivity {one.selectivity:5.1f}  {' '.join(one.patches)}")
     lines.append(str(folder / "units.png"))
