@@ -200,7 +200,8 @@ class Stack:
                 progress("starting the API", 1, 1, "servers")
                 return
             if attempt == _STARTS or "already in use" not in self.api.last_words():  # another home took the port
-                raise Unavailable(f"The API did not start: {self.api.last_words()}. Its log is {self.api.log}.")
+                reason = self.api.last_words() or f"it did not answer within {_PATIENCE_SECONDS:.0f} s"
+                raise Unavailable(f"The API did not start: {reason}. Its log is {self.api.log}.")
 
     def _api_port(self, found: Settings) -> int:
         """Return the port of the last start if it is free, else the preferred one or the next free one.
