@@ -10,7 +10,7 @@ SHARED ?= ../shared/data
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-gpu load lock clean
+.PHONY: help setup demo test check format bench bench-gpu load document lock clean
 
 help:  ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-gpu: setup  ## the same on a machine with a GPU; writes docs/benchmarks/ (
 load: setup  ## use a stack while its workers are killed, and upload damaged videos (about 15 minutes)
 	$(RUN)python -m tests.load.killed_workers --clips $(SHARED)/videos
 	$(RUN)python -m tests.load.mutated_uploads --clips $(SHARED)/videos
+
+document: setup  ## check every answer of the API against its OpenAPI document with Schemathesis (about 15 minutes)
+	COMPLETE=1 $(RUN)python -m pytest -s --timeout 3600 tests/api/http/test_document.py
 
 # torch is pinned to the last release built for CUDA 12, so that faiss-gpu-cu12 and torch share one CUDA.
 lock: setup  ## resolve pyproject.toml into new lock files (hashes, no host names)

@@ -13,6 +13,9 @@ from graph.errors import TransitiveError
 from graph.logs import set_up_logs
 from graph.settings import Settings, load_settings
 
+# An idle connection stays open for longer than clients keep one (httpx 5 s, load balancers 60 s). With uvicorn's 5 s, a
+# request that is sent at the moment of the close ends in an error.
+KEEP_ALIVE_S = 75
 GRACE_S = 3  # time for running responses at a shutdown; `transitive down` waits a second longer
 
 
@@ -27,6 +30,7 @@ def server_config(settings: Settings, port: int) -> uvicorn.Config:
         ws="none",
         log_config=None,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
 
