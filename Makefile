@@ -54,6 +54,8 @@ bench: setup  ## measure each speed claim and its alternative, with the ratio (S
 	$(RUN)python -m tests.benchmarks.linking_import
 	$(RUN)python -m tests.benchmarks.linking_clusters
 	$(RUN)python -m tests.benchmarks.vector_search --rows 30000
+	$(RUN)python -m tests.benchmarks.api_answers
+	$(RUN)python -m tests.benchmarks.api_encoding
 	$(RUN)python -m tests.benchmarks.training_step
 	$(RUN)python -m tests.benchmarks.training_parts
 	$(RUN)python -m tests.benchmarks.detection_step $(SHARED)/detection/raccoon_kangaroo --steps 80

@@ -5,6 +5,7 @@ RFC 9110, section 12.5.1: the most specific range that fits a type decides, and 
 
 import mimetypes
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -32,7 +33,8 @@ class MediaRange:
         return 2 - self.kind.count("*")
 
 
-def media_ranges(accept: str) -> list[MediaRange]:
+@lru_cache(maxsize=64)  # clients repeat a few headers, and reading one takes longer than finding a picture in memory
+def media_ranges(accept: str) -> tuple[MediaRange, ...]:
     """Read an Accept header in the order it was written; raises `NotAcceptable` for an impossible q."""
     found = []
     for part in accept.split(","):
@@ -45,7 +47,7 @@ def media_ranges(accept: str) -> list[MediaRange]:
         if not 0 <= number <= 1:
             raise NotAcceptable(f"{part.strip()!r} in Accept has no number from 0 to 1 as its q.")
         found.append(MediaRange(kind or "*/*", number))
-    return found
+    return tuple(found)
 
 
 def liking(accept: str, media_type: str) -> float:

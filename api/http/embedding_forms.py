@@ -1,6 +1,7 @@
 """The forms of a matrix of embeddings: JSON, npy and Arrow, chosen by the Accept header."""
 
 import io
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
@@ -24,6 +25,7 @@ FORMS: Described = {
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 
+@lru_cache(maxsize=64)
 def chosen_form(accept: str) -> str:
     """Choose the form the client likes best; raises `NotAcceptable`. JSON if the client states no preference."""
     ranges = media_ranges(accept)
@@ -38,16 +40,22 @@ def chosen_form(accept: str) -> str:
     return best
 
 
+def _npy(vectors: Vectors) -> bytes:
+    """Return the vectors as an npy file; `numpy.save` into memory would copy them once more."""
+    rows = np.ascontiguousarray(vectors, np.float32)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(rows))
+    return b"".join((header.getvalue(), rows.data))
+
+
 def answer(form: str, model: str, ids: list[str], vectors: Vectors) -> Response:
     """Write vectors in one of the three forms."""
     headers = {"Vary": "Accept", "X-Model": model}
     if form == JSON:
-        body = VectorsResponse(model=model, ids=ids, vectors=vectors.tolist())
+        body = VectorsResponse.model_construct(model=model, ids=ids, vectors=vectors.tolist())  # nothing to check
         return Response(body.model_dump_json(), media_type=JSON, headers=headers)
     if form == NPY:
-        file = io.BytesIO()
-        np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
-        return Response(file.getvalue(), media_type=NPY, headers=headers)
+        return Response(_npy(vectors), media_type=NPY, headers=headers)
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
     columns = {"id": pa.array(ids, pa.string()), "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])}
     table = pa.table(columns).replace_schema_metadata({"model": model})

@@ -40,6 +40,15 @@ class _Places:
         groups = np.searchsorted(self.starts, rows, side="right") - 1
         return groups, rows - self.starts[groups]
 
+    def find_one(self, key: int) -> tuple[int, int] | None:
+        """Return what `find` does for one patch, in a tenth of the time."""
+        place = int(self.keys.searchsorted(np.uint64(key)))
+        if place == len(self.keys) or int(self.keys[place]) != key:
+            return None
+        row = int(self.rows[place])
+        group = int(self.starts.searchsorted(row, side="right")) - 1
+        return group, row - int(self.starts[group])
+
 
 @dataclass(frozen=True)
 class _Embeddings:
@@ -115,26 +124,19 @@ class PatchFiles:
 
     def jpeg_in_memory(self, patch_id: str) -> bytes | None:
         """Return a patch's JPEG if neither a file nor a lock delays it; None otherwise. For the event loop."""
-        if not self._lock.acquire(blocking=False):
+        video = self._video_in_memory(patch_id)
+        found = self._row_in_memory(f"patches/{video}", self._patches.versions.get(video, ""), patch_id)
+        jpegs = self._images.kept(*found[0]) if found else None
+        return jpegs[found[1]] if found and jpegs and found[1] < len(jpegs) else None
+
+    def embedding_in_memory(self, model: str, patch_id: str) -> Vectors | None:
+        """Return a patch's embedding (E,) under the conditions of `jpeg_in_memory`."""
+        video, folder = self._video_in_memory(patch_id), self._models.get(model)
+        if not video or folder is None or not folder.is_fresh:
             return None
-        try:
-            if not self._patches.is_fresh:
-                return None
-            owner = int(self._find(_keys([patch_id]))[0])
-            if owner < 0:
-                return None
-            video = self._videos[owner]
-            version = self._patches.versions.get(video, "")
-        finally:
-            self._lock.release()
-        name = f"patches/{video}"
-        places = self._places.kept(name, version)
-        found = places.find(_keys([patch_id])) if places else None
-        if found is None:
-            return None
-        (group,), (row,) = found
-        jpegs = self._images.kept(f"{name}:{group}", version)
-        return jpegs[int(row)] if jpegs and row < len(jpegs) else None
+        found = self._row_in_memory(f"embeddings/{model}/{video}", folder.versions.get(video, ""), patch_id)
+        vectors = self._vectors.kept(*found[0]) if found else None
+        return vectors[found[1]] if found and vectors is not None and found[1] < len(vectors) else None
 
     def embedded(self, model: str) -> bool:
         """Return whether there are embeddings of this model."""
@@ -200,6 +202,26 @@ class PatchFiles:
             if len(missing):
                 raise NotFound(f"There is no patch {patch_ids[missing[0]]}.")
             return [self._videos[owner] for owner in found]
+
+    def _video_in_memory(self, patch_id: str) -> str:
+        """Return the video of a patch; "" if that needs a file or a lock that another thread holds."""
+        if not self._lock.acquire(blocking=False):
+            return ""
+        try:
+            if not self._patches.is_fresh or not len(self._keys):
+                return ""
+            key = int(patch_id, 16)
+            place = int(self._keys.searchsorted(np.uint64(key)))
+            known = place < len(self._keys) and int(self._keys[place]) == key
+            return self._videos[self._owners[place]] if known else ""
+        finally:
+            self._lock.release()
+
+    def _row_in_memory(self, name: str, version: str, patch_id: str) -> tuple[tuple[str, str], int] | None:
+        """Return the name and version of the row group that holds a patch, and its row there; None if not in memory."""
+        places = self._places.kept(name, version)
+        found = places.find_one(int(patch_id, 16)) if places else None
+        return ((f"{name}:{found[0]}", version), found[1]) if found else None
 
     def _find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return the place in `_videos` of each patch's video, -1 where the patch is unknown."""

@@ -1,10 +1,12 @@
 """The resources that the routes share: the graph, the files, the uploads and the encoders."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from cachetools import TTLCache
 from fastapi import Depends, Request
 
@@ -41,6 +43,8 @@ class Service:
     sources: SourceFiles
     marked: MarkedPatches
     encoders: Encoders
+    # more searches at once than cores would only wait for each other, and for Python's lock between the calls of faiss
+    searches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(os.cpu_count() or 1))
     _looking: threading.Lock = field(default_factory=threading.Lock)
     _named: TTLCache[str, Model] = field(default_factory=lambda: TTLCache(256, FRESH_S))
 
@@ -169,6 +173,11 @@ class Service:
         raise NotFound(
             "There are no embeddings yet. Train a model and compute them: transitive train, transitive embed."
         )
+
+    def model_in_memory(self, model_id: str | None) -> str:
+        """Return the id of a named model that was asked for a moment ago, "" otherwise. For the event loop."""
+        with self._looking:
+            return model_id if model_id and model_id in self._named else ""
 
     def _named_model(self, model_id: str) -> Model:
         """Return a model, from memory if it was asked for a moment ago: the query takes longer than a search."""

@@ -10,31 +10,22 @@ IndexRefine, of our searches, and of `GET /patches/{id}/similar` on an API with 
 """
 
 import argparse
-import os
 import resource
-import socket
 import statistics
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import faiss
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.models import write_model
 from graph.nearest import nearest_by_cosine
 from graph.records import Model
-from graph.schema import apply_schema
-from graph.server.neo4j import Neo4jServer
 from graph.settings import load_settings
 from graph.shards import Shards
 from graph.vectors.build import update_index
@@ -42,7 +33,8 @@ from graph.vectors.index import VectorIndex, index_folder
 from graph.vectors.manifest import Manifest
 from graph.vectors.segment import FIRST_CANDIDATES
 from graph.vectors.selection import Selection
-from workers.redis_server import RedisServer
+from tests.benchmarks.http_load import Load, get, load
+from tests.benchmarks.served import served_api
 
 MODEL = "transitive-0123456789ab"
 PER_VIDEO = 500
@@ -131,68 +123,16 @@ def line(name: str, taken: Taken) -> str:
     return f"{name:44} p50 {1e3 * cuts[49]:7.2f} ms   p99 {1e3 * cuts[98]:7.2f} ms{processor}"
 
 
-def over_http(rows: int, seconds: float, address: str) -> tuple[Taken, float]:
-    """Ask for similar patches from several clients at once; returns the latencies and the requests a second."""
-    taken = Taken()
-    end = time.monotonic() + seconds
-
-    def ask(seed: int) -> None:
-        random = np.random.default_rng(seed)
-        with httpx.Client(base_url=address, timeout=60) as client:
-            while time.monotonic() < end:
-                row = int(random.integers(0, rows // PER_VIDEO * PER_VIDEO))
-                patch = f"{row // PER_VIDEO:08x}{row % PER_VIDEO:08x}"
-                start = time.perf_counter()
-                client.get(f"/patches/{patch}/similar", params={"model": MODEL}).raise_for_status()
-                taken.wall.append(time.perf_counter() - start)
-
-    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return taken, len(taken.wall) / seconds
-
-
-def measured_service(home: Path, rows: int, seconds: float) -> tuple[Taken, float]:
-    """Start Neo4j, Redis and the API, each a process of its own, and measure the search over HTTP."""
-    cache = load_settings({}).cache
-    neo4j, redis = Neo4jServer(home, cache, bolt_port=0, http_port=0), RedisServer(home, cache, port=free_port())
-    details = neo4j.start()
-    environment = {
-        **os.environ,
-        "TRANSITIVE_HOME": str(home),
-        "NEO4J_URI": details.bolt_uri,
-        "NEO4J_PASSWORD": details.password,
-        "REDIS_URL": redis.start(),
-    }
-    with details.connect() as connection:
-        apply_schema(connection)
-        write_model(connection, Model(MODEL, "transitive", "paper", 1, 4608, 1024, "g", "2026-01-01T00:00:00+00:00"))
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "api.http.app:create_app", "--port", str(port)]
-    api = subprocess.Popen([*command, "--log-level", "warning"], env=environment)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(3000):
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{address}/healthz").is_success:
-                    break
-            time.sleep(0.1)
-        over_http(rows, 5.0, address)  # warm
-        return over_http(rows, seconds, address)
-    finally:
-        api.terminate()
-        api.wait()
-        redis.stop()
-        neo4j.stop()
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def over_http(home: Path, rows: int, seconds: float) -> Load:
+    """Ask the API for similar patches from several clients at once."""
+    videos = rows // PER_VIDEO
+    asked = np.random.default_rng(4).integers(0, videos * PER_VIDEO, 5000).tolist()
+    patches = [f"{row // PER_VIDEO:08x}{row % PER_VIDEO:08x}" for row in asked]
+    requests = [get(f"/patches/{patch}/similar?model={MODEL}") for patch in patches]
+    model = Model(MODEL, "transitive", "paper", 1, 4608, 1024, "g", "2026-01-01T00:00:00+00:00")
+    with served_api(home, [model]) as api:
+        load(api.port, api.process, requests, CLIENTS, 5.0)  # warm
+        return load(api.port, api.process, requests, CLIENTS, seconds)
 
 
 def build(home: Path, shards: Shards, draw: Callable[[np.random.Generator, int], Vectors], rows: int) -> None:
@@ -253,8 +193,10 @@ def measure(
         ratio = statistics.median(ours.wall) / statistics.median(other.wall)
         processor = statistics.median(ours.processor) / statistics.median(other.processor)
         print(f"ours / {name}: {ratio:.2f}, by processor time {processor:.2f}", flush=True)
-    taken, rate = measured_service(home, rows, seconds)
-    print(line(f"GET /patches/…/similar, {CLIENTS} clients", taken), f"   together {rate:.0f}/s")
+    found = over_http(home, rows, seconds)
+    p50, p99 = 1e3 * found.percentile(50), 1e3 * found.percentile(99)
+    print(f"{f'GET /patches/…/similar, {CLIENTS} clients':44} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   ", end="")
+    print(f"together {found.rate:.0f}/s   server's processor time {1e3 * found.cost:.2f} ms")
 
 
 def main() -> None:

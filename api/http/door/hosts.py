@@ -7,6 +7,7 @@ are accepted, because they cannot be rebound.
 
 import ipaddress
 import socket
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +37,7 @@ class KnownHosts:
         await self.app(scope, receive, send)
 
 
+@lru_cache(maxsize=256)  # parsing an address takes as long as the rest of the check
 def _is_known(host: str, names: frozenset[str]) -> bool:
     name = host.rsplit(":", 1)[0] if not host.endswith("]") and ":" in host else host
     if name.lower().rstrip(".") in names:

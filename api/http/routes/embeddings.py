@@ -94,5 +94,5 @@ async def find_similar(
     """Encode a picture and search the embeddings of the patches; best first."""
     sent = await _read([file])
     name, vectors = await to_thread.run_sync(_embed, shared, model, sent)
-    found = await to_thread.run_sync(shared.similar.search, name, vectors[0], k, wanted)
+    found = await to_thread.run_sync(shared.similar.search, name, vectors[0], k, wanted, limiter=shared.searches)
     return SimilarResponse(model=name, items=similar_items(found))

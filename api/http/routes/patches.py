@@ -100,16 +100,22 @@ async def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> 
     responses=problem_responses(404, 406, also=FORMS),
     summary="A patch's embedding",
 )
-def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None, accept: Accept = JSON) -> Response:
+async def get_embedding(
+    patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None, accept: Accept = JSON
+) -> Response:
     """Read the stored embedding, of length 1; as npy an array of one axis."""
     form = chosen_form(accept)
-    name = shared.embedded_model(model)
-    vectors = shared.files.embeddings(name, [patch_id])
+    name = shared.model_in_memory(model)
+    vector = shared.files.embedding_in_memory(name, patch_id) if name else None
+    if vector is None:
+        name = await to_thread.run_sync(shared.embedded_model, model)
+        vector = (await to_thread.run_sync(shared.files.embeddings, name, [patch_id]))[0]
     if form == NPY:
-        return answer(form, name, [patch_id], vectors[0])
+        return answer(form, name, [patch_id], vector)
     if form == ARROW:
-        return answer(form, name, [patch_id], vectors)
-    body = VectorResponse(id=patch_id, model=name, vector=vectors[0].tolist())
+        return answer(form, name, [patch_id], vector[None])
+    # without pydantic's check of a thousand numbers that were just read
+    body = VectorResponse.model_construct(id=patch_id, model=name, vector=vector.tolist())
     return Response(body.model_dump_json(), media_type=JSON, headers={"Vary": "Accept", "X-Model": name})
 
 
@@ -119,7 +125,7 @@ def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = Non
     responses=problem_responses(404),
     summary="Patches most like a patch",
 )
-def get_similar(
+async def get_similar(
     patch_id: PatchId,
     shared: ServiceDep,
     wanted: SelectionDep,
@@ -131,10 +137,14 @@ def get_similar(
 
     With 20,000 vectors or more, the search uses an index; `GET /models/{id}/index` has its measured recall.
     """
-    own = frozenset([shared.files.video_of(patch_id)] if other_videos else [])
-    wanted = replace(wanted, without_videos=wanted.without_videos | own)
-    # written here, in the search's own thread; FastAPI would check the items again and write them in another thread
-    return Response(similar_patches(shared, patch_id, wanted, k, model).model_dump_json(), media_type=JSON)
+
+    def found() -> bytes:
+        own = frozenset([shared.files.video_of(patch_id)] if other_videos else [])
+        narrowed = replace(wanted, without_videos=wanted.without_videos | own)
+        return similar_patches(shared, patch_id, narrowed, k, model).model_dump_json().encode()
+
+    # written in the search's own thread; FastAPI would check the items again and write them in another thread
+    return Response(await to_thread.run_sync(found, limiter=shared.searches), media_type=JSON)
 
 
 def similar_patches(

@@ -48,7 +48,9 @@ def test_one_patch_is_read_without_the_other_row_groups(shards: Shards, row: int
     assert files.jpeg_in_memory(IDS[row]) is None
     assert files.jpeg(IDS[row]) == JPEGS[row]
     assert files.jpeg_in_memory(IDS[row]) == JPEGS[row]
+    assert files.embedding_in_memory(MODEL, IDS[row]) is None
     np.testing.assert_array_equal(files.embeddings(MODEL, [IDS[row]]), VECTORS[row : row + 1])
+    np.testing.assert_array_equal(files.embedding_in_memory(MODEL, IDS[row]), VECTORS[row])
     other = IDS[(row + ROW_GROUP) % COUNT]
     with pytest.raises(Exception, match=r"cannot be read|Couldn't deserialize|thrift"):
         files.jpeg(other)
