@@ -68,6 +68,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     os.umask(0o077)  # only this user can read the files that commands and servers write
     try:
+        refuse_empty(sys.argv[1:])
         build(sys.argv[1:])()
     except TransitiveError as error:
         say(f"transitive: {error}")
@@ -87,6 +88,16 @@ def main() -> None:
             _say_stopped()
         say(f"transitive: unexpected {type(error).__name__}: {_first_line(error)}. The details are in {_keep_trace()}.")
         sys.exit(1)
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise `WrongCall` for an empty argument, because an empty path would mean the current folder."""
+    for before, argument in zip(("transitive", *arguments), arguments, strict=False):
+        option, equals, value = argument.partition("=")
+        if not argument or (option.startswith("--") and equals and not value):
+            raise WrongCall(
+                f"The argument after {option or before} is empty. A shell variable without a value is the usual cause."
+            )
 
 
 def _group(

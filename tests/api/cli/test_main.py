@@ -48,6 +48,22 @@ def test_only_the_called_family_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        (("ingest", ""), "ingest"),
+        (("import-tracks", "tracks.txt", "--video", ""), "--video"),
+        (("import-tracks", "tracks.txt", "--video="), "--video"),
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(arguments: tuple[str, ...], after: str, tmp_path: Path) -> None:
+    result = run(*arguments, home=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"transitive: The argument after {after} is empty. A shell variable without a value is the usual cause.\n"
+    )
+
+
+@pytest.mark.parametrize(
     "arguments",
     [("nonsense",), ("ingest",), ("up", "--nonsense"), ("train", "context", "--seed", "x"), ("train",)],
 )
