@@ -70,8 +70,9 @@ class AccessRefused(Unavailable):
 class _Disturbed(Unavailable):
     """The transaction met a node or an edge that another one deleted meanwhile, so it can be run again at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: "list[Row] | None" = None) -> None:
         super().__init__("Neo4j is deleting what this request needs. Try again.")
+        self.rows = rows  # torn ones, if a query returned such
 
 
 class Connection:
@@ -107,9 +108,9 @@ class Connection:
         Raises `Unavailable`.
         """
 
-        def once() -> list[Row]:
+        def once(known: list[list[Row]]) -> list[Row]:
             with self._driver.session(fetch_size=FETCH_SIZE) as session:
-                return session.execute_read(_run, query, parameters)
+                return session.execute_read(_run, query, parameters, known)
 
         return self._undisturbed(once)
 
@@ -119,9 +120,9 @@ class Connection:
         Raises `Unavailable`, `StorageError` when the server's disk is full, and `Conflict` on a violated constraint.
         """
 
-        def once() -> list[Row]:
+        def once(known: list[list[Row]]) -> list[Row]:
             with self._driver.session() as session:
-                return session.execute_write(_run, query, parameters)
+                return session.execute_write(_run, query, parameters, known)
 
         return self._undisturbed(once)
 
@@ -131,9 +132,9 @@ class Connection:
         Raises as `write` does. A retry sends the statements again, so they must not depend on time or chance.
         """
 
-        def once() -> list[list[Row]]:
+        def once(known: list[list[Row]]) -> list[list[Row]]:
             with self._driver.session() as session:
-                return session.execute_write(_run_all, statements)
+                return session.execute_write(_run_all, statements, known)
 
         return self._undisturbed(once)
 
@@ -170,16 +171,21 @@ class Connection:
     ) -> None:
         self.close()
 
-    def _undisturbed(self, once: Callable[[], Answer]) -> Answer:
-        """Run a transaction, and run it again up to `ATTEMPTS` times if concurrent deletions disturb it."""
+    def _undisturbed(self, once: Callable[[list[list[Row]]], Answer]) -> Answer:
+        """Run a transaction, and run it again up to `ATTEMPTS` times if concurrent deletions disturb it.
+
+        Rows that look torn and come a second time are what the graph holds, and are returned.
+        """
+        known: list[list[Row]] = []
         for attempt in range(1, ATTEMPTS):
             try:
                 with self._translated():
-                    return once()
-            except _Disturbed:
+                    return once(known)
+            except _Disturbed as found:
+                known += [found.rows] if found.rows is not None else []
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         with self._translated():
-            return once()
+            return once(known)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -242,14 +248,18 @@ def _first_line(error: Exception) -> str:
     return (text or type(error).__name__).strip().splitlines()[0].rstrip(":")
 
 
-def _run(transaction: ManagedTransaction, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+def _run(
+    transaction: ManagedTransaction, query: str, parameters: Mapping[str, Any], known: Sequence[list[Row]]
+) -> list[Row]:
     result = transaction.run(query, dict(parameters))
     keys = result.keys()
     rows = [dict(zip(keys, record.values(), strict=True)) for record in result]
-    if torn(rows):
-        raise _Disturbed  # which rolls the transaction back
+    if torn(rows) and rows not in known:
+        raise _Disturbed(rows)  # which rolls the transaction back
     return rows
 
 
-def _run_all(transaction: ManagedTransaction, statements: Sequence[Statement]) -> list[list[Row]]:
-    return [_run(transaction, query, parameters) for query, parameters in statements]
+def _run_all(
+    transaction: ManagedTransaction, statements: Sequence[Statement], known: Sequence[list[Row]]
+) -> list[list[Row]]:
+    return [_run(transaction, query, parameters, known) for query, parameters in statements]

@@ -13,9 +13,9 @@ from graph.errors import TransitiveError
 from graph.logs import set_up_logs
 from graph.settings import Settings, load_settings
 
-# An idle connection stays open for longer than clients keep one (httpx 5 s, load balancers 60 s). With uvicorn's 5 s, a
-# request that is sent at the moment of the close ends in an error.
-KEEP_ALIVE_S = 75
+# An idle connection stays open for longer than httpx keeps one (5 s, as uvicorn does): a request that is sent at the
+# moment of the close ends in an error. A connection that holds half of a second request stays open for as long.
+KEEP_ALIVE_S = 10
 GRACE_S = 3  # time for running responses at a shutdown; `transitive down` waits a second longer
 
 

@@ -65,7 +65,9 @@ def test_pixels_are_served_while_neo4j_is_away(redis_url: str, tmp_path: Any) ->
 
 def test_a_fault_of_ours_is_a_500_that_tells_nothing(client: httpx.Client, connection: Connection) -> None:
     connection.write("CREATE (:Video {id: 'broken', name: 'x', secret: 'kept in'})")
-    connection.write("CREATE (:Model {id: 'm'})")  # lacks what every model has
+    connection.write(
+        "CREATE (:Model {id: 'm', recipe: 'r', preset: 'p', step: 1, pool5_dim: 'kept in', embedding_dim: 1})"
+    )
     answer = client.get("/models")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
