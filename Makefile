@@ -71,7 +71,7 @@ load: setup  ## use a stack while its workers are killed, and upload damaged vid
 	$(RUN)python -m tests.load.killed_workers --clips $(SHARED)/videos
 	$(RUN)python -m tests.load.mutated_uploads --clips $(SHARED)/videos
 
-document: setup  ## check every answer of the API against its OpenAPI document with Schemathesis (many minutes)
+document: setup  ## check every answer of the API against its OpenAPI document with Schemathesis (a minute)
 	COMPLETE=1 $(RUN)python -m pytest -s --timeout 3600 tests/api/http/test_document.py
 
 # torch is pinned to the last release built for CUDA 12, so that faiss-gpu-cu12 and torch share one CUDA.
