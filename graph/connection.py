@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity
+from neo4j import READ_ACCESS, GraphDatabase, ManagedTransaction, NotificationMinimumSeverity, Session
 from neo4j.exceptions import (
     AuthError,
     ConfigurationError,
@@ -107,36 +107,21 @@ class Connection:
 
         Raises `Unavailable`.
         """
-
-        def once(known: list[list[Row]]) -> list[Row]:
-            with self._driver.session(fetch_size=FETCH_SIZE) as session:
-                return session.execute_read(_run, query, parameters, known)
-
-        return self._undisturbed(once)
+        return self._undisturbed(lambda session, known: session.execute_read(_run, query, parameters, known))
 
     def write(self, query: str, **parameters: Any) -> list[Row]:
         """Run a write query in its own transaction and return its rows.
 
         Raises `Unavailable`, `StorageError` when the server's disk is full, and `Conflict` on a violated constraint.
         """
-
-        def once(known: list[list[Row]]) -> list[Row]:
-            with self._driver.session() as session:
-                return session.execute_write(_run, query, parameters, known)
-
-        return self._undisturbed(once)
+        return self._undisturbed(lambda session, known: session.execute_write(_run, query, parameters, known))
 
     def write_many(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run several queries in one transaction and return the rows of each.
 
         Raises as `write` does. A retry sends the statements again, so they must not depend on time or chance.
         """
-
-        def once(known: list[list[Row]]) -> list[list[Row]]:
-            with self._driver.session() as session:
-                return session.execute_write(_run_all, statements, known)
-
-        return self._undisturbed(once)
+        return self._undisturbed(lambda session, known: session.execute_write(_run_all, statements, known))
 
     def stream(self, query: str, **parameters: Any) -> Iterator[Row]:
         """Yield the rows of a read query as they arrive; at most `FETCH_SIZE` are in memory.
@@ -171,21 +156,23 @@ class Connection:
     ) -> None:
         self.close()
 
-    def _undisturbed(self, once: Callable[[list[list[Row]]], Answer]) -> Answer:
-        """Run a transaction, and run it again up to `ATTEMPTS` times if concurrent deletions disturb it.
+    def _undisturbed(self, transaction: Callable[[Session, list[list[Row]]], Answer]) -> Answer:
+        """Run a transaction, up to `ATTEMPTS` times in all if concurrent deletions disturb it.
 
         Rows that look torn and come a second time are what the graph holds, and are returned.
         """
         known: list[list[Row]] = []
-        for attempt in range(1, ATTEMPTS):
+        attempt = 1
+        while True:
             try:
-                with self._translated():
-                    return once(known)
+                with self._translated(), self._driver.session(fetch_size=FETCH_SIZE) as session:
+                    return transaction(session, known)
             except _Disturbed as found:
+                if attempt == ATTEMPTS:
+                    raise
                 known += [found.rows] if found.rows is not None else []
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
-        with self._translated():
-            return once(known)
+                attempt += 1
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -10,7 +10,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -30,8 +30,7 @@ _CURRENT = """
 MATCH (:Current {name: 'generation'})-[:IS]->(g:Generation)
 RETURN g.id AS id
 """
-_GET = """
-MATCH (g:Generation {id: $id, state: 'ready'})
+_RETURN_IT = """
 CALL (g) {
   MATCH (a:Patch)-[:REJECTED]->(b:Patch)
   WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
@@ -40,17 +39,8 @@ CALL (g) {
 RETURN g.id AS id,
        g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
 """
-_LIST = """
-MATCH (g:Generation {state: 'ready'})
-CALL (g) {
-  MATCH (a:Patch)-[:REJECTED]->(b:Patch)
-  WHERE EXISTS { (a)-[e:INTER_INSTANCE]->(b) WHERE e.generation = g.id }
-  RETURN count(*) AS rejected
-}
-RETURN g.id AS id,
-       g {.*, withheld: null, rejected: rejected, current: EXISTS { (:Current)-[:IS]->(g) }} AS generation
-ORDER BY g.created_at, g.id
-"""
+_GET = f"MATCH (g:Generation {{id: $id, state: 'ready'}}) {_RETURN_IT}"
+_LIST = f"MATCH (g:Generation {{state: 'ready'}}) {_RETURN_IT} ORDER BY g.created_at, g.id"
 _UNFINISHED = """
 MATCH (g:Generation) WHERE g.state <> 'ready'
 RETURN g.id AS id
@@ -135,6 +125,10 @@ class Generation:
     def present(self) -> frozenset[str]:
         """Its videos that were not deleted since then, so that their patches still have its links."""
         return frozenset(self.videos) - frozenset(self.deleted)
+
+    def links_all_of(self, videos: Sequence[str]) -> bool:
+        """Return whether it was made of just these videos, in this order, and none was deleted since then."""
+        return list(self.videos) == list(videos) and not self.deleted
 
     @property
     def buckets(self) -> int:

@@ -5,6 +5,8 @@ fitted to the pixels outside the corner points by Gauss-Newton (Lucas and Kanade
 stripes, any motion that puts stripe on stripe explains the ground equally well. See docs/decisions/0110.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +63,15 @@ def _outside(places: Floats, shape: tuple[int, int]) -> Floats:
     return marked
 
 
-def _descent(one: Floats, other: Floats, outside: Floats) -> list[Doubles]:
-    """List the motions that Gauss-Newton goes through, of a translation first and then of an affine motion."""
+def _descent(one: Floats, other: Floats, outside: Floats) -> Iterator[Doubles]:
+    """Yield the motions that Gauss-Newton goes through, of a translation first and then of an affine motion."""
     height, width = one.shape
     middle, reach = np.array([width / 2, height / 2]), width / 2
     down, across = np.mgrid[:height, :width].astype(np.float32)
     x, y = (across - middle[0]) / reach, (down - middle[1]) / reach
     slopes = [cv2.Sobel(one, cv2.CV_32F, axis, 1 - axis, ksize=3, scale=1 / 8) for axis in (1, 0)]
     columns = np.stack([*slopes, *(slope * place for slope in slopes for place in (x, y))]).reshape(6, -1)
-    motion, found = np.eye(3), []
+    motion = np.eye(3)
     for count, rounds in zip((2, 6), _ROUNDS, strict=True):
         for _ in range(rounds):
             aligned, seen = _aligned(other, motion, outside)
@@ -82,8 +84,7 @@ def _descent(one: Floats, other: Floats, outside: Floats) -> list[Doubles]:
             update[:2, :2] += linear
             update[:2, 2] = step[:2] - linear @ middle
             motion = motion @ update
-            found.append(motion)
-    return found
+            yield motion
 
 
 def _aligned(other: Floats, motion: Doubles, outside: Floats) -> tuple[Floats, Floats]:

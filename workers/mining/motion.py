@@ -99,12 +99,13 @@ def camera_motion(first: Picture, second: Picture, recipe: Mining) -> tuple[Came
     if total == 0 or (still and noise < _QUIET):
         return Camera((np.eye(3),), _support(standing, weights)), standing
     places, there = _followed(first.grey, second.grey, recipe)
-    if len(places) < _FEW or not _spread_out(places, first.grey.shape):
+    spread_out = _spread_out(places, first.grey.shape)
+    if len(places) < _FEW or not spread_out:
         faint = faint_motion(first.grey, second.grey, places)
         if faint is not None:
             moved = residual(first, second, [faint])
             return Camera((scaled_up(faint),), _support(moved, weights)), moved
-    if not _spread_out(places, first.grey.shape):
+    if not spread_out:
         return Camera((np.eye(3),), _support(standing, weights)), standing
     left = _sum(weights, np.minimum(standing, 1)) * _GAIN
     found: Doubles | None = None

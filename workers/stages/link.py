@@ -127,6 +127,5 @@ def same_generation(
         return ""
     found = catalogue.get_generation(context.connection, current)
     asked = asdict(parameters.resolve(found.patches))
-    same = asked == dict(found.parameters) and found.feature_model == model and list(found.videos) == ready
-    same = same and not found.deleted  # a video that was ingested again has no links
+    same = asked == dict(found.parameters) and found.feature_model == model and found.links_all_of(ready)
     return current if same and found.feedback == feedback and not found.joined else ""
