@@ -19,6 +19,8 @@ from graph.settings import load_settings
 from tests.ports import quiet_port
 from workers.redis_server import RedisServer
 
+PATIENCE_S = 300.0  # a server that imports torch on a busy machine takes minutes
+
 
 @dataclass(frozen=True)
 class Served:
@@ -72,12 +74,21 @@ def _process(command: list[str], environment: Mapping[str, str], known_path: str
     process = subprocess.Popen([sys.executable, "-m", *command, "--port", str(port)], env={**os.environ, **environment})
     served = Served(port, process.pid)
     try:
-        for _ in range(3000):
-            with suppress(httpx.TransportError):
-                httpx.get(served.address + known_path)
-                break
-            time.sleep(0.1)
+        _wait_until_it_answers(process, served.address + known_path)
         yield served
     finally:
         process.terminate()
         process.wait()
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", address: str) -> None:
+    """Wait for an answer of any status; raises `RuntimeError` if the server ends or is silent for `PATIENCE_S`."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with suppress(httpx.TransportError):
+            httpx.get(address)
+            return
+        if process.poll() is not None:
+            raise RuntimeError(f"The server ended with status {process.returncode}. Its last lines are above.")
+        time.sleep(0.1)
+    raise RuntimeError(f"The server did not answer at {address} within {PATIENCE_S:.0f} s.")
