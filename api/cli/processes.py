@@ -1,10 +1,12 @@
 """The detached processes of a local stack: workers and the API, each with a name, a log and children.
 
 `graph.server.detached_process` starts and finds a process. This module gives it its files below the home folder
-(HOME/run/NAME.json, HOME/logs/NAME.log, the previous log NAME.log.1) and stops it together with its children.
+(HOME/run/NAME.json, HOME/logs/NAME.log, the previous log NAME.log.1, temporary files in HOME/tmp/NAME) and stops it
+together with its children.
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -14,9 +16,12 @@ from zlib import crc32
 
 import psutil
 
-from graph.server.detached_process import LocalProcess, make_folders, tail, write_private
+from graph.server.detached_process import LocalProcess, empty_folder, make_folders, tail, write_private
 
 _POLL_SECONDS = 0.05
+# The path of a Unix socket has at most 104 bytes on macOS and 108 on Linux. Python's multiprocessing makes sockets in
+# the temporary folder and adds 32 bytes.
+_LONGEST_TEMPORARY = 70
 
 
 class StackProcess:
@@ -28,6 +33,7 @@ class StackProcess:
         self.log = home / "logs" / f"{name}.log"
         self._home = home
         self._state = home / "run" / f"{name}.json"
+        self._temporary = home / "tmp" / name
         self._local = LocalProcess(self._state)
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], port: int = 0) -> None:
@@ -36,6 +42,9 @@ class StackProcess:
         make_folders(self.log.parent, self._state.parent)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
+        if len(os.fsencode(self._temporary)) <= _LONGEST_TEMPORARY:
+            empty_folder(self._temporary)  # a killed process leaves its temporary files
+            environment = {**environment, "TMPDIR": str(self._temporary)}
         self._local.start([sys.executable, *arguments], self.log, environment, self._home, port=port, told=told)
 
     @property

@@ -11,6 +11,7 @@ that we started listens on its port.
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -174,6 +175,12 @@ def tail(log: Path, lines: int = 6, start: int = 0) -> str:
         text = file.read().decode(errors="replace")
     said = [line for line in text.splitlines() if line and not line[0].isspace()]
     return " | ".join(said[-lines:])
+
+
+def empty_folder(folder: Path) -> None:
+    """Create a folder that only the owner can read, or delete its content; raises `StorageError`."""
+    shutil.rmtree(folder, ignore_errors=True)  # what cannot be deleted now is deleted by the next start
+    make_folders(folder)
 
 
 def make_folders(*folders: Path) -> None:

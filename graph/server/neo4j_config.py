@@ -54,14 +54,16 @@ def neo4j_conf(host: str, advertised: str, bolt_port: int, http_port: int, memor
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def java_options(memory: int) -> Sequence[str]:
-    """Return the JVM options: the heap's size and the relevant options of Neo4j's distribution."""
+def java_options(memory: int, temporary: Path) -> Sequence[str]:
+    """Return the JVM options: heap, folder of temporary files, and the relevant options of Neo4j's distribution."""
     # On few cores, a start with the serial collector takes 3/4 of G1's processor time and 2/3 of its memory (measured).
     collector = "-XX:+UseSerialGC" if (os.cpu_count() or 1) <= 4 else "-XX:+UseG1GC"
     return (
         f"-Xms{min(256, heap_mib(memory))}m",
         f"-Xmx{heap_mib(memory)}m",
         collector,
+        f"-Djava.io.tmpdir={temporary}",  # Jetty unpacks Neo4j Browser there; a killed server leaves it behind
+        "-XX:+PerfDisableSharedMem",  # no file in /tmp/hsperfdata_USER, which a killed server leaves behind
         "-XX:-OmitStackTraceInFastThrow",
         "-XX:+ExitOnOutOfMemoryError",  # so the server is started again instead of failing every query
         "-XX:+DisableExplicitGC",

@@ -104,8 +104,11 @@ def test_it_outlives_whoever_started_it_and_is_found_by_others(second, second_ho
     assert os.getsid(second._process.process().pid) != os.getsid(0)  # Ctrl-C in this terminal does not reach it
 
 
-def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(second):
+def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(second, second_home):
     before = second.details()
+    temporary = second_home / "neo4j" / "tmp"
+    left = set(temporary.iterdir())
+    assert left  # Jetty's folder of Neo4j Browser
     with before.connect(patience_s=120) as patient:
         patient.write("UNWIND range(1, 500) AS n CREATE (:Kept {n: n})")
         os.kill(second._process.process().pid, signal.SIGKILL)
@@ -119,6 +122,7 @@ def test_a_killed_server_is_noticed_and_recovers_with_a_patient_writer_waiting(s
         writer.join()
         kept = patient.read("MATCH (k:Kept) RETURN count(k) AS count, max(k.n) AS most")
     assert kept == [{"count": 501, "most": 501}]
+    assert not left & set(temporary.iterdir())
 
 
 _BUSY = """
@@ -246,5 +250,5 @@ def test_memory_follows_the_machine(gib: int, heap: int, cache: int):
     memory = gib << 30
     assert neo4j_config.heap_mib(memory) == heap
     assert neo4j_config.page_cache_mib(memory) == cache
-    assert f"-Xmx{heap}m" in neo4j_config.java_options(memory)
+    assert f"-Xmx{heap}m" in neo4j_config.java_options(memory, Path("/t"))
     assert f"server.memory.pagecache.size={cache}m\n" in neo4j_config.neo4j_conf("h", "h", 1, 2, memory)
