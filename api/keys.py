@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -124,6 +125,7 @@ def _hash(secret: str) -> str:
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@lru_cache(maxsize=64)  # it is asked at every request, and parsing an address takes 10 µs
 def is_loopback(host: str) -> bool:
     """Return whether an address or name reaches this machine only."""
     try:

@@ -42,6 +42,7 @@ from api.http.routes import (
 )
 from api.http.routes import graph as graph_routes
 from api.http.service import Service
+from api.http.stored_answers import StoredAnswers
 from api.keys import KeyStore, is_loopback
 from graph.errors import TransitiveError
 from graph.settings import Settings, load_settings
@@ -88,13 +89,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service, app.state.measurements, app.state.keys = shared, measurements, keys
     problems.install(app, lambda problem: page("problem.html", problem=problem))
+    app.add_middleware(StoredAnswers, shared=shared)  # the first one added is the innermost
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(Access, keys=keys, usage=usage, always=config.require_key or not is_loopback(config.host))
     app.add_middleware(KnownHosts, names=known_names(config))
     app.add_middleware(problems.Faults)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Measured, measurements=measurements)  # the last one added is the outermost
+    app.add_middleware(Measured, measurements=measurements)
     for part in (  # a request is compared with the routes in this order, so the most frequent ones stand first
         patches,
         neighbours,

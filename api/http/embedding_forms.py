@@ -11,7 +11,7 @@ from fastapi import Header, Response
 from api.http.accept import liking, media_ranges
 from api.http.patch_files import Vectors
 from api.http.problems import Described, NotAcceptable
-from api.responses.vectors import VectorsResponse
+from api.responses.vectors import VectorResponse, VectorsResponse
 
 JSON, NPY, ARROW = "application/json", "application/x-npy", "application/vnd.apache.arrow.stream"
 FORMS: Described = {
@@ -63,3 +63,14 @@ def answer(form: str, model: str, ids: list[str], vectors: Vectors) -> Response:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return Response(sink.getvalue().to_pybytes(), media_type=ARROW, headers=headers)
+
+
+def one_embedding(form: str, model: str, patch_id: str, vector: Vectors) -> Response:
+    """Write one vector (E,): as npy an array of one axis, as Arrow a table of one row."""
+    if form == NPY:
+        return answer(form, model, [patch_id], vector)
+    if form == ARROW:
+        return answer(form, model, [patch_id], vector[None])
+    # without pydantic's check of a thousand numbers that were just read
+    body = VectorResponse.model_construct(id=patch_id, model=model, vector=vector.tolist())
+    return Response(body.model_dump_json(), media_type=JSON, headers={"Vary": "Accept", "X-Model": model})

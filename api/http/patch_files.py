@@ -2,25 +2,25 @@
 
 Neo4j is not queried. An index made from the `id` columns of the shards maps each patch to its video (20 bytes a patch).
 Of a shard only the row groups that hold the patches are read. The ones read last stay in memory up to a byte limit.
-Changes by other processes are noticed within `FRESH_S` seconds, and at once when an id is unknown.
+Changes by other processes are noticed within `remembered.FRESH_S` seconds, and at once when an id is unknown.
 """
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from api.http.remembered import Remembered
 from graph.errors import NotFound
 from graph.shard_cache import ShardCache
 from graph.shards import Shards
 
-FRESH_S = 5.0
 BUDGET_BYTES = 1024**3
 
 Vectors = NDArray[np.float32]
+_Listing = Remembered[dict[str, str]]  # the shards of one folder: video → version
 
 
 @dataclass(frozen=True)
@@ -50,31 +50,6 @@ class _Places:
         return group, row - int(self.starts[group])
 
 
-class _Folder:
-    """The versions of one folder's shards, listed again when older than `FRESH_S`."""
-
-    def __init__(self, shards: Shards, name: str) -> None:
-        self._shards, self.name = shards, name
-        self._listed = -FRESH_S
-        self.versions: dict[str, str] = {}
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the list is younger than `FRESH_S`."""
-        return time.monotonic() - self._listed < FRESH_S
-
-    def refresh(self, force: bool = False) -> bool:
-        """List the folder if the list is too old; returns whether something changed."""
-        if not force and self.is_fresh:
-            return False
-        versions = self._shards.versions(self.name)
-        self._listed = time.monotonic()
-        changed = versions != self.versions
-        if changed:  # otherwise the same object is kept: callers compare identity to detect a change
-            self.versions = versions
-        return changed
-
-
 class PatchFiles:
     """Reads patches' pixels and vectors; safe to share between threads."""
 
@@ -85,15 +60,15 @@ class PatchFiles:
         self._vectors = ShardCache(self._read_vectors, lambda vectors: vectors.nbytes, budget // 4)
         self._embeddings = ShardCache(self._read_embeddings, lambda shard: shard[1].nbytes, budget // 2)
         self._lock = threading.RLock()
-        self._patches = _Folder(shards, "patches")
-        self._models: dict[str, _Folder] = {}
+        self._patches = self._listing("patches")
+        self._models: dict[str, _Listing] = {}
         self._ids: dict[str, tuple[str, NDArray[np.uint64]]] = {}  # video → version of its shard, its patches
         self._videos: list[str] = []
         self._keys: NDArray[np.uint64] = np.empty(0, np.uint64)  # all patches, sorted
         self._owners: NDArray[np.int32] = np.empty(0, np.int32)  # beside each key: the place of its video in _videos
 
     def refresh(self) -> None:
-        """List the folders now; without this call they are listed every `FRESH_S` seconds."""
+        """List the folders now; without this call they are listed when they are not fresh."""
         with self._lock:
             self._index(force=True)
             for model in self._models:
@@ -106,7 +81,7 @@ class PatchFiles:
     def jpeg(self, patch_id: str) -> bytes:
         """Return a patch's 96×96 JPEG; raises `NotFound`."""
         video = self.video_of(patch_id)
-        name, version = f"patches/{video}", self._patches.versions.get(video, "")
+        name, version = f"patches/{video}", self._patches.value.get(video, "")
         found = self._places.get(name, version).find_one(int(patch_id, 16))
         if found is None:
             raise NotFound(f"There is no patch {patch_id}.")
@@ -119,7 +94,7 @@ class PatchFiles:
     def jpeg_in_memory(self, patch_id: str) -> bytes | None:
         """Return a patch's JPEG if neither a file nor a lock delays it; None otherwise. For the event loop."""
         video = self._video_in_memory(patch_id)
-        found = self._row_in_memory(f"patches/{video}", self._patches.versions.get(video, ""), patch_id)
+        found = self._row_in_memory(f"patches/{video}", self._patches.value.get(video, ""), patch_id)
         jpegs = self._images.kept(*found[0]) if found else None
         return jpegs[found[1]] if found and jpegs and found[1] < len(jpegs) else None
 
@@ -128,13 +103,13 @@ class PatchFiles:
         video, folder = self._video_in_memory(patch_id), self._models.get(model)
         if not video or folder is None or not folder.is_fresh:
             return None
-        found = self._row_in_memory(f"embeddings/{model}/{video}", folder.versions.get(video, ""), patch_id)
+        found = self._row_in_memory(f"embeddings/{model}/{video}", folder.value.get(video, ""), patch_id)
         vectors = self._vectors.kept(*found[0]) if found else None
         return vectors[found[1]] if found and vectors is not None and found[1] < len(vectors) else None
 
     def embedded(self, model: str) -> bool:
         """Return whether there are embeddings of this model."""
-        return bool(self._folder(model).versions)
+        return bool(self._folder(model).value)
 
     def embeddings(self, model: str, patch_ids: Sequence[str]) -> Vectors:
         """Return the embeddings of patches, (N, E) of length 1, in the order asked; raises `NotFound`."""
@@ -156,26 +131,29 @@ class PatchFiles:
 
     def versions(self, model: str) -> dict[str, str]:
         """Return the shards of a model's embeddings: video → version. The same object as long as nothing changes."""
-        return self._folder(model).versions
+        return self._folder(model).value
 
     def video_vectors(self, model: str, video: str, version: str) -> tuple[list[str], Vectors]:
         """Return the patch ids of a video and their embeddings (N, E), of length 1."""
         return self._embeddings.get(f"embeddings/{model}/{video}", version)
 
-    def _folder(self, model: str, force: bool = False) -> _Folder:
+    def _listing(self, folder: str) -> _Listing:
+        return Remembered(lambda: self._shards.versions(folder), {})
+
+    def _folder(self, model: str, force: bool = False) -> _Listing:
         with self._lock:
-            folder = self._models.setdefault(model, _Folder(self._shards, f"embeddings/{model}"))
+            folder = self._models.setdefault(model, self._listing(f"embeddings/{model}"))
             folder.refresh(force)
             return folder
 
     def _index(self, force: bool = False) -> None:
         if not self._patches.refresh(force):
             return
-        for video, version in self._patches.versions.items():
+        for video, version in self._patches.value.items():
             if self._ids.get(video, ("",))[0] != version:
                 texts = self._shards.read(f"patches/{video}", ["id"])["id"].to_pylist()
                 self._ids[video] = version, _keys(texts)
-        self._ids = {video: known for video, known in self._ids.items() if video in self._patches.versions}
+        self._ids = {video: known for video, known in self._ids.items() if video in self._patches.value}
         self._videos = sorted(self._ids)
         arrays = [self._ids[video][1] for video in self._videos]
         keys = np.concatenate([np.empty(0, np.uint64), *arrays])
@@ -213,7 +191,7 @@ class PatchFiles:
 
     def _rows(self, model: str, video: str, keys: NDArray[np.uint64]) -> Vectors | None:
         """Return the embeddings of patches of one video, (N, E); None if one is missing."""
-        version = self._folder(model).versions.get(video) or self._folder(model, force=True).versions.get(video)
+        version = self._folder(model).value.get(video) or self._folder(model, force=True).value.get(video)
         if not version:
             return None
         name = f"embeddings/{model}/{video}"

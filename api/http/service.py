@@ -13,10 +13,12 @@ from fastapi import Depends, Request
 from api.http.encoders import Encode, Encoders
 from api.http.marked import MarkedPatches
 from api.http.micro_batches import MicroBatches
-from api.http.patch_files import FRESH_S, PatchFiles
+from api.http.patch_files import PatchFiles
+from api.http.remembered import FRESH_S
 from api.http.resumable import ResumableUploads
 from api.http.similar_patches import SimilarPatches
 from api.http.source_files import SourceFiles
+from api.http.unit_responses import UnitResponses
 from api.http.uploads import Inbox
 from graph import idempotency, jobs, models, videos
 from graph.connection import Connection
@@ -42,6 +44,7 @@ class Service:
     inbox: Inbox
     sources: SourceFiles
     marked: MarkedPatches
+    units: UnitResponses
     encoders: Encoders
     # more searches at once than cores would only wait for each other, and for Python's lock between the calls of faiss
     searches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(os.cpu_count() or 1))
@@ -71,7 +74,8 @@ class Service:
 
             return open_encoder(context.models / model, settings.device).embed
 
-        return cls(context, files, similar, inbox, sources, marked, Encoders(load))
+        units = UnitResponses(connection, shards, marked)
+        return cls(context, files, similar, inbox, sources, marked, units, Encoders(load))
 
     @property
     def connection(self) -> Connection:

@@ -1,14 +1,15 @@
 """Search for similar patches: by a model's vector index, and by comparison with every vector not in the index yet."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from api.http.patch_files import FRESH_S, PatchFiles
+from api.http.patch_files import PatchFiles
+from api.http.remembered import Remembered
 from graph.errors import NotFound
 from graph.settings import Settings
 from graph.vectors.index import Plan, VectorIndex, index_folder
@@ -18,12 +19,29 @@ from graph.vectors.selection import Selection
 Vectors = NDArray[np.float32]
 
 
-@dataclass
 class _Opened:
-    looked_at: float
-    manifest_s: float  # when the manifest was written; 0: there is none
-    index: VectorIndex | None
-    plan: Plan | None = None
+    """The index of one model, opened again when its manifest was written again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written = Remembered(self._read_time, 0.0)
+        self._index: VectorIndex | None = None
+        self._plan: Plan | None = None
+
+    def planned(self, versions: dict[str, str]) -> tuple[VectorIndex | None, Plan]:
+        """Return the index, if there is one, and how these shards are searched."""
+        if self._written.refresh():
+            self._index, self._plan = VectorIndex.open(self._folder), None
+        if self._plan is None or self._plan.versions is not versions:
+            self._plan = self._index.plan(versions) if self._index else Plan(versions, (), tuple(sorted(versions)))
+        return self._index, self._plan
+
+    def _read_time(self) -> float:
+        """Return when the manifest was written; 0 if there is none."""
+        try:
+            return (self._folder / "manifest.json").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
 
 class SimilarPatches:
@@ -69,23 +87,8 @@ class SimilarPatches:
     def _index(self, model: str) -> tuple[VectorIndex | None, Plan]:
         versions = self._files.versions(model)
         with self._lock:
-            known = self._opened.get(model)
-            if known is None or time.monotonic() - known.looked_at > FRESH_S:
-                known = self._opened[model] = self._look(model, known)
-            if known.plan is None or known.plan.versions is not versions:
-                known.plan = known.index.plan(versions) if known.index else Plan(versions, (), tuple(sorted(versions)))
-            return known.index, known.plan
-
-    def _look(self, model: str, known: _Opened | None) -> _Opened:
-        folder = index_folder(self._settings, model)
-        try:
-            written = (folder / "manifest.json").stat().st_mtime
-        except FileNotFoundError:
-            written = 0.0
-        if known is not None and known.manifest_s == written:
-            known.looked_at = time.monotonic()
-            return known
-        return _Opened(time.monotonic(), written, VectorIndex.open(folder))
+            opened = self._opened.setdefault(model, _Opened(index_folder(self._settings, model)))
+            return opened.planned(versions)
 
     def _compare(
         self, model: str, video: str, version: str, query: Vectors, k: int, wanted: Selection

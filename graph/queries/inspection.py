@@ -1,4 +1,4 @@
-"""Queries for edges to be judged by a person, each with one quadruple.
+"""Queries for edges to be judged by a person, and for judged ones, each with one quadruple.
 
 (a')<-[:INTRA_INSTANCE]-(a)-[e:INTER_INSTANCE {generation, distance, bucket}]->(b)-[:INTRA_INSTANCE]->(b')
 """
@@ -29,11 +29,20 @@ MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
 WHERE e.generation = $generation AND e.bucket = $bucket {_ENDS}
 {_ROW} ORDER BY a, b
 """
+# (a)-[j:REJECTED|ACCEPTED]->(b), the pairs that the current generation links
+_JUDGED = f"""
+MATCH (a:Patch)-[j:REJECTED|ACCEPTED]->(b:Patch)
+MATCH (a)-[e:INTER_INSTANCE]->(b)
+WHERE e.generation = $generation
+  AND EXISTS {{ (a)-[:INTRA_INSTANCE]->() }} AND EXISTS {{ (b)-[:INTRA_INSTANCE]->() }}
+WITH a, e, b, j ORDER BY j.at DESC, a.id, b.id LIMIT $limit
+{_ROW}, toLower(type(j)) AS state ORDER BY j.at DESC, a, b
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An edge that has not been judged yet, with the ends of both tracks."""
+    """An edge with the ends of both tracks."""
 
     a: str
     b: str
@@ -41,6 +50,7 @@ class Inspected:
     b_prime: str
     parent: int
     distance: float  # 1 - cosine of the features of linking
+    state: str = "open"  # rejected or accepted, if a person judged it
 
 
 def farthest_edges(connection: Connection, limit: int) -> list[Inspected]:
@@ -53,3 +63,9 @@ def edges_of_bucket(connection: Connection, bucket: int) -> list[Inspected]:
     """Return the unjudged edges in one bucket of the current generation, which is a random sample of its edges."""
     known = require_generation(connection)
     return [Inspected(**row) for row in connection.read(_OF_BUCKET, generation=known.id, bucket=bucket)]
+
+
+def judged_edges(connection: Connection, limit: int) -> list[Inspected]:
+    """Return the `limit` edges of the current generation that were judged last; raises `NotFound` without one."""
+    known = require_generation(connection)
+    return [Inspected(**row) for row in connection.read(_JUDGED, generation=known.id, limit=limit)]

@@ -46,7 +46,7 @@ class Access:
         if not key.scope.includes(needed):
             raise Forbidden(f"This needs a key of scope {needed}; the one sent has {key.scope}.")
         with self._usage.counted(key.id):
-            scope.setdefault("state", {}).update(key=key.id, scope=key.scope)
+            scope.setdefault("state", {}).update(key=key.id, key_name=key.name, scope=key.scope)
             await self.app(scope, receive, send)
 
     def _presented(self, headers: Headers) -> ApiKey | None:

@@ -1,6 +1,5 @@
 """Pages of patches: the filtered gallery, and one patch with its track, its links and its nearest neighbours."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -12,7 +11,6 @@ from api.http.pages.render import answer
 from api.http.routes.neighbours import edge_response
 from api.http.routes.paging import AfterPatch, cut
 from api.http.routes.patches import PatchId, similar_patches
-from api.http.routes.units import get_units
 from api.http.routes.video_media import get_timeline
 from api.http.service import Service, ServiceDep
 from api.responses.vectors import SimilarResponse
@@ -69,7 +67,7 @@ def show_patch(
     one: Annotated[str, Query(max_length=200)] = "",
     other: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Show a patch with its track, its links with their reasons, and its nearest neighbours by two models."""
+    """Show a patch: its track, its links with their reasons, its nearest neighbours by two models, and its units."""
     patch = videos.get_patch(shared.connection, patch_id)
     around = neighbourhood.neighbours(shared.connection, patch_id, "both", 2)
     near = neighbourhood.neighbours(shared.connection, patch_id, "both", 1)
@@ -89,42 +87,12 @@ def show_patch(
         drawing=draw_neighbourhood(around),
         similar=[found for name in chosen[:2] if (found := _similar(shared, patch_id, name))],
         models=known,
-        units=[entry for name in known for entry in _units(shared, patch_id, name)],
+        units=shared.units.of_patch(patch_id, patch.video_id),
     )
 
 
 def _similar(shared: Service, patch_id: str, model: str) -> SimilarResponse | None:
     return or_none(lambda: similar_patches(shared, patch_id, Selection(), SIMILAR, model))
-
-
-@dataclass(frozen=True, slots=True)
-class RespondingUnit:
-    """A unit that has the patch among its highest responses."""
-
-    model: str
-    layer: str
-    number: int
-    response: float
-    others: list[str]  # the other patches of its highest responses
-
-
-def _units(shared: Service, patch_id: str, model: str) -> list[RespondingUnit]:
-    """Return the measured units of a model that have the patch among their highest responses."""
-    found = or_none(lambda: get_units(model, shared))
-    if found is None:
-        return []
-    return [
-        RespondingUnit(
-            model,
-            found.layer,
-            unit.number,
-            one.response,
-            [example.patch for example in unit.examples if example.patch != patch_id],
-        )
-        for unit in found.units
-        for one in unit.examples
-        if one.patch == patch_id
-    ]
 
 
 def _path(shared: Service, video_id: str, start_id: str) -> list[dict[str, object]]:

@@ -19,7 +19,9 @@ router = APIRouter(tags=["feedback"])
 
 MOST_MARKED = 10_000
 
-By = Annotated[str, Field("", max_length=200, description="Who says so.", examples=["ada"])]
+By = Annotated[
+    str, Field("", max_length=200, description="Who says so. Empty: the name of the request's key.", examples=["ada"])
+]
 AfterLink = Annotated[
     str, Query(pattern="^([0-9a-f]{16}-[0-9a-f]{16})?$", description="Key of the last link of the page before.")
 ]
@@ -74,29 +76,35 @@ def get_link(a: PatchId, b: PatchId, shared: ServiceDep) -> LinkResponse:
 
 
 @router.patch("/links/{a}/{b}", responses=problem_responses(403, 404), summary="Reject, accept or reopen a link")
-def judge_link(a: PatchId, b: PatchId, shared: ServiceDep, said: LinkJudgement) -> LinkResponse:
+def judge_link(request: Request, a: PatchId, b: PatchId, shared: ServiceDep, said: LinkJudgement) -> LinkResponse:
     """Store a judgement of a link. A rejected link is removed from the quadruples at once, and is not linked again.
 
     The judgement belongs to the two patches and holds in every generation. The ids may be in either order.
     """
-    return LinkResponse.model_validate(feedback.judge_link(shared.connection, a, b, said.state, said.by))
+    judged = feedback.judge_link(shared.connection, a, b, said.state, _name(request, said.by))
+    return LinkResponse.model_validate(judged)
 
 
 @router.patch("/patches/{patch_id}", responses=problem_responses(403, 404), summary="Mark a patch as no object")
-def mark_patch(patch_id: PatchId, shared: ServiceDep, said: PatchMark) -> PatchResponse:
+def mark_patch(request: Request, patch_id: PatchId, shared: ServiceDep, said: PatchMark) -> PatchResponse:
     """Mark a patch's track (its start and all its ends) as no object.
 
     Links and trainings no longer use it, and no answer about likeness has it: neighbours, paths, similar patches. Lists
     of patches keep it, with its mark.
     """
-    feedback.mark_no_object(shared.connection, [patch_id], said.no_object, said.by)
+    feedback.mark_no_object(shared.connection, [patch_id], said.no_object, _name(request, said.by))
     shared.marked.refresh()
     return patch_response(videos.get_patch(shared.connection, patch_id))
 
 
 @router.patch("/patches", responses=problem_responses(403, 404), summary="Mark several patches as no object")
-def mark_patches(shared: ServiceDep, said: PatchMarks) -> MarkedResponse:
+def mark_patches(request: Request, shared: ServiceDep, said: PatchMarks) -> MarkedResponse:
     """Mark the tracks of up to 10,000 patches; 404 names an unknown patch, and then none is marked."""
-    ids = feedback.mark_no_object(shared.connection, said.ids, said.no_object, said.by)
+    ids = feedback.mark_no_object(shared.connection, said.ids, said.no_object, _name(request, said.by))
     shared.marked.refresh()
     return MarkedResponse(no_object=said.no_object, ids=ids)
+
+
+def _name(request: Request, by: str) -> str:
+    """Return who judges: the name in the request, else the name of its key, else ""."""
+    return by or str(getattr(request.state, "key_name", ""))

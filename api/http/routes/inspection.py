@@ -13,13 +13,13 @@ from api.http.service import Service, ServiceDep
 from graph import models
 from graph.errors import NotFound
 from graph.generations.catalogue import require_generation
-from graph.queries.inspection import Inspected, edges_of_bucket, farthest_edges
+from graph.queries.inspection import Inspected, edges_of_bucket, farthest_edges, judged_edges
 
 router = APIRouter(tags=["feedback"])
 
 SAMPLED = 1000  # number of edges searched for the largest disagreement of two models
 
-Order = Literal["distance", "random", "disagreement"]
+Order = Literal["distance", "random", "disagreement", "judged"]
 Name = Annotated[str, Query(max_length=200, description="Model id.")]
 
 
@@ -31,13 +31,14 @@ class InspectedResponse(BaseModel):
     a_prime: str
     b_prime: str
     parent: int
+    state: Literal["open", "rejected", "accepted"] = Field(description="A person's judgement.")
     distance: float = Field(description="1 − cosine of the features that linking compared.")
     by_model: float | None = Field(description="1 − cosine of the embeddings by `model`; null if one is missing.")
     by_other: float | None = Field(description="The same by `other`.")
 
 
 class InspectionResponse(BaseModel):
-    """Links that nobody has judged yet."""
+    """Links that nobody has judged yet, or (`order=judged`) those that were judged last."""
 
     generation: str
     items: list[InspectedResponse]
@@ -46,7 +47,9 @@ class InspectionResponse(BaseModel):
 @router.get("/graph/inspection", responses=problem_responses(404), summary="Links for a person to judge")
 def list_for_inspection(
     shared: ServiceDep,
-    order: Annotated[Order, Query(description="Largest distance, a sample, or largest disagreement first.")] = "random",
+    order: Annotated[
+        Order, Query(description="Largest distance, a sample, largest disagreement, or the last judged first.")
+    ] = "random",
     model: Name = "",
     other: Name = "",
     seed: Annotated[int, Query(ge=0, le=2**31, description="Of the sample.")] = 0,
@@ -55,7 +58,7 @@ def list_for_inspection(
     """List links without a judgement: those of the largest distance first, a seeded sample, or where models disagree.
 
     `disagreement` compares two models on a seeded sample of a thousand links. Models that are not named are the
-    current one and the newest others.
+    current one and the newest others. `judged` lists the links with a judgement, the last one first.
     """
     if order == "disagreement":
         model, other = _two_models(shared, model, other)
@@ -63,6 +66,8 @@ def list_for_inspection(
         models.get_model(shared.connection, name)
     if order == "distance":
         edges = farthest_edges(shared.connection, limit)
+    elif order == "judged":
+        edges = judged_edges(shared.connection, limit)
     else:
         edges = _sample(shared, seed, limit if order == "random" else SAMPLED)
     items = [
@@ -72,6 +77,7 @@ def list_for_inspection(
             a_prime=edge.a_prime,
             b_prime=edge.b_prime,
             parent=edge.parent,
+            state=edge.state,
             distance=edge.distance,
             by_model=_distance(shared, model, edge),
             by_other=_distance(shared, other, edge),

@@ -7,12 +7,13 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.http.embedding_forms import ARROW, FORMS, JSON, NPY, Accept, answer, chosen_form
+from api.http.embedding_forms import FORMS, JSON, Accept, chosen_form, one_embedding
 from api.http.problems import Described, problem_responses
 from api.http.ranges import tagged_bytes
 from api.http.routes.paging import MOST_INTEGER, AfterPatch, Limit, cut
 from api.http.routes.selection import SelectionDep
 from api.http.service import Service, ServiceDep
+from api.http.stored_answers import CACHE, JPEG
 from api.responses.patches import PatchResponse
 from api.responses.response import PATCH_ID, VIDEO_ID, Page
 from api.responses.vectors import SimilarItem, SimilarResponse, VectorResponse
@@ -30,8 +31,8 @@ ModelQuery = Annotated[
     Query(max_length=200, description="Model id; if absent the current one, else the newest with embeddings."),
 ]
 _IMAGE: Described = {
-    200: {"content": {"image/jpeg": {}}},
-    206: {"description": "The bytes asked for by Range", "content": {"image/jpeg": {}}},
+    200: {"content": {JPEG: {}}},
+    206: {"description": "The bytes asked for by Range", "content": {JPEG: {}}},
     304: {"description": "Not Modified"},
 }
 HowMany = Annotated[int, Query(ge=1, le=1000, description="How many.")]
@@ -86,12 +87,9 @@ def get_patch(patch_id: PatchId, shared: ServiceDep) -> PatchResponse:
     response_class=Response,
     summary="A patch's pixels",
 )
-async def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
+def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> Response:
     """Answer with the 96×96 JPEG that the networks see, or with a range of its bytes. Neo4j is not queried."""
-    content = shared.files.jpeg_in_memory(patch_id)  # a thread, which takes longer than the answer, only for a file
-    if content is None:
-        content = await to_thread.run_sync(shared.files.jpeg, patch_id)
-    return tagged_bytes(request, content, "image/jpeg", "private, max-age=3600")
+    return tagged_bytes(request, shared.files.jpeg(patch_id), JPEG, CACHE)
 
 
 @router.get(
@@ -100,23 +98,11 @@ async def get_image(request: Request, patch_id: PatchId, shared: ServiceDep) -> 
     responses=problem_responses(404, 406, also=FORMS),
     summary="A patch's embedding",
 )
-async def get_embedding(
-    patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None, accept: Accept = JSON
-) -> Response:
+def get_embedding(patch_id: PatchId, shared: ServiceDep, model: ModelQuery = None, accept: Accept = JSON) -> Response:
     """Read the stored embedding, of length 1; as npy an array of one axis."""
     form = chosen_form(accept)
-    name = shared.model_in_memory(model)
-    vector = shared.files.embedding_in_memory(name, patch_id) if name else None
-    if vector is None:
-        name = await to_thread.run_sync(shared.embedded_model, model)
-        vector = (await to_thread.run_sync(shared.files.embeddings, name, [patch_id]))[0]
-    if form == NPY:
-        return answer(form, name, [patch_id], vector)
-    if form == ARROW:
-        return answer(form, name, [patch_id], vector[None])
-    # without pydantic's check of a thousand numbers that were just read
-    body = VectorResponse.model_construct(id=patch_id, model=name, vector=vector.tolist())
-    return Response(body.model_dump_json(), media_type=JSON, headers={"Vary": "Accept", "X-Model": name})
+    name = shared.embedded_model(model)
+    return one_embedding(form, name, patch_id, shared.files.embeddings(name, [patch_id])[0])
 
 
 @router.get(

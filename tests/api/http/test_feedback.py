@@ -1,8 +1,14 @@
 """Feedback over HTTP: links judged, patches marked, and the quadruples that follow."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from api.keys import KeyStore, Scope
+from graph.connection import Connection
+from graph.records import Patch, Video
+from graph.videos import write_video
 from tests.api.conftest import World
 
 
@@ -52,6 +58,18 @@ def test_patches_are_marked_with_their_tracks(world: World) -> None:
     assert quadruples(world) == before
     assert start in world.client.get(f"/patches/{other}/similar?k=1000").text
     assert start in world.client.get(f"/patches/{other}/neighbours").text
+
+
+@pytest.mark.parametrize(("by", "stored"), [("", "camera 3"), ("ada", "ada")])
+def test_a_judgement_without_a_name_has_the_name_of_its_key(
+    client: httpx.Client, connection: Connection, home: Path, by: str, stored: str
+) -> None:
+    patch = Patch("00000000000000aa", "1" * 32, 0, 0.0, 0, 0, 9, 9, "start")
+    write_video(connection, Video(patch.video_id, "a.mp4"), [patch], [])
+    _, text = KeyStore(home).create("camera 3", Scope.ADMIN)
+    headers = {"Authorization": f"Bearer {text}"}
+    client.patch(f"/patches/{patch.id}", json={"no_object": True, "by": by}, headers=headers).raise_for_status()
+    assert connection.read("MATCH (p:Patch) RETURN p.no_object_by AS by") == [{"by": stored}]
 
 
 @pytest.mark.parametrize(

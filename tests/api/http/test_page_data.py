@@ -101,6 +101,18 @@ def test_links_to_judge_come_by_distance_and_by_seed(world: World) -> None:
     assert world.client.get("/graph/inspection?order=disagreement").status_code == 404  # one model only
 
 
+def test_judged_links_come_with_their_judgement_the_last_first(world: World) -> None:
+    one, two = world.client.get("/graph/inspection?order=distance&limit=2").json()["items"]
+    pairs = [(link["a"], link["b"]) for link in (one, two)]
+    for (a, b), state in zip(pairs, ("rejected", "accepted"), strict=True):
+        world.client.patch(f"/links/{a}/{b}", json={"state": state}).raise_for_status()
+    found = world.client.get("/graph/inspection?order=judged").json()["items"]
+    assert found == [{**two, "state": "accepted"}, {**one, "state": "rejected"}]
+    for a, b in pairs:
+        world.client.patch(f"/links/{a}/{b}", json={"state": "open"}).raise_for_status()
+    assert world.client.get("/graph/inspection?order=judged").json()["items"] == []
+
+
 def test_disagreement_is_the_larger_difference_first(world: World) -> None:
     items = world.client.get(f"/graph/inspection?order=disagreement&model={MODEL}&other={MODEL}").json()["items"]
     assert items

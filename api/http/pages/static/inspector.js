@@ -5,9 +5,12 @@ import { ask, send } from "./api.js";
 import { find, make, typing } from "./dom.js";
 import { words } from "./chart.js";
 
-/** @typedef {{a: string, b: string, a_prime: string, b_prime: string, parent: number, distance: number, by_model: number | null, by_other: number | null, state?: string}} Link */
+/** @typedef {{a: string, b: string, a_prime: string, b_prime: string, parent: number, distance: number, by_model: number | null, by_other: number | null, state: string}} Link */
 
 const root = find("#inspector"), form = /** @type {HTMLFormElement} */ (find("#choice"));
+const by = /** @type {HTMLInputElement} */ (find("#by"));
+by.value = localStorage.getItem("by") ?? "";
+by.addEventListener("change", () => localStorage.setItem("by", by.value.trim()));
 /** @type {Link[]} */
 let links = [];
 let at = 0;
@@ -52,22 +55,23 @@ function act(key) {
 }
 
 /**
- * Save a judgement and step on; a judgement that is not saved is shown as open again.
+ * Save a judgement and step on; a judgement that is not saved is shown as it was before.
  * @param {number} place
  * @param {string} state
  */
 async function judge(place, state) {
   const link = links[place];
+  const before = link.state;
   link.state = state;
   judged.push(place);
   at = Math.min(place + 1, links.length - 1);
-  await save(link, state, "open");
+  await save(link, state, before);
 }
 
 async function undo() {
-  const place = judged.pop();
-  if (place === undefined) return say("Nothing to undo.");
-  const before = links[place].state ?? "open";
+  const place = judged.pop() ?? at; // without a judgement in this page, that of the shown link is withdrawn
+  const before = links[place].state;
+  if (before === "open") return say("Nothing to undo.");
   links[place].state = "open";
   at = place;
   await save(links[place], "open", before);
@@ -85,7 +89,7 @@ function save(link, state, before) {
   say("Saving…");
   saving = saving.then(async () => {
     try {
-      await send("PATCH", `/links/${link.a}/${link.b}`, { state, by: "inspector" });
+      await send("PATCH", `/links/${link.a}/${link.b}`, { state, by: by.value.trim() });
       say(state === "open" ? "Undone." : `Saved: ${state === "accepted" ? "alike" : "not alike"}.`);
     } catch (error) {
       link.state = before;
@@ -109,16 +113,19 @@ function show() {
     picture(link.a_prime, "A′", "intra"), between("track"), picture(link.a, "A", "inter"), between("alike?"),
     picture(link.b, "B", "inter"), between("track"), picture(link.b_prime, "B′", "intra"),
   );
-  four.dataset.state = link.state ?? "open";
-  const said = { accepted: " · judged alike", rejected: " · judged not alike" }[link.state ?? ""] ?? "";
-  where.textContent = `${at + 1} of ${links.length} · cluster ${link.parent}${said}`;
+  four.dataset.state = link.state;
+  const said = { accepted: " · judged alike", rejected: " · judged not alike" }[link.state] ?? "";
+  const last = at === links.length - 1 ? " · the last of these; Show reads more" : "";
+  where.textContent = `${at + 1} of ${links.length} · cluster ${link.parent}${said}${last}`;
   const count = (/** @type {string} */ state) => links.filter((one) => one.state === state).length;
   find(".tally", root).textContent = `${count("accepted")} alike, ${count("rejected")} not alike`;
   facts.replaceChildren();
   const fields = new FormData(form);
-  for (const [name, value] of [["by the features of linking", link.distance], [`by ${fields.get("model")}`, link.by_model], [`by ${fields.get("other")}`, link.by_other]]) {
+  const distances = [["before training, by the features of linking", link.distance], [`after training, by ${fields.get("model")}`, link.by_model], [`by ${fields.get("other")}`, link.by_other]];
+  for (const [name, value] of distances) {
     if (typeof value === "number") facts.append(make("dt", {}, `Distance ${name}`), make("dd", {}, words(value)));
   }
+  if (!fields.get("model")) facts.append(make("dt", {}, "Distance after training"), make("dd", { class: "quiet" }, "no model with embeddings is chosen"));
   for (const next of links.slice(at + 1, at + 4)) for (const id of [next.a, next.b, next.a_prime, next.b_prime]) new Image().src = `/patches/${id}/image`;
 }
 
