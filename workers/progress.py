@@ -2,6 +2,9 @@
 
 A stage may report at any rate; the node is written at most twice a second. A separate thread writes a heartbeat every
 five seconds, so a job does not count as dead while its stage reports nothing (during a decode or a K-means iteration).
+The log gets a line when a stage begins, and a line a minute while it runs.
+
+A report may add numbers to the name of its stage: "train transitive · loss 0.31". `/metrics` has the name alone.
 """
 
 import logging
@@ -16,6 +19,7 @@ from workers.stage_timings import StageClock
 
 _WRITE_SECONDS = 0.5
 _BEAT_SECONDS = 5.0
+_LOG_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -29,6 +33,7 @@ class JobProgress:
         self._owner = owner
         self._now = ("", 0, 0, "")  # stage, done, total, unit
         self._written = 0.0
+        self._logged = 0.0
         self.clock = StageClock()
         self._cancelled = False
         self._closed = threading.Event()
@@ -37,10 +42,14 @@ class JobProgress:
 
     def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
         """Report progress; raises `Cancelled` when the job was cancelled or another worker claimed it."""
-        changed = stage != self._now[0]
+        name = _name(stage)
+        changed = name != _name(self._now[0])
         self._now = (stage, done, total, unit)
         if changed:
-            self.clock.enter(stage)
+            self.clock.enter(name)
+        if changed or time.monotonic() - self._logged >= _LOG_SECONDS:
+            self._logged = time.monotonic()
+            _log.info("job %s: %s%s", self._job_id, stage, f", {done} of {total} {unit}" if total else "")
         if changed or time.monotonic() - self._written >= _WRITE_SECONDS:
             self._write()
         if self._cancelled:
@@ -77,3 +86,8 @@ class JobProgress:
                 _log.warning("job %s: its progress could not be written: %s", self._job_id, error)
             else:
                 self._cancelled = not alive
+
+
+def _name(stage: str) -> str:
+    """Return the name of a stage without the numbers that a report adds."""
+    return stage.partition(" · ")[0]

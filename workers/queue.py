@@ -8,6 +8,7 @@ A message contains only the job's id and the node contains the request, so a los
 (`workers.recovery`). Two submissions of the same request give one job (`workers.requests.job_id`).
 """
 
+import logging
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -20,9 +21,12 @@ from graph import jobs
 from graph.connection import Connection
 from graph.errors import Unavailable
 from graph.linking.bounds import check_bounds
+from graph.printable import printable
 from graph.queries.counts import count_tracks
 from graph.records import Job, JobKind
 from workers.requests import JobRequest, LinkRequest, job_id, to_arguments
+
+_log = logging.getLogger(__name__)
 
 QUEUES = ("mining", "graph", "torch")
 FIRST_QUEUE: dict[JobKind, str] = {
@@ -87,6 +91,7 @@ def submit(connection: Connection, redis_url: str, request: JobRequest) -> Job:
     identifier = job_id(request)
     job, fresh = jobs.open_job(connection, identifier, request.kind, request.target, to_arguments(request))
     if fresh:
+        _log.info("job %s: asked for: %s %s", identifier, request.kind, printable(request.target))
         try:
             send(redis_url, request.kind, FIRST_QUEUE[request.kind], identifier)
         except Unavailable as error:

@@ -63,6 +63,6 @@ def read_timings(redis_url: str) -> list[StageTiming]:
     for name, seconds in sorted(stored.items()):
         kind, _, rest = name.partition(" ")
         stage, _, what = rest.rpartition(" ")
-        if what == "seconds":
+        if what == "seconds" and " · " not in stage:  # until 2026-11-28, a training's numbers were part of the name
             found.append(StageTiming(kind, stage, seconds, int(stored.get(f"{kind} {stage} runs", 0))))
     return found

@@ -1,4 +1,4 @@
-"""The lines of the local workers' logs that belong to one job."""
+"""The lines of the logs of this home's API and workers that belong to one job."""
 
 from collections import deque
 from pathlib import Path
@@ -12,7 +12,7 @@ def job_log(folder: Path, job_id: str, most: int) -> list[str]:
     The logs of workers on other machines are not read.
     """
     found: deque[str] = deque(maxlen=most)
-    for path in sorted(folder.glob("worker-*.log")):
+    for path in (*folder.glob("api.log"), *sorted(folder.glob("worker-*.log"))):  # the API's line is the first one
         belongs = False
         for line in _tail(path):
             if line[:1].isdigit() or line[:1] in "[{":

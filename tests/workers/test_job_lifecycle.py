@@ -1,6 +1,7 @@
 """Tests of a job's life cycle on a real Neo4j: one job per request, one worker per job."""
 
 import contextlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,6 +125,19 @@ def test_progress_is_written_to_the_node(connection: Connection) -> None:
         progress.flush()
     job = get_job(connection, "j1")
     assert (job.stage, job.done, job.total, job.unit) == ("mine", 100, 100, "frames")
+
+
+def test_the_numbers_of_a_report_are_no_part_of_its_stage_and_the_log_has_a_line_a_stage(
+    connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_(connection)
+    jobs.claim_job(connection, "j1", "host|1|1|a")
+    with caplog.at_level(logging.INFO, "workers.progress"), JobProgress(connection, "j1", "host|1|1|a") as progress:
+        progress("sampling", 0, 0, "")
+        for step in range(1, 40):
+            progress(f"train transitive · loss {1 / step:.3f}", step, 40, "steps")
+    assert set(progress.clock.seconds) == {"sampling", "train transitive"}
+    assert caplog.messages == ["job j1: sampling", "job j1: train transitive · loss 1.000, 1 of 40 steps"]
 
 
 def test_handing_over_keeps_the_job_open_with_new_arguments(connection: Connection) -> None:

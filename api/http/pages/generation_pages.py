@@ -14,6 +14,11 @@ router = APIRouter(include_in_schema=False)
 
 # meanings of the numbers in the quality report; others are shown by their names
 MEANINGS = {
+    "patches": "tracks whose starts were compared",
+    "videos": "videos of these tracks",
+    "edges": "edges that linking made; rejecting some lowers the number above, not this one",
+    "distance_ceiling": "child clusters with a larger distance were left out, so that only the linked share is linked",
+    "objective": "of K-means: mean 1 − cosine of a start and the centre of its parent",
     "purity_by_video": "share of patches that belong to the commonest video of their parent; low is good",
     "edges_inside_one_video": "share of edges whose ends are of one video; low is good",
     "singletons": "share of tracks without any edge",

@@ -85,7 +85,7 @@ def show_model(
         "model.html",
         model=model,
         facts=_facts(card),
-        measures={_MEASURES.get(k, k): v for k, v in last_measures(shared, model_id).items()},
+        measures={_named(name): value for name, value in last_measures(shared, model_id).items()},
         units=or_none(lambda: get_units(model_id, shared)),
         linked=or_none(lambda: get_generation(shared.connection, model.generation)) is not None,
         current=current is not None and current.id == model_id,
@@ -105,13 +105,23 @@ _MEASURES = {
     "images_per_s": "images / s",
     "health_auc": "held-out AUC",
 }
+_COUNTS = ("tracks", "ends", "links", "images_per_s")  # last words of the names of whole numbers
+
+
+def _named(measure: str) -> str:
+    """Return the name that the page shows; `health_` marks measures of held-out videos in a training's log."""
+    return _MEASURES.get(measure) or measure.replace("health_", "held-out ", 1)
 
 
 def last_measures(shared: Service, model_id: str) -> dict[str, float]:
     """Return the last value of each number that a model's training logged."""
     found: dict[str, float] = {}
     for line in read_log(shared.context.models / model_id):
-        found |= {name: value for name, value in line.items() if isinstance(value, int | float)}
+        found |= {
+            name: round(value) if name.endswith(_COUNTS) else value
+            for name, value in line.items()
+            if isinstance(value, int | float)
+        }
     found.pop("step", None)
     return found
 

@@ -54,10 +54,14 @@ def _number(value: float) -> str:
 
 
 def _decimal(value: object, places: int = 3) -> str:
-    """Write a fraction with `places` digits; a whole number or a word as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Write a fraction with `places` digits, or two if it is tiny; whole and large numbers without; a word as it is."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return str(value)
-    return _number(value) if isinstance(value, int) else f"{value:.{places}f}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return _number(value)
+    return f"{value:.2g}" if 0 < abs(value) < 0.5 * 10**-places else f"{value:.{places}f}"
 
 
 def _size(count: float) -> str:

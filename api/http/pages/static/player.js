@@ -9,7 +9,7 @@ import { boxAt, colour, middle } from "./paths.js";
 /** @typedef {{start_s: number, end_s: number, reason: string, refused: string[], paths: TrackPath[]}} Window */
 /** @typedef {{frame: number, time_s: number, image: string}} Frame */
 
-const root = find("#player"), canvas = find("canvas", root), said = find(".said", root);
+const root = find("#player"), canvas = find("canvas", root), said = find(".said", root), shown = find(".window", root);
 const film = root.querySelector("video");
 const size = { width: Number(root.dataset.width), height: Number(root.dataset.height) };
 const length = Number(root.dataset.duration);
@@ -92,7 +92,20 @@ function seen(time) {
     head.setAttribute("x1", String((1000 * at) / length));
     head.setAttribute("x2", String((1000 * at) / length));
   }
+  const here = windows.findLast((window) => window.start_s <= at + 0.01 && at < window.end_s);
+  if (here) shown.textContent = inWords(here);
   paint();
+}
+
+/**
+ * The outcome of a window, with the reasons of what was refused.
+ * @param {Window} window
+ */
+function inWords(window) {
+  const count = window.paths.length;
+  const outcome = window.reason ? `refused: ${window.reason}` : count ? `${count} track${count > 1 ? "s" : ""} kept` : "no track kept";
+  const boxes = window.refused.map((reason) => `a box refused: ${reason}`);
+  return [`${window.start_s.toFixed(1)} – ${window.end_s.toFixed(1)} s`, outcome, ...boxes].join("; ");
 }
 
 /** Draw the boxes of the tracks that run now, and the path of each so far. */
@@ -125,12 +138,11 @@ function line() {
   const svg = draw("svg", { viewBox: "0 0 1000 56", preserveAspectRatio: "none", role: "img", "aria-label": "Windows of the video; the sheet below lists them" });
   windows.forEach((window, number) => {
     const x = (1000 * window.start_s) / length, width = Math.max(1, (1000 * (window.end_s - window.start_s)) / length - 1);
-    const why = window.reason ? `refused: ${window.reason}` : window.paths.length ? `${window.paths.length} tracks kept` : "no track kept";
-    const text = [`${window.start_s.toFixed(1)}–${window.end_s.toFixed(1)} s`, why, ...window.refused.map((reason) => `a box refused: ${reason}`)].join("; ");
+    const text = inWords(window);
     const bar = draw("rect", { x, width, y: number % 2 ? 16 : 2, height: 12, class: window.reason || !window.paths.length ? "refused" : "used" });
     bar.append(draw("title", {}, text));
-    bar.addEventListener("pointerenter", () => { said.textContent = text; });
-    bar.addEventListener("click", () => { seek(window.start_s); said.textContent = text; });
+    bar.addEventListener("pointerenter", () => { shown.textContent = text; });
+    bar.addEventListener("click", () => seek(window.start_s));
     svg.append(bar);
   });
   paths.forEach((path, number) => {
@@ -145,6 +157,7 @@ function line() {
   });
   holder.append(svg);
   holder.hidden = false;
+  shown.hidden = false;
   find(".legend", root).hidden = false;
   seen(at);
 }
