@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from graph.errors import InvalidInput
 
+LEAST_CONFIDENCE = 0.7  # chosen by measurement (docs/decisions/0111)
 _PREFIX = "TRANSITIVE_"
 _SHARED_NAMES = ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD", "REDIS_URL")
 
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
         "drop", pattern="^(drop|flag)$", description="Tracks whose start and end are the same picture: drop or flag."
     )
     least_confidence: float = Field(
-        0.75,
+        LEAST_CONFIDENCE,
         ge=0,
         le=1,
         description="Minimum confidence of tracks that are linked and trained on. Other tracks stay in the graph.",

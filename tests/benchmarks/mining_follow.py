@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from graph.errors import BadVideo
+from graph.settings import LEAST_CONFIDENCE
 from workers.mining.decode import Clip
 from workers.mining.kcf import BatchedKCF
 from workers.mining.recipe import Limits, Mining
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--part", choices=("choose", "report"), default="report")
-    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a track that counts")
+    parser.add_argument("--trust", type=float, default=LEAST_CONFIDENCE, help="least confidence of a track that counts")
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.iterdir() if p.is_file())
     order = np.random.default_rng(0).permutation(len(paths))

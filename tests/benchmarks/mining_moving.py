@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from graph.records import Patch
+from graph.settings import LEAST_CONFIDENCE
 from workers.mining.video import mine
 
 Box = tuple[float, float, float, float]
@@ -42,7 +43,7 @@ def main() -> None:
     """Print one line per sequence and the totals."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--trust", type=float, default=0.75, help="count tracks of this confidence or more")
+    parser.add_argument("--trust", type=float, default=LEAST_CONFIDENCE, help="count tracks of this confidence or more")
     arguments = parser.parse_args()
     found, starts, ends, total = 0, 0, 0, 0
     boxes = truth(arguments.folder)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from graph.errors import BadVideo
+from graph.settings import LEAST_CONFIDENCE
 from workers.mining.isolated import mine_isolated, stop_children
 from workers.mining.sheet import write_png
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=0, help="mine a random part; 0: all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a pair that counts")
+    parser.add_argument("--trust", type=float, default=LEAST_CONFIDENCE, help="least confidence of a pair that counts")
     parser.add_argument("--part", choices=("all", "tune", "report"), default="all", help="half of the clips, by name")
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)

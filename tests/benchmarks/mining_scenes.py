@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from graph.records import IntraInstance, Patch
+from graph.settings import LEAST_CONFIDENCE
 from tests.benchmarks.mining_composites import CAMERAS, FIRST_SEED, GROUNDS, LIGHTS, MOVERS, OVERLAYS, composite
 from tests.workers.mining.composites import write_video
 from workers.mining.recipe import Mining
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--part", choices=tuple(FIRST_SEED), default="report")
     parser.add_argument("--count", type=int, default=16, help="clips of each kind")
-    parser.add_argument("--trust", type=float, default=0.75, help="least confidence of a track that counts")
+    parser.add_argument("--trust", type=float, default=LEAST_CONFIDENCE, help="least confidence of a track that counts")
     parser.add_argument("--workers", type=int, default=None)
     arguments = parser.parse_args()
     first = FIRST_SEED[arguments.part]

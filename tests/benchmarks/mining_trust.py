@@ -3,10 +3,10 @@
     python -m tests.benchmarks.mining_trust ../shared/data [--count 10] [--features FILE]
 
 Pairs of the tuning half of the clips that were judged by eye (`mining_trust_pairs.tsv`: clip, frame, box of the start,
-1 for clearly one moving object, 0 for none, ? for a doubtful pair, which is left out) and tracks of composites of the
+1 for clearly one moving object, 0 for none, ? for a doubtful pair, which is not fitted) and tracks of composites of the
 choosing part, whose truth is known, are fitted together by a logistic regression. Composites weigh a fixed share, so
-that drawn scenes do not outvote real ones. Prints the coefficients, and precision and kept share by trust,
-cross-validated over clips.
+that drawn scenes do not outvote real ones. Prints the coefficients, and for each limit of the trust the shares of
+clear, wrong and doubtful pairs above it, cross-validated over clips.
 """
 
 import argparse
@@ -26,13 +26,14 @@ from tests.benchmarks.mining_composites import CAMERAS, FIRST_SEED, GROUNDS, LIG
 from tests.benchmarks.mining_scenes import tracks
 from workers.mining.isolated import mine_isolated, stop_children
 from workers.mining.recipe import Mining
-from workers.mining.trust import FACTS, facts
+from workers.mining.trust import FACTS
 
 _JUDGED = Path(__file__).with_name("mining_trust_pairs.tsv")
 _COMPOSITES = 0.3  # of the weight
 _PENALTY = 2.0  # of squared coefficients, in units of their fact's standard deviation
 _ALL = Mining(least_confidence=0.0)
-Row = tuple[str, dict[str, float], bool]
+Row = tuple[str, dict[str, float], bool | None]  # clip, evidence, whether it is right; None for a doubtful pair
+_GOOD = {"1": True, "0": False, "?": None}
 
 
 def same_box(patch: Patch, box: tuple[int, ...]) -> bool:
@@ -49,9 +50,7 @@ def judged_pairs(folder: Path) -> list[Row]:
     judged = defaultdict(list)
     with _JUDGED.open() as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            if row["good"] == "?":
-                continue
-            judged[row["clip"]].append((int(row["frame"]), tuple(int(row[n]) for n in "xywh"), row["good"] == "1"))
+            judged[row["clip"]].append((int(row["frame"]), tuple(int(row[n]) for n in "xywh"), _GOOD[row["good"]]))
     found: list[Row] = []
     for name, rows in sorted(judged.items()):
         mined = mine_isolated(folder / name, recipe=_ALL)
@@ -110,24 +109,30 @@ def main() -> None:
         if arguments.features:
             arguments.features.write_bytes(pickle.dumps((real, drawn)))
     rows = [*real, *drawn]
-    x, good = np.array([facts(known) for _, known, _ in rows]), np.array([row[2] for row in rows])
-    is_real = np.arange(len(rows)) < len(real)
-    weights = np.where(is_real, 1.0, _COMPOSITES / (1 - _COMPOSITES) * len(real) / max(1, len(drawn)))
+    x = np.array([[fact.value(known) for fact in FACTS] for _, known, _ in rows])
+    clear, wrong = (np.array([row[2] is truth for row in rows]) for truth in (True, False))
+    fit, is_real = clear | wrong, np.arange(len(rows)) < len(real)
+    composite_weight = _COMPOSITES / (1 - _COMPOSITES) * (fit & is_real).sum() / max(1, len(drawn))
+    weights = np.where(is_real, 1.0, composite_weight)
     names = sorted({row[0] for row in rows})
     fold = np.array([names.index(row[0]) % 8 for row in rows])
     chance = np.zeros(len(rows))
     for k in range(8):
-        b = fitted(x[fold != k], good[fold != k], weights[fold != k])
+        use = fit & (fold != k)
+        b = fitted(x[use], clear[use], weights[use])
         chance[fold == k] = 1 / (1 + np.exp(-(x[fold == k] @ b[1:] + b[0])))
-    b = fitted(x, good, weights)
+    b = fitted(x[fit], clear[fit], weights[fit])
     print("intercept", round(float(b[0]), 2))
-    for name, slope in zip(FACTS, b[1:], strict=True):
-        print(f"{name:16s} {slope:6.2f}")
+    for fact, slope in zip(FACTS, b[1:], strict=True):
+        print(f"{fact.name:36s} {slope:6.2f}")
     for title, some in (("real", is_real), ("composite", ~is_real)):
-        for trust in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9):
+        for trust in (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9):
             kept = some & (chance >= trust)
-            right, of_good = good[kept].mean() if kept.any() else 0, (kept & good).sum() / (some & good).sum()
-            print(f"{title:9s} trust {trust}: {kept.sum():4d} kept, {right:.3f} right, {of_good:.2f} of the good ones")
+            band = kept & (chance < trust + 0.05)
+            shares = clear[kept].mean(), wrong[kept].mean(), (~fit)[kept].mean()
+            told = "clear {:.3f}, wrong {:.3f}, doubtful {:.3f}".format(*shares)
+            print(f"{title:9s} trust {trust:.2f}: {kept.sum():4d} kept, {told}; ", end="")
+            print(f"{band.sum()} in the next .05, clear {clear[band].mean() if band.any() else 0:.2f}")
 
 
 if __name__ == "__main__":

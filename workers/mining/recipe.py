@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graph.errors import InvalidInput
-from graph.settings import Settings
+from graph.settings import LEAST_CONFIDENCE, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Mining:
     least_contrast: float = 0.1  # minimum share of moving pixels in a square, minus the share in its surroundings
     most_boxes: int = 4  # maximum number of boxes in a window
     least_confidence: float = 0.25  # minimum confidence of a kept track
-    trusted: float = 0.75  # minimum confidence of a track that the report counts as trusted
+    trusted: float = LEAST_CONFIDENCE  # minimum confidence of a track that the report counts as trusted
     most_overlay: float = 0.5  # maximum share of a box's edges that are fixed on the screen while the camera moves
     static: float = 0.8  # mean absolute grey difference below which two frames are the same picture
     same_picture: float = 0.98  # correlation of A and A' above which the pair is one picture twice ...

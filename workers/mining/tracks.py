@@ -179,9 +179,8 @@ def _judged(
     end_crop = None if crop is None else _moved_inside(crop, dx, dy, candidate.area)
     if crop is None or end_crop is None:
         return "left the picture"
-    trust = measured(candidate.lumas[0], candidate.lumas[2 * steps], way, box.core, *motion)
+    trust = measured(candidate.lumas[0], candidate.lumas[2 * steps], way, box.core, *motion, peaks)
     trust |= {
-        "peak_mean": float(np.mean(peaks)),
         "background": float(np.mean([camera.support for camera in scene.cameras[first : first + steps]])),
         "camera": travelled,
         "apart": float(_length(way[::2] - background).max()),

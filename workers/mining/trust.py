@@ -1,8 +1,11 @@
-"""Trust of a track: ten measured facts, and the probability that it shows one moving object at both ends.
+"""Trust of a track: eleven measured facts, and the probability that it shows one moving object at both ends.
 
-The probability is a logistic regression, fitted to pairs that were judged by eye. See docs/decisions/0107 and 0110.
+The probability is a logistic regression, fitted to pairs that were judged by eye. See docs/decisions/0107,
+0110 and 0111.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import exp, log2
 
 import cv2
@@ -14,16 +17,26 @@ from workers.mining.view import Luma
 Doubles = NDArray[np.float64]
 Evidence = dict[str, float]
 
+_TOLD = 3.0  # luma pixels that the background moves before what goes with it can be told
+_WITH = 0.25  # of the background's way; what moves apart by less goes with it
+_EARLY = 3  # updates of the filter: the first seven frames, before its model is trained on other pictures
 _SIDE = 32  # samples of a core whose greys are compared
 _BINS = 16  # of grey
 
 
 def measured(
-    first: Luma, last: Luma, way: Doubles, core: tuple[float, float, float, float], inside: Doubles, around: Doubles
+    first: Luma,
+    last: Luma,
+    way: Doubles,
+    core: tuple[float, float, float, float],
+    inside: Doubles,
+    around: Doubles,
+    peaks: Sequence[float],
 ) -> Evidence:
-    """Measure a track from its first and its last luma, and from the motion in its core and around it.
+    """Measure a track from its first and its last luma, from the motion in its core and around it, and from the filter.
 
-    `way` (T, 2) is where the core's centre went, in luma pixels; `inside` and `around` (K+1,) are 0..1.
+    `way` (T, 2) is where the core's centre went, in luma pixels; `inside` and `around` (K+1,) are 0..1; `peaks` (T-1)
+    are the filter's responses, 1 for a perfect match.
     """
     starts, ends = (_greys(luma, place, core[2:]) for luma, place in ((first, way[0]), (last, way[-1])))
     dx, dy = way[-1] - way[0]
@@ -43,68 +56,76 @@ def measured(
         "same_greys": float(np.minimum(_histogram(starts), _histogram(ends)).sum()),
         "displacement": float(np.hypot(dx, dy)),
         "size": float(np.sqrt(core[2] * core[3])),
+        "peak_first": float(np.mean(peaks[:_EARLY])),
+        "peak_mean": float(np.mean(peaks)),
     }
 
 
-# Logistic regression by `python -m tests.benchmarks.mining_trust`: facts and coefficients, in the same order.
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One input of the regression."""
+
+    name: str
+    coefficient: float
+    value: Callable[[Evidence], float]  # clipped to its informative range
+    doubtless: float  # value in a track without doubtful facts
+    doubt: str  # description of a track whose trust is lowered most by this fact
+
+
+def _with_background(known: Evidence) -> float:
+    """Return 0..1: how closely a track's path follows the background's, if the background moves at all."""
+    camera = known["camera"]
+    return max(0.0, 1 - known["apart"] / (_WITH * camera)) if camera > _TOLD else 0.0
+
+
+# The coefficients are fitted by `python -m tests.benchmarks.mining_trust`.
 FACTS = (
-    "size",
-    "contrast at the end",
-    "texture",
-    "same greys",
-    "overlay",
-    "apart",
-    "goes with background",
-    "distance from the border at the end",
-    "motion around it at the end",
-    "elongation",
+    Fact("size", 1.62, lambda known: log2(known["size"] / 40), 1.0, "too small"),
+    Fact(
+        "contrast at the end",
+        5.58,
+        lambda known: min(0.4, max(0.0, known["contrast_last"])),
+        0.4,
+        "moves no more than its surroundings at the end",
+    ),
+    # Water and floors have little texture.
+    Fact("texture", 0.68, lambda known: log2(max(3.0, known["texture"]) / 12), 2.0, "too little texture"),
+    Fact("same greys", 1.74, lambda known: known["same_greys"], 1.0, "other greys at the end"),
+    Fact("overlay", -13.11, lambda known: known["overlay"], 0.0, "drawn over the picture"),
+    Fact("apart", -0.29, lambda known: min(1.5, known["apart"] / known["size"]), 0.0, "followed too far"),
+    Fact("goes with background", -2.95, _with_background, 0.0, "goes with the background"),
+    # An object that leaves the picture is often lost.
+    Fact(
+        "distance from the border at the end",
+        1.54,
+        lambda known: min(0.5, max(-0.5, known["border_last"])),
+        0.5,
+        "at the picture's border at the end",
+    ),
+    # Parts of an object that moves as a whole have motion around them; noise has none.
+    Fact(
+        "motion around it at the end",
+        2.4,
+        lambda known: max(0.0, known["around_last"]),
+        0.2,
+        "nothing moves around it at the end",
+    ),
+    Fact("elongation", -0.94, lambda known: known["elongation"], 0.0, "too elongated"),
+    # Water, crowds and lights soon look different; an object does not.
+    Fact("found again at first", 2.68, lambda known: known["peak_first"], 0.9, "changes too quickly to be one object"),
 )
-_COEFFICIENTS = (1.23, 5.27, 0.8, 2.47, -10.0, -0.69, -3.1, 2.27, 2.09, -0.85)
-_INTERCEPT = -3.93
-_DOUBTS = (  # doubts in words, one for each fact
-    "too small",
-    "moves no more than its surroundings at the end",
-    "too little texture",
-    "other greys at the end",
-    "drawn over the picture",
-    "followed too far",
-    "goes with the background",
-    "at the picture's border at the end",
-    "nothing moves around it at the end",
-    "too elongated",
-)
-_DOUBTLESS = (1.0, 0.4, 2.0, 1.0, 0.0, 0.0, 0.0, 0.5, 0.2, 0.0)
-_TOLD = 3.0  # luma pixels that the background moves before what goes with it can be told
-_WITH = 0.25  # of the background's way; what moves apart by less goes with it
-
-
-def facts(known: Evidence) -> tuple[float, ...]:
-    """Return the regression's inputs in the order of `FACTS`, each clipped to its informative range."""
-    camera, apart = known["camera"], known["apart"]
-    return (
-        log2(known["size"] / 40),
-        min(0.4, max(0.0, known["contrast_last"])),
-        log2(max(3.0, known["texture"]) / 12),  # water and floors have little
-        known["same_greys"],
-        known["overlay"],
-        min(1.5, apart / known["size"]),
-        max(0.0, 1 - apart / (_WITH * camera)) if camera > _TOLD else 0.0,
-        min(0.5, max(-0.5, known["border_last"])),  # what leaves the picture is often lost
-        max(0.0, known["around_last"]),  # parts of an object that moves as a whole; noise moves alone
-        known["elongation"],
-    )
+_INTERCEPT = -4.54
 
 
 def confidence(known: Evidence) -> float:
     """Return the probability that a track shows one moving object at both ends: 0..1."""
-    score = _INTERCEPT + sum(c * fact for c, fact in zip(_COEFFICIENTS, facts(known), strict=True))
+    score = _INTERCEPT + sum(fact.coefficient * fact.value(known) for fact in FACTS)
     return 1 / (1 + exp(-score))
 
 
 def doubt(known: Evidence) -> str:
     """Name the fact that lowers the trust most, compared with a track without doubtful facts."""
-    lost = [c * (most - fact) for c, most, fact in zip(_COEFFICIENTS, _DOUBTLESS, facts(known), strict=True)]
-    return _DOUBTS[lost.index(max(lost))]
+    return max(FACTS, key=lambda fact: fact.coefficient * (fact.doubtless - fact.value(known))).doubt
 
 
 def _greys(luma: Luma, centre: Doubles, size: tuple[float, float]) -> Luma:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from api.cli.commands import mining
 from api.cli.usage import WrongCall
 from graph.errors import InvalidInput
+from graph.settings import LEAST_CONFIDENCE
 from tests.workers.mining.composites import paste, texture, write_video
 from tests.workers.mining.test_bad_videos import moving_scene
 from workers.mining.estimate import estimate
@@ -107,7 +108,7 @@ def test_mine_draws_windows_and_counts_refusals(clip: Path, tmp_path: Path) -> N
     facts = run("mine", path, "--sheet", sheet, "--json")
     report = facts["report"]
     assert report["tracks"] == facts["patches"] / 2 == len(facts["tracks"]) > 0
-    assert report["trusted_tracks"] == sum(track["confidence"] >= 0.75 for track in facts["tracks"]) > 0
+    assert report["trusted_tracks"] == sum(track["confidence"] >= LEAST_CONFIDENCE for track in facts["tracks"]) > 0
     assert len(facts["windows"]) == report["windows"]
     for track in facts["tracks"]:
         assert track["frames"][1] - track["frames"][0] == 30
@@ -131,6 +132,7 @@ def test_every_edge_says_how_far_it_can_be_trusted(clip: Path, tmp_path: Path) -
     assert tracks
     for track in tracks:
         assert {
+            "peak_first",
             "peak_mean",
             "same_greys",
             "texture",
