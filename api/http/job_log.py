@@ -9,10 +9,11 @@ TAIL_BYTES = 4 * 1024**2  # of each log; the lines of an older job may be before
 def job_log(folder: Path, job_id: str, most: int) -> list[str]:
     """Return the last `most` lines that name the job, each with the lines without a time that follow it (a trace).
 
-    The logs of workers on other machines are not read.
+    The logs of the previous start are read too, those of workers on other machines are not.
     """
     found: deque[str] = deque(maxlen=most)
-    for path in (*folder.glob("api.log"), *sorted(folder.glob("worker-*.log"))):  # the API's line is the first one
+    names = ("api.log.1", "api.log", "worker-*.log.1", "worker-*.log")  # the API's line is the first one
+    for path in (path for name in names for path in sorted(folder.glob(name))):
         belongs = False
         for line in _tail(path):
             if line[:1].isdigit() or line[:1] in "[{":

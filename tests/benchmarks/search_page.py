@@ -48,10 +48,10 @@ def picture(random: np.random.Generator) -> FilePayload:
 
 def search(page: Page, file: FilePayload) -> float:
     """Choose a picture on the page; returns the seconds until its results are shown."""
-    page.evaluate("document.querySelector('#said').textContent = ''")
+    page.evaluate("() => { document.querySelector('#said').textContent = ''; }")
     begin = time.perf_counter()
     page.locator("#file").set_input_files([file])
-    page.wait_for_function("document.querySelector('#said').textContent.includes(' s, by ')", polling="raf")
+    page.wait_for_function("() => document.querySelector('#said').textContent.includes(' s, by ')", polling="raf")
     return time.perf_counter() - begin
 
 
