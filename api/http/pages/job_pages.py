@@ -9,11 +9,12 @@ from api.http.job_log import job_log
 from api.http.pages.render import answer
 from api.http.routes.jobs import JobId, list_jobs
 from api.http.routes.paging import AfterText
-from api.http.service import ServiceDep
+from api.http.service import Service, ServiceDep
 from api.keys import Scope
 from api.responses.jobs import JobResponse
 from api.short_paths import without_folders
 from graph import jobs
+from graph.records import ENDED, Job
 
 router = APIRouter(include_in_schema=False)
 
@@ -53,9 +54,15 @@ def show_job(request: Request, job_id: JobId, shared: ServiceDep) -> Response:
         job=JobResponse.model_validate(job),
         asked=asked,
         result=f"/browse/{RESULTS[job.kind]}/{job.result}" if job.result and job.kind in RESULTS else "",
+        curves=job.kind == "train" or (job.kind == "link" and _may_train(shared, job)),
         admin=admin,
         lines=job_log(shared.context.settings.home.absolute() / "logs", job_id, LOG_LINES) if admin else [],
     )
+
+
+def _may_train(shared: Service, job: Job) -> bool:
+    """Return whether a linking trained the network that it needed, or may still do so."""
+    return job.state not in ENDED or bool(jobs.training_of(shared.connection, job.id))
 
 
 def _cut(value: object) -> object:
