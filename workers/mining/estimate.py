@@ -16,9 +16,9 @@ from workers.mining.recipe import Limits, Mining
 from workers.mining.scene import watch
 
 # Measured by `python -m tests.benchmarks.mining_estimate ../shared/data/videos --clips 40`, two cores of an AMD EPYC,
-# 2026-11-28; the patches, on 130 clips with the trust of docs/decisions/0110. The last two are measured by nothing in
+# 2026-11-28; the patches, on 130 clips with the trust of docs/decisions/0111. The last two are measured by nothing in
 # the repository (docs/decisions/0103).
-_PATCHES_PER_WINDOW = 3.11
+_PATCHES_PER_WINDOW = 3.14
 _BYTES_PER_PATCH = 4_800  # in the shard; a JPEG of quality 95 at 96×96
 _BYTES_PER_FRAME = 65_000  # a whole frame for context prediction
 _SECONDS_PER_FRAME = 0.00155  # for motion, boxes and tracks
