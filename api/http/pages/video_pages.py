@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from api.http.pages.optional_content import or_none
 from api.http.pages.render import answer
-from api.http.routes.paging import AfterPatch, AfterVideo
+from api.http.routes.paging import MOST_INTEGER, AfterPatch, AfterVideo
 from api.http.routes.video_media import get_timeline, list_frames
 from api.http.routes.videos import VideoId, list_patches, page_of_videos
 from api.http.service import ServiceDep
@@ -52,8 +52,14 @@ def show_videos(
 
 
 @router.get("/browse/videos/{video_id}")
-def show_video(request: Request, shared: ServiceDep, video_id: VideoId, after: AfterPatch = "") -> Response:
-    """Show a video's player, time line and patches."""
+def show_video(
+    request: Request,
+    shared: ServiceDep,
+    video_id: VideoId,
+    after: AfterPatch = "",
+    window: Annotated[int, Query(ge=0, le=MOST_INTEGER)] = 0,
+) -> Response:
+    """Show a video's player, time line, patches, and `MOST_WINDOWS` rows of its sheet from row `window` on."""
     video = videos.get_video(shared.connection, video_id)
     found = list_patches(request, video_id, shared, after=after, limit=MOST_PATCHES)
     timeline = or_none(lambda: get_timeline(video_id, shared))
@@ -67,8 +73,10 @@ def show_video(request: Request, shared: ServiceDep, video_id: VideoId, after: A
         confidence={track.start_id: track.confidence for track in tracks},
         next=found.next,
         after=after,
-        windows=windows[:MOST_WINDOWS],
-        more_windows=max(0, len(windows) - MOST_WINDOWS),
+        windows=windows[window : window + MOST_WINDOWS],
+        window=window,
+        next_window=window + MOST_WINDOWS if window + MOST_WINDOWS < len(windows) else 0,
+        all_windows=len(windows),
         ends={track.start_id: track.end_id for track in tracks},
         frames=or_none(lambda: list_frames(video_id, shared)) or [],
         playable=source is not None,

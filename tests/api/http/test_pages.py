@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.http.pages import video_pages
 from api.http.service import Service
 from api.keys import KeyStore, Scope
 from graph.jobs import finish_job
@@ -122,6 +123,19 @@ def test_pages_of_many_lead_on(world: World) -> None:
         link = re.search(r'rel="next" href="([^"]+)"', text)
         following = html.unescape(link.group(1)) if link else ""
     assert len(found) == world.client.get("/graph/stats").json()["quadruples"] > 20
+
+
+def test_a_long_sheet_leads_on_to_its_next_windows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_pages, "MOST_WINDOWS", 1)
+    place = f"/browse/videos/{world.videos[0].id}"
+    first = world.client.get(place).text
+    assert "Windows 1 to 1 of 2" in first
+    assert "refused: nothing moves on its own" not in first
+    assert f'href="{place}?window=1#sheet"' in first
+    second = world.client.get(f"{place}?window=1").text
+    assert "refused: nothing moves on its own" in second
+    assert "Next windows" not in second
+    assert "The video has 2 windows." in world.client.get(f"{place}?window=2").text
 
 
 def test_only_admin_keys_see_the_servers_folders_on_the_page_of_a_job(client: httpx.Client, home: Path) -> None:
