@@ -22,6 +22,7 @@ _EDGE = 3  # pixels at the picture's border that are left out
 _LEAST_OUTSIDE = 0.1  # share of the picture that must be outside
 _ROUNDS = (4, 8)  # steps of the translation, then of the affine motion
 _DAMPING = 1e-3  # share of the mean curvature: what stripes do not determine stays small
+_LEAST_EXTENT = 0.25  # share of the picture that most of the change reaches over; less is a part of an object
 _CHANGED = 0.1  # mean squared grey difference below which nothing tells that the camera moved
 _FARTHEST = 0.2  # of the picture's width that its middle may move
 _LEFT = 0.25  # largest share of that difference that an accepted motion leaves
@@ -30,14 +31,15 @@ _LEFT = 0.25  # largest share of that difference that an accepted motion leaves
 def faint_motion(first: Luma, second: Luma, places: Floats) -> Doubles | None:
     """Fit the motion of what lies outside `places` (N, 2), from one small picture to the other, as (3, 3).
 
-    Returns None if nothing moved there, or if no affine motion explains it.
+    Returns None if nothing moved there, if all that changed lies together, or if no affine motion explains it.
     """
     outside = _outside(places, first.shape)
     if outside.mean() < _LEAST_OUTSIDE:
         return None
     one, other = (np.asarray(cv2.blur(grey.astype(np.float32), _SMOOTH), np.float32) for grey in (first, second))
-    change = _mean(np.square(other - one), outside)
-    if change < _CHANGED:
+    changes = np.square(other - one) * outside
+    change = float(changes.sum()) / float(outside.sum())
+    if change < _CHANGED or _extent(changes) < _LEAST_EXTENT:
         return None
     best, least = None, _LEFT * change
     for motion in _descent(one, other, outside):
@@ -49,6 +51,16 @@ def faint_motion(first: Luma, second: Luma, places: Floats) -> Doubles | None:
         if left < least:
             best, least = motion, left
     return best
+
+
+def _extent(changes: Floats) -> float:
+    """Return the share of the picture in the box that holds nine tenths of the changes along each axis."""
+    share = 1.0
+    for axis in (0, 1):
+        sums = np.cumsum(changes.sum(axis=axis, dtype=np.float64))
+        low, high = np.searchsorted(sums, np.array([0.05, 0.95]) * sums[-1])
+        share *= float(high - low + 1) / len(sums)
+    return share
 
 
 def _outside(places: Floats, shape: tuple[int, int]) -> Floats:

@@ -62,3 +62,13 @@ def test_a_mover_on_striped_ground_under_a_pan_stands_out() -> None:
     camera, moved = camera_motion(Picture.of(lumas[0]), Picture.of(lumas[1]), Mining())
     assert (camera.main @ [150, 100, 1])[0] - 150 == pytest.approx(-7, abs=0.5)
     assert moved[35:65, 55:90].mean() > 5 * moved[:25, :40].mean()
+
+
+def test_an_object_whose_corner_points_cover_a_part_of_it_is_no_ground() -> None:
+    smooth = cv2.GaussianBlur(THING, (0, 0), 3)[:50, :50]
+    pictures = []
+    for k in range(2):
+        picture = np.full((100, 150), 90, np.uint8)
+        picture[20 + 3 * k : 70 + 3 * k, 40:90] = smooth
+        pictures.append(picture)
+    assert faint_motion(*pictures, points(75, 55, 85, 65)) is None
