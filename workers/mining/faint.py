@@ -2,7 +2,7 @@
 
 Plain walls, skies and stripes have no corners, but their pixels still say whether the camera moved. An affine motion is
 fitted to the pixels outside the corner points by Gauss-Newton (Lucas and Kanade 1981, on the whole region at once). Of
-stripes, any motion that puts stripe on stripe explains the ground equally well. See docs/decisions/0110.
+stripes, any motion that puts stripe on stripe explains the ground equally well. See docs/decisions/0110 and 0111.
 """
 
 from collections.abc import Iterator
