@@ -51,7 +51,7 @@ def cpu_small(recipe: Recipe) -> Recipe:
 
     A quarter of the width costs twice as much per image, and the number of images is the bottleneck.
     """
-    if recipe.name == "contrast":  # a quarter of an hour
+    if recipe.name == "contrast":  # 15 to 22 minutes
         return _narrow_contrast(recipe, width=0.125, pictures=192, rate=0.002, steps=1_600)
     return _narrow(recipe, width=0.125, steps=600, context_steps=1000)
 

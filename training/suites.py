@@ -32,7 +32,7 @@ SUITES: dict[str, dict[str, Suite]] = {
         "cpu": Suite(
             (*_RECIPES[:6], "contrast-tracking", "contrast-transitive", "contrast-all-tracks"),
             "cpu-small",
-            seeds=1,
+            seeds=3,
             image_budget=24_000,
             start_iterations={"context": 8_000, "contrast": 0},
         ),

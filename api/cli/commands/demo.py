@@ -14,6 +14,7 @@ from api.cli.ingestion import ingest_files, say_failures
 from api.cli.session import Session, open_session
 from api.cli.stack import Stack
 from api.cli.terminal import Bars, Json, answer, say, table
+from api.cli.usage import checked_arguments
 from api.cli.video_files import list_videos
 from api.cli.waiting import run_job
 from api.report.facts import ReportInput
@@ -39,6 +40,8 @@ _CLIPS = {  # real clips inside packages: their files are read, the packages are
 }
 _PRESET = "demo"
 _RECIPE = "contrast-all-tracks"
+_START = "contrast"
+_TASKS = {"context": "context prediction", "contrast": "contrasting pictures"}
 
 
 @dataclass
@@ -69,6 +72,9 @@ def demo(
     videos: Annotated[
         Path | None, typer.Option(help="Folder of videos. Default: four clips of the demo extra.")
     ] = None,
+    start: Annotated[
+        str, typer.Option(help="Recipe of the start, whose features make the links: context or contrast.")
+    ] = _START,
     as_json: Json = False,
 ) -> None:
     """Run every step with a small network (preset demo), write a report, and leave the system running.
@@ -76,6 +82,9 @@ def demo(
     The steps are mining, training of the start, linking, training of the recipe, and embedding. The packaged
     clips take about six minutes on two cores. A second run skips finished steps. `transitive down` stops the system.
     """
+    with checked_arguments():
+        train = TrainRequest(_RECIPE, _PRESET, start)  # raises for what is no start
+        begin = TrainRequest(start, _PRESET)
     files = list_videos([videos]) if videos else packaged_clips()
     begun = time.monotonic()
     with open_session() as session:
@@ -86,9 +95,9 @@ def demo(
         if not outcome.ingested and not outcome.files.already:
             raise TransitiveError("None of the videos could be mined; the reasons are above.")
         few = len(ready_video_ids(session.connection)) < _FEW_VIDEOS
-        trained = _learn(run, few)
+        trained = _learn(run, begin, train, few)
         with run.stage("report"):
-            page, facts = _write(run, trained, notes(few))
+            page, facts = _write(run, trained, notes(few, start))
     for alarm in facts["alarms"]:
         say(f"Alarm of the training: {alarm}.")
     rows = {
@@ -127,12 +136,12 @@ def packaged_clips() -> list[Path]:
     return sorted(clips)
 
 
-def notes(few: bool) -> list[str]:
+def notes(few: bool, start: str = _START) -> list[str]:
     """Return sentences that say how the demo preset differs from the paper."""
-    recipe, start = get_recipe(_RECIPE, _PRESET), get_recipe("contrast", _PRESET)
+    recipe, begin = get_recipe(_RECIPE, _PRESET, start), get_recipe(start, _PRESET)
     changed = [
         f"This is a demonstration with small numbers, so two CPU cores finish in minutes: preset “{_PRESET}” uses a "
-        f"VGG16 of {recipe.width:g} times the width, trained for {start.iterations} steps of contrasting pictures and "
+        f"VGG16 of {recipe.width:g} times the width, trained for {begin.iterations} steps of {_TASKS[start]} and "
         f"{recipe.iterations} of {_RECIPE}, which learns pairs of tracks and of links beside contrasted pictures "
         "(the paper: 200,000 steps of pairs alone). The full-size network stays the default of `transitive train`."
     ]
@@ -155,11 +164,11 @@ def newest_embedded(connection: Connection, shards: Shards) -> Model:
     raise NotFound("There are no embeddings of all patches yet. Run `transitive embed` first.")
 
 
-def _learn(run: _Demo, few: bool) -> Model:
+def _learn(run: _Demo, begin: TrainRequest, train: TrainRequest, few: bool) -> Model:
     """Train the start, link, train the recipe and embed; finished steps are not repeated."""
-    start = run.run("training the start", TrainRequest("contrast", _PRESET))
+    start = run.run("training the start", begin)
     _link(run, start.result, few)
-    trained = run.run(f"training {_RECIPE}", TrainRequest(_RECIPE, _PRESET))
+    trained = run.run(f"training {_RECIPE}", train)
     run.run("embedding", EmbedRequest(trained.result))
     return models.get_model(run.session.connection, trained.result)
 

@@ -23,8 +23,9 @@ from workers.requests import LinkRequest
 
 _DEFAULT = LinkParameters()
 _NEWEST, _AUTO = "newest", "auto"  # names of the defaults on the command line
-# measured for contrast at an eighth of the width on two cores of an AMD EPYC (decisions/0307); a pair has two views
-_VIEWS_PER_CORE_AND_SECOND = 350
+# measured for contrast at an eighth of the width on two cores of an AMD EPYC, 228 to 350 on different days
+# (decisions/0307); a pair has two views
+_VIEWS_PER_CORE_AND_SECOND = 230
 _NARROW = 0.125
 
 

@@ -94,6 +94,7 @@ def test_a_wrong_call_exits_2(arguments: tuple[str, ...], tmp_path: Path) -> Non
         (("import", "no/such/folder"), "no/such/folder"),
         (("export", "."), "exists already"),
         (("link", "--start", "nonsense"), "nonsense"),
+        (("demo", "--start", "nonsense"), "Unknown start 'nonsense'. Starts: context, contrast."),
     ],
 )
 def test_a_wrong_argument_exits_2_with_one_line_and_starts_nothing(
@@ -163,3 +164,5 @@ def test_the_demo_says_what_its_preset_lowered() -> None:
     assert "windows begin every 5 frames instead of 15" in few[1]
     assert "pairs instead of groups of 4" in few[1]
     assert len(many) == 1
+    assert "400 steps of contrasting pictures" in few[0]
+    assert "300 steps of context prediction" in notes(few=True, start="context")[0]
