@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from graph.connection import Connection
 from graph.videos import list_tracks, list_videos
+from tests.conftest import empty_graph
 from tests.integration.conftest import Workshop, assert_files_match, draw_clip, finish, graph_sets, wait_until
 from tests.workers.mining.composites import texture
 from workers.mining.pixels import jpeg
@@ -104,3 +106,40 @@ def test_a_killed_worker_leaves_the_import_to_the_next(
     assert done.code == 0, done.err
     assert len(graph_sets(connection)["intra"]) == 5
     assert_files_match(workshop, connection)
+
+
+def tracks_by_place(connection: Connection) -> set[tuple[object, ...]]:
+    """Return the name of the video, frame and box of A, frame and box of A', and the confidence of every track."""
+    query = """
+    MATCH (v:Video)-[:HAS_PATCH]->(a:Patch)-[t:INTRA_INSTANCE]->(b:Patch)
+    RETURN v.name, a.frame, a.x, a.y, a.w, a.h, b.frame, b.x, b.y, b.w, b.h, t.confidence
+    """
+    return {tuple(row.values()) for row in connection.read(query)}
+
+
+def test_an_export_enters_an_empty_graph_with_the_same_tracks(
+    workshop: Workshop, connection: Connection, material: Path, tmp_path: Path
+) -> None:
+    assert workshop.run("ingest", material / "scene.mp4").code == 0
+    mined = tracks_by_place(connection)
+    assert mined
+    forms = ("fiftyone", "parquet")
+    for form in forms:
+        assert workshop.run("export", tmp_path / form, "--format", form).code == 0
+    empty_graph(connection)
+    shutil.rmtree(workshop.settings.data)
+    for form, imported in zip(forms, (1, 0), strict=True):  # both name the sequence alike
+        done = workshop.run("import-tracks", tmp_path / form, "--video", material, "--json")
+        assert done.code == 0, done.err
+        assert (done.facts["imported"], done.facts["already"]) == (imported, 1 - imported)
+        assert tracks_by_place(connection) == mined
+    [video] = list_videos(connection)
+    assert (video.name, video.origin, video.tool) == ("scene.mp4", "imported", "Transitive Invariance")
+    assert_files_match(workshop, connection)
+    empty_graph(connection)
+    shutil.rmtree(workshop.settings.data)
+    assert workshop.run("import-tracks", tmp_path / "parquet" / "tracks.parquet", "--video", material).code == 0
+    assert tracks_by_place(connection) == mined
+    done = workshop.run("import-tracks", tmp_path / "fiftyone")
+    assert done.code == 2
+    assert "--video FOLDER" in done.err

@@ -4,14 +4,13 @@
 (x, y, w, h), an `image_id`, and a `track_id`, either of their own or in their `attributes`.
 """
 
-import json
-import math
 from collections import Counter, defaultdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from graph.errors import InvalidInput
+from workers.importing.json_file import read_json, rectangle, trust_of
+from workers.importing.media import video_file
 from workers.importing.sequences import TrackedBox, TrackedSequence, gather_tracks
 
 Json = dict[str, Any]
@@ -28,7 +27,7 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
     Raises:
         InvalidInput: the JSON has another form, a box lacks an id or area, or pictures or a video are missing.
     """
-    content = _read(file, file.stat().st_mtime_ns if file.is_file() else 0)
+    content = _read(file)
     folder = media or file.absolute().parent
     images = {_field(file, image, "images", "id"): image for image in content["images"]}
     names = {video["id"]: str(video.get("name") or video.get("file_name") or video["id"]) for video in _videos(content)}
@@ -47,7 +46,7 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
         track = annotation.get("track_id", attributes.get("track_id") if isinstance(attributes, dict) else None)
         if track is None:
             raise InvalidInput(f"{file.name}, {where}: the box has no track_id. Boxes without tracks give no pairs.")
-        one = TrackedBox(_frame_of(file, image), _box(file, where, annotation), _score(annotation))
+        one = TrackedBox(_frame_of(file, image), _box(file, where, annotation), trust_of(annotation.get("score")))
         rows[video].append((str(track), one, where))
     if not rows:
         raise InvalidInput(f"{file} holds no tracks.")
@@ -55,20 +54,14 @@ def read_coco(file: Path, media: Path | None) -> list[TrackedSequence]:
     for video in sorted(rows, key=str):
         tracks = gather_tracks(file.name, rows[video])
         name = names.get(video, file.stem if video is None else str(video))
-        path = _video_file(folder, name)
+        path = video_file(folder, name)
         pictures = {} if path else _pictures(file, folder, [i for i in images.values() if _video_of(i) == video])
         found.append(TrackedSequence(name, "coco", file, tracks, path, pictures, left_out[video]))
     return found
 
 
-@lru_cache(maxsize=1)  # a worker reads a file of many videos once, not once per video
-def _read(file: Path, changed: int) -> Json:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read ({error.strerror}).") from None
-    except ValueError as error:  # also wrong UTF-8
-        raise InvalidInput(f"{file} is not JSON ({error}).") from None
+def _read(file: Path) -> Json:
+    content = read_json(file)
     lists = ("images", "annotations")
     if not isinstance(content, dict) or not all(_is_list_of_objects(content.get(name)) for name in lists):
         raise InvalidInput(f"{file} is not a COCO file: it must be an object with the lists images and annotations.")
@@ -109,32 +102,10 @@ def _frame_of(file: Path, image: Json) -> int:
 
 
 def _box(file: Path, where: str, annotation: Json) -> tuple[float, float, float, float]:
-    box = annotation.get("bbox")
-    numbers = isinstance(box, list) and all(isinstance(value, int | float) and math.isfinite(value) for value in box)
-    if not numbers or len(box) != 4:  # type: ignore[arg-type] # a list of numbers here
+    box = rectangle(annotation.get("bbox"))
+    if box is None:
         raise InvalidInput(f"{file.name}, {where}: bbox must be x, y, width, height.")
-    x, y, w, h = (float(value) for value in box)  # type: ignore[union-attr]
-    return x, y, w, h
-
-
-def _score(annotation: Json) -> float:
-    score = annotation.get("score", 1.0)
-    known = isinstance(score, int | float) and math.isfinite(score)  # Python's JSON accepts NaN
-    return min(max(float(score), 0.0), 1.0) if known else 1.0
-
-
-def _video_file(folder: Path, name: str) -> Path | None:
-    """Return the file of a video: `folder` itself, or the file in it that has the video's name or stem."""
-    if folder.is_file():
-        return folder
-    if (folder / name).is_file():
-        return folder / name
-    parent = (folder / name).parent
-    stem = Path(name).name
-    fitting = (
-        sorted(path for path in parent.glob("*") if path.is_file() and path.stem == stem) if parent.is_dir() else []
-    )
-    return fitting[0] if fitting else None
+    return box
 
 
 def _pictures(file: Path, folder: Path, images: list[Json]) -> dict[int, Path]:

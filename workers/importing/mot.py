@@ -10,7 +10,7 @@ from pathlib import Path
 
 from graph.errors import InvalidInput
 from training.pictures import SUFFIXES
-from workers.importing.natural import natural_order
+from workers.importing.media import picture_files
 from workers.importing.sequences import FIRST_FRAME, TrackedBox, TrackedSequence, gather_tracks
 
 _NUMBERS = 6  # of a row: frame, id, left, top, width, height
@@ -57,10 +57,10 @@ def read_mot(file: Path, media: Path | None) -> list[TrackedSequence]:
         return [TrackedSequence(name, "mot", file, tracks, video=where_from, left_out=left_out)]
     if not where_from.is_dir():
         raise InvalidInput(f"There is no video of {file}: {where_from} is missing. Name it: --video FILE or FOLDER.")
-    files = natural_order(path for path in where_from.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not files:
+    pictures = picture_files(where_from)
+    if not pictures:
         raise InvalidInput(f"{where_from} holds no picture ({', '.join(SUFFIXES)}).")
-    return [TrackedSequence(name, "mot", file, tracks, pictures=dict(enumerate(files)), left_out=left_out)]
+    return [TrackedSequence(name, "mot", file, tracks, pictures=pictures, left_out=left_out)]
 
 
 def _lines(file: Path) -> list[str]:

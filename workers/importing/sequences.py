@@ -8,12 +8,24 @@ from typing import Literal
 
 from graph.errors import InvalidInput
 
-TrackFormat = Literal["mot", "coco", "pictures"]
+TrackFormat = Literal["mot", "coco", "pictures", "fiftyone", "parquet"]
 Rectangle = tuple[float, float, float, float]  # x, y, w, h in the picture's own pixels
 
-FIRST_FRAME: dict[TrackFormat, int] = {"mot": 1, "coco": 0, "pictures": 0}  # number that the format gives frame 0
+# number that the format gives frame 0
+FIRST_FRAME: dict[TrackFormat, int] = {"mot": 1, "coco": 0, "pictures": 0, "fiftyone": 0, "parquet": 0}
 VIEWS_APART = 4  # from A to A' in a series of pictures of one object, if no track length is given
-TOOL: dict[TrackFormat, str] = {"mot": "MOTChallenge", "coco": "COCO", "pictures": "pictures"}
+_OURS = "Transitive Invariance"
+TOOL: dict[TrackFormat, str] = {
+    "mot": "MOTChallenge",
+    "coco": "COCO",
+    "pictures": "pictures",
+    "fiftyone": _OURS,
+    "parquet": _OURS,
+}
+EXPORTS: tuple[TrackFormat, ...] = (
+    "fiftyone",
+    "parquet",
+)  # of this program: the first box of a track is A, the others are A'
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +106,16 @@ def choose_pairs(boxes: Sequence[TrackedBox], track_length: int, stride: int) ->
         used |= {start.frame, end.frame}
         earliest = start.frame + stride
     return pairs
+
+
+def exported_pairs(boxes: Sequence[TrackedBox], track_length: int) -> list[tuple[TrackedBox, TrackedBox]]:
+    """Return the pairs A, A' of one track of an export: its first box with each of the others, as they were mined.
+
+    Ends more than `track_length` frames after A are left out.
+    """
+    return [(boxes[0], end) for end in boxes[1:] if end.frame - boxes[0].frame <= track_length]
+
+
+def longest_reach(sequence: TrackedSequence) -> int:
+    """Return the number of frames from the first box of a track to its last, of the longest track; at least 1."""
+    return max((boxes[-1].frame - boxes[0].frame for boxes in sequence.tracks.values()), default=1) or 1

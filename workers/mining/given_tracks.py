@@ -149,36 +149,39 @@ class _Cutting:
             self._cut[number, role] = patch, pixels, jpeg(pixels)
 
     def _pairs(self, refused: Counter[str]) -> Iterator[tuple[Pair, Cut, Cut, float]]:
-        """Yield the pairs that are kept with the correlation of their pixels, and count the others in `refused`."""
-        seen: set[str] = set()
-        for number, (_, pair) in enumerate(self.given.pairs):
+        """Yield the pairs that are kept with the correlation of their pixels, and count the others in `refused`.
+
+        A start may have several ends in its own track. Otherwise a box is in one pair.
+        """
+        starts: dict[str, str] = {}  # the track by the patch
+        ends: set[str] = set()
+        for number, (track, pair) in enumerate(self.given.pairs):
             start, end = self._cut.get((number, "start")), self._cut.get((number, "end"))
             if start is None or end is None:
                 refused["damaged frame"] += 1
                 continue
             likeness = correlation(start[1], end[1])
-            ids = {start[0].id, end[0].id}
+            a, b = start[0].id, end[0].id
             if likeness >= self.recipe.same_picture and not self.recipe.keep_same:
                 refused["same picture"] += 1
-            elif len(ids) < 2 or ids & seen:
+            elif a == b or a in ends or b in ends or b in starts or starts.get(a, track) != track:
                 refused["same box twice"] += 1
             else:
-                seen |= ids
+                starts[a] = track
+                ends.add(b)
                 yield pair, start, end, likeness
 
     def result(self, video: Video, facts: Mapping[str, Any]) -> MinedVideo:
         """Collect the patches and tracks."""
         refused: Counter[str] = Counter()
-        patches: list[Patch] = []
-        jpegs: list[bytes] = []
+        kept: dict[str, tuple[Patch, bytes]] = {}  # by id, because ends may share their start
         tracks: list[IntraInstance] = []
         windows: list[Window] = []
         for (a, b), start, end, likeness in self._pairs(refused):
             ends = [start[0], end[0]]
-            patches += ends
             path = TrackPath(ends[0].id, [p.time_s for p in ends], [[p.x, p.y, p.w, p.h] for p in ends])
             windows.append(Window(ends[0].time_s, ends[1].time_s, "", [], [path]))
-            jpegs += [start[2], end[2]]
+            kept |= {patch.id: (patch, picture) for patch, _, picture in (start, end)}
             same = likeness >= self.recipe.same_picture
             trust = {
                 "score_start": a.confidence,
@@ -208,6 +211,7 @@ class _Cutting:
         origin = replace(video, origin="imported", tool=self.given.tool)
         # a series of pictures has no times
         timeline = sorted(windows, key=lambda window: window.start_s) if video.fps else []
+        patches, jpegs = [patch for patch, _ in kept.values()], [picture for _, picture in kept.values()]
         return MinedVideo(origin, patches, jpegs, tracks, self.context, {**report, "notes": notes}, timeline)
 
 

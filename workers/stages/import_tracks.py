@@ -6,7 +6,15 @@ from graph import jobs, videos
 from graph.errors import BadVideo, InvalidInput
 from graph.records import Progress, Video
 from workers.importing.find import read_sequence
-from workers.importing.sequences import FIRST_FRAME, TOOL, TrackedSequence, choose_pairs, identify
+from workers.importing.sequences import (
+    EXPORTS,
+    FIRST_FRAME,
+    TOOL,
+    TrackedSequence,
+    choose_pairs,
+    exported_pairs,
+    identify,
+)
 from workers.mining.given_tracks import GivenTracks, cut_pictures
 from workers.mining.isolated import cut_tracks_isolated
 from workers.mining.recipe import Limits, Mining
@@ -55,7 +63,7 @@ def identify_sequence(sequence: TrackedSequence) -> str:
 def given_tracks(sequence: TrackedSequence, request: ImportRequest, stride: int) -> GivenTracks:
     """Choose the pairs of every track; raises `InvalidInput` if all tracks have one frame.
 
-    An object has fewer views than a video has frames, so any view may be a start.
+    An object has fewer views than a video has frames, so any view may be a start. An export names the pairs itself.
     """
     every = 1 if sequence.format == "pictures" else stride
     pairs = []
@@ -63,7 +71,11 @@ def given_tracks(sequence: TrackedSequence, request: ImportRequest, stride: int)
     for name, boxes in sorted(sequence.tracks.items()):
         if len(boxes) < 2:
             left_out["tracks of one frame"] = left_out.get("tracks of one frame", 0) + 1
-        pairs += [(name, pair) for pair in choose_pairs(boxes, request.track_length, every)]
+        if sequence.format in EXPORTS:
+            chosen = exported_pairs(boxes, request.track_length)
+        else:
+            chosen = choose_pairs(boxes, request.track_length, every)
+        pairs += [(name, pair) for pair in chosen]
     if not pairs:
         raise InvalidInput(
             f"{request.name} gives no pair: no track has two boxes at most {request.track_length} frames apart."

@@ -29,14 +29,24 @@ def register(app: typer.Typer) -> None:
 def import_tracks(
     path: Annotated[
         Path,
-        typer.Argument(help="MOTChallenge text, COCO-style JSON, or a folder with one folder of pictures per object."),
+        typer.Argument(
+            help="MOTChallenge text, COCO-style JSON, a folder that `transitive export --format fiftyone` or "
+            "`--format parquet` wrote, or a folder with one folder of pictures per object."
+        ),
     ],
     video: Annotated[
         Path | None,
-        typer.Option(help="Video of the tracks, or the folder of its frames. Default: found beside the tracks."),
+        typer.Option(
+            help="Video of the tracks, the folder of its frames, or the folder of the videos. Default: found beside "
+            "the tracks."
+        ),
     ] = None,
     track_length: Annotated[
-        int, typer.Option(min=0, help="Frames from A to A'. Default (0): 30, or 4 views of a series of pictures.")
+        int,
+        typer.Option(
+            min=0,
+            help="Frames from A to A' at most. Default (0): 30, 4 views of a series of pictures, or all of an export.",
+        ),
     ] = 0,
     tool: Annotated[str, typer.Option(help="Name of the tool that made the tracks; it is stored with them.")] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Print the jobs' ids at once, do not wait.")] = False,
@@ -45,9 +55,9 @@ def import_tracks(
     """Import tracks that another tool made: patches, intra-instance edges and their trust.
 
     MOTChallenge text needs its video or its folder of frames (img1); the boxes of COCO-style JSON need track ids. In
-    folders of pictures each folder is one object, and its files in natural order are its views. Sequences that are in
-    the graph already are left alone, so the same command completes an interrupted import. Exit status 1: a sequence
-    failed.
+    folders of pictures each folder is one object, and its files in natural order are its views. An export needs the
+    folder of its videos, and its pairs A, A' are kept as they are. Sequences that are in the graph already are left
+    alone, so the same command completes an interrupted import. Exit status 1: a sequence failed.
     """
     from workers.importing.find import read_sequences  # these bring OpenCV
     from workers.stages.import_tracks import identify_sequence
@@ -96,10 +106,12 @@ def import_tracks(
 def _request(
     sequence: "TrackedSequence", identity: str, media: Path | None, tool: str, track_length: int
 ) -> ImportRequest:
-    from workers.importing.sequences import VIEWS_APART
+    from workers.importing.sequences import EXPORTS, VIEWS_APART, longest_reach
     from workers.mining.recipe import Mining
 
     usual = VIEWS_APART if sequence.format == "pictures" else Mining().track_length
+    if sequence.format in EXPORTS:
+        usual = longest_reach(sequence)
     return ImportRequest(
         path=str(sequence.source),
         name=sequence.name,

@@ -92,6 +92,16 @@ def test_one_picture_twice_and_one_box_twice_are_left_out(pictures):
     assert cut.report["notes"] == ["1 pairs left out: same box twice."]
 
 
+def test_ends_of_one_track_share_their_start_and_other_tracks_do_not(pictures):
+    pairs = (("3", (box(1), box(5))), ("3", (box(1), box(9))), ("4", (box(1), box(11))), ("4", (box(0), box(9))))
+    cut = cut_pictures(pictures, GivenTracks(VIDEO, "street", "", pairs, ("4", 11), 0), Mining(), Limits())
+    assert [(patch.frame, patch.role) for patch in cut.patches] == [(1, "start"), (5, "end"), (9, "end")]
+    assert len(cut.jpegs) == 3
+    frames = {patch.id: patch.frame for patch in cut.patches}
+    assert [(frames[one.start_id], frames[one.end_id]) for one in cut.tracks] == [(1, 5), (1, 9)]
+    assert cut.report["refused_tracks"] == {"same box twice": 2}
+
+
 def test_a_box_beyond_the_end_or_outside_its_picture_is_named(clip, pictures):
     far = given([(box(1), box(9))], last=FRAMES)
     with pytest.raises(BadVideo, match=r"Track 3 of street has a box in frame 13, beyond the end of street.mp4: .* 12"):
