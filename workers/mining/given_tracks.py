@@ -16,7 +16,7 @@ import numpy as np
 from graph.errors import BadVideo, InvalidInput
 from graph.records import IntraInstance, Patch, Progress, Role, Video, no_progress, patch_id
 from training.pictures import LARGEST, read_picture
-from workers.importing.sequences import TrackedBox
+from workers.importing.sequences import Rectangle, TrackedBox
 from workers.mining.decode import Clip
 from workers.mining.pixels import Pixels, correlation, cut_out, jpeg, sized_for_context
 from workers.mining.recipe import Limits, Mining
@@ -219,7 +219,8 @@ def square_around(one: TrackedBox, width: int, height: int, pixel_aspect: float 
     """Return the crop around a box, shifted into the picture; None if the box is outside the picture.
 
     The crop is a square in displayed pixels. Its side is the box's longer side, and at most the picture's shorter
-    side. Without a box, the crop is the middle of the picture.
+    side. Without a box, the crop is the middle of the picture. A crop of an export is a square already, to the rounding
+    of its sides to pixels that are not square themselves, and stays as it is.
     """
     shown = width * pixel_aspect
     if one.box is None:
@@ -228,9 +229,19 @@ def square_around(one: TrackedBox, width: int, height: int, pixel_aspect: float 
         x, y, w, h = one.box
         if x >= width or y >= height or x + w <= 0 or y + h <= 0:
             return None
+        if _is_crop(one.box, width, height, pixel_aspect):
+            return int(x), int(y), int(w), int(h)
         middle = ((x + w / 2) * pixel_aspect, y + h / 2)
         side = min(max(w * pixel_aspect, h, 1.0), shown, height)
     across, down = max(1, round(side / pixel_aspect)), max(1, round(side))
     left = min(max(round((middle[0] - side / 2) / pixel_aspect), 0), width - across)
     top = min(max(round(middle[1] - side / 2), 0), height - down)
     return left, top, across, down
+
+
+def _is_crop(box: Rectangle, width: int, height: int, pixel_aspect: float) -> bool:
+    """Return whether a box lies on whole pixels inside the picture and its displayed sides differ by rounding only."""
+    x, y, w, h = box
+    inside = x >= 0 and y >= 0 and x + w <= width and y + h <= height
+    rounding = (pixel_aspect + 1) / 2  # half a pixel of each side
+    return inside and all(value % 1 == 0 for value in box) and abs(w * pixel_aspect - h) < rounding

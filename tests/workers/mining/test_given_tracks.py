@@ -139,6 +139,8 @@ def test_a_missing_an_unreadable_and_a_huge_picture_are_named(pictures, tmp_path
         ((190, 90, 30, 30), 1.0, (170, 70, 30, 30)),
         ((50, -50, 60, 300), 1.0, (30, 0, 100, 100)),  # no larger than the picture's shorter side
         ((50, 20, 20, 40), 2.0, (50, 20, 20, 40)),  # pixels twice as wide as high: square on a screen
+        ((50, 20, 40, 56), 64 / 45, (50, 20, 40, 56)),  # a mined crop, whose sides were rounded
+        ((50, 20, 40, 50), 64 / 45, (50, 17, 40, 57)),
         (None, 1.0, (50, 0, 100, 100)),
         ((200, 20, 5, 5), 1.0, None),
         ((20, -9, 9, 9), 1.0, None),
