@@ -140,6 +140,3 @@ def test_an_export_enters_an_empty_graph_with_the_same_tracks(
     shutil.rmtree(workshop.settings.data)
     assert workshop.run("import-tracks", tmp_path / "parquet" / "tracks.parquet", "--video", material).code == 0
     assert tracks_by_place(connection) == mined
-    done = workshop.run("import-tracks", tmp_path / "fiftyone")
-    assert done.code == 2
-    assert "--video FOLDER" in done.err

@@ -63,7 +63,8 @@ def identify(sequence: TrackedSequence, video_bytes: str = "") -> str:
             raise InvalidInput(f"{path} cannot be read ({error.strerror}).") from None
         digest.update(f"{frame}:{content};".encode())
     for name, boxes in sorted(sequence.tracks.items()):
-        digest.update(f"{name}:{[(one.frame, one.box, one.confidence) for one in boxes]};".encode())
+        text = f"{name}:{[(one.frame, one.box, one.confidence) for one in boxes]};"
+        digest.update(text.encode(errors="surrogatepass"))  # JSON may hold half a character
     return digest.hexdigest()
 
 

@@ -88,6 +88,13 @@ def test_both_forms_of_the_same_tracks_are_one_sequence(tmp_path: Path, videos: 
     assert identify(one, "bytes") == identify(other, "bytes")
 
 
+def test_a_track_may_have_any_text_as_its_name(tmp_path: Path, videos: Path) -> None:
+    names = ("\ud800", "\n", "1")
+    found = [read_sequences(labels(tmp_path / "out", track=name), videos)[0] for name in names]
+    assert [[*one.tracks] for one in found] == [[name] for name in names]
+    assert len({identify(one) for one in found}) == 3
+
+
 def test_a_series_of_pictures_is_found_by_the_folder_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "media/cups/cup 2").mkdir(parents=True)
     for number in (10, 9):

@@ -116,6 +116,7 @@ def test_every_video_of_coco_json_is_a_sequence_and_its_file_is_found_by_name(tm
     [
         ({"annotations": [{"id": 3, "image_id": 0, "bbox": BOX}]}, "annotation 3: the box has no track_id"),
         ({"annotations": [{"id": 3, "image_id": 0, "bbox": [1, 2, 3], "track_id": 1}]}, "bbox must be x, y, width"),
+        ({"annotations": [{"id": 3, "image_id": 0, "bbox": [1, 2, 3, 10**400], "track_id": 1}]}, "bbox must be x, y"),
         ({"annotations": [{"id": 3, "image_id": 0, "bbox": [1, 2, -3, 4], "track_id": 1}]}, "has no area"),
         ({"annotations": [{"id": 3, "image_id": 9, "bbox": BOX, "track_id": 1}]}, "there is no image 9"),
         ({"annotations": [{"image_id": 0, "bbox": BOX, "track_id": 1}] * 2}, "track 1 has two boxes in this frame"),
