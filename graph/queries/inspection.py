@@ -9,32 +9,29 @@ from graph.connection import Connection
 from graph.generations.catalogue import require_generation
 from graph.live import LIVE
 
+_TRACKED = "EXISTS { (a)-[:INTRA_INSTANCE]->() } AND EXISTS { (b)-[:INTRA_INSTANCE]->() }"
 # without pairs that were judged before, and without patches that show no object
-_ENDS = f"""
-  AND {LIVE} AND NOT EXISTS {{ (a)-[:REJECTED|ACCEPTED]->(b) }}
-  AND EXISTS {{ (a)-[:INTRA_INSTANCE]->() }} AND EXISTS {{ (b)-[:INTRA_INSTANCE]->() }}
-"""
+_UNJUDGED = f"{LIVE} AND NOT EXISTS {{ (a)-[:REJECTED|ACCEPTED]->(b) }} AND {_TRACKED}"
 _ROW = """
 RETURN a.id AS a, b.id AS b, head([(a)-[:INTRA_INSTANCE]->(end) | end.id]) AS a_prime,
        head([(b)-[:INTRA_INSTANCE]->(end) | end.id]) AS b_prime, e.parent AS parent, e.distance AS distance
 """
 _FARTHEST = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket >= 0 {_ENDS}
+WHERE e.generation = $generation AND e.bucket >= 0 AND {_UNJUDGED}
 WITH a, e, b ORDER BY e.distance DESC, a.id, b.id LIMIT $limit
 {_ROW} ORDER BY distance DESC, a, b
 """
 _OF_BUCKET = f"""
 MATCH (a:Patch)-[e:INTER_INSTANCE]->(b:Patch)
-WHERE e.generation = $generation AND e.bucket = $bucket {_ENDS}
+WHERE e.generation = $generation AND e.bucket = $bucket AND {_UNJUDGED}
 {_ROW} ORDER BY a, b
 """
 # (a)-[j:REJECTED|ACCEPTED]->(b), the pairs that the current generation links
 _JUDGED = f"""
 MATCH (a:Patch)-[j:REJECTED|ACCEPTED]->(b:Patch)
 MATCH (a)-[e:INTER_INSTANCE]->(b)
-WHERE e.generation = $generation
-  AND EXISTS {{ (a)-[:INTRA_INSTANCE]->() }} AND EXISTS {{ (b)-[:INTRA_INSTANCE]->() }}
+WHERE e.generation = $generation AND {_TRACKED}
 WITH a, e, b, j ORDER BY j.at DESC, a.id, b.id LIMIT $limit
 {_ROW}, toLower(type(j)) AS state ORDER BY j.at DESC, a, b
 """

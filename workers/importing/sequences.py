@@ -22,10 +22,8 @@ TOOL: dict[TrackFormat, str] = {
     "fiftyone": _OURS,
     "parquet": _OURS,
 }
-EXPORTS: tuple[TrackFormat, ...] = (
-    "fiftyone",
-    "parquet",
-)  # of this program: the first box of a track is A, the others are A'
+# of this program: the first box of a track is A, the others are A'
+EXPORTS: tuple[TrackFormat, ...] = ("fiftyone", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
